@@ -1,0 +1,68 @@
+using System.Runtime.CompilerServices;
+
+namespace Affect.Emotions;
+
+/// <summary>
+/// Calibrated posterior probabilities of the seven emotions: each in [0, 1], sum 1,
+/// indexed in the order of <see cref="Emotion"/>. A value type, so that windows cost no allocation.
+/// </summary>
+[InlineArray(EmotionLabels.Count)]
+public struct EmotionScores
+{
+    private float _first;
+
+    /// <summary>The score of one emotion.</summary>
+    public readonly float this[Emotion emotion] => this[(int)emotion];
+
+    /// <summary>The likeliest emotion; on a tie the first in the order of <see cref="Emotion"/>.</summary>
+    public readonly Emotion Best
+    {
+        get
+        {
+            var best = 0;
+            for (var i = 1; i < EmotionLabels.Count; i++)
+                if (this[i] > this[best])
+                    best = i;
+            return (Emotion)best;
+        }
+    }
+
+    /// <summary>The score of <see cref="Best"/>: what the model is calibrated to be right with.</summary>
+    public readonly float Confidence => this[Best];
+
+    /// <summary>
+    /// Softmax of logits divided by a temperature (Guo et al. 2017, "On Calibration of Modern Neural
+    /// Networks"): a temperature above 1 softens an overconfident model and leaves its order as it is.
+    /// </summary>
+    /// <param name="logits">Seven finite logits in the order of <see cref="Emotion"/>.</param>
+    /// <param name="temperature">Positive; 1 leaves the logits as they are.</param>
+    public static EmotionScores FromLogits(ReadOnlySpan<float> logits, float temperature = 1)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(logits.Length, EmotionLabels.Count);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(temperature);
+        // The largest is taken off first, so that no exponential overflows.
+        var largest = float.NegativeInfinity;
+        foreach (var logit in logits)
+            largest = MathF.Max(largest, logit);
+        EmotionScores scores = default;
+        var sum = 0f;
+        for (var i = 0; i < EmotionLabels.Count; i++)
+            sum += scores[i] = MathF.Exp((logits[i] - largest) / temperature);
+        for (var i = 0; i < EmotionLabels.Count; i++)
+            scores[i] /= sum;
+        return scores;
+    }
+
+    /// <summary>Scores from seven non-negative weights that are scaled to sum to 1.</summary>
+    public static EmotionScores FromWeights(ReadOnlySpan<float> weights)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(weights.Length, EmotionLabels.Count);
+        var sum = 0f;
+        foreach (var weight in weights)
+            sum += weight;
+        EmotionScores scores = default;
+        for (var i = 0; i < EmotionLabels.Count; i++)
+            scores[i] = weights[i] / sum;
+        return scores;
+    }
+}

@@ -1,0 +1,49 @@
+using Grpc.Core;
+using Grpc.Core.Interceptors;
+using Microsoft.Extensions.Logging;
+
+namespace Affect.Hosting;
+
+/// <summary>
+/// The one place where exceptions become statuses. What a service throws on purpose (RpcException)
+/// passes; a caller that went away is CANCELLED; anything else is logged and becomes INTERNAL, without its text.
+/// </summary>
+internal sealed class ErrorInterceptor(ILogger<ErrorInterceptor> logger) : Interceptor
+{
+    public override async Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
+        TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation)
+    {
+        try
+        {
+            return await continuation(request, context);
+        }
+        catch (Exception exception) when (exception is not RpcException)
+        {
+            throw ToStatus(exception, context);
+        }
+    }
+
+    public override async Task ServerStreamingServerHandler<TRequest, TResponse>(
+        TRequest request, IServerStreamWriter<TResponse> responses, ServerCallContext context,
+        ServerStreamingServerMethod<TRequest, TResponse> continuation)
+    {
+        try
+        {
+            await continuation(request, responses, context);
+        }
+        catch (Exception exception) when (exception is not RpcException)
+        {
+            throw ToStatus(exception, context);
+        }
+    }
+
+    private RpcException ToStatus(Exception exception, ServerCallContext context)
+    {
+        if (context.CancellationToken.IsCancellationRequested)
+            return context.Deadline < DateTime.UtcNow
+                ? RpcErrors.Status(StatusCode.DeadlineExceeded, "the deadline passed")
+                : RpcErrors.Status(StatusCode.Cancelled, "the caller went away");
+        Log.CallFailed(logger, context.Method, exception);
+        return RpcErrors.Status(StatusCode.Internal, "an internal error; the log has it");
+    }
+}

@@ -1,0 +1,47 @@
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Google.Rpc;
+using Grpc.Core;
+
+namespace Affect.Hosting;
+
+/// <summary>
+/// The errors that clients see: google.rpc.Status with the details of
+/// https://google.aip.dev/193. Descriptions are for people, and never exception texts.
+/// </summary>
+public static class RpcErrors
+{
+    /// <summary>INVALID_ARGUMENT for one field.</summary>
+    /// <param name="field">Path in the request, as in the proto: "clip.audio", "clip.images[2]".</param>
+    /// <param name="description">What is wrong with it, and what would be right.</param>
+    public static RpcException InvalidArgument(string field, string description) =>
+        InvalidArgument([(field, description)]);
+
+    /// <summary>INVALID_ARGUMENT for every field that is wrong, at once.</summary>
+    public static RpcException InvalidArgument(IReadOnlyList<(string Field, string Description)> violations)
+    {
+        var details = new BadRequest();
+        foreach (var (field, description) in violations)
+            details.FieldViolations.Add(new BadRequest.Types.FieldViolation { Field = field, Description = description });
+        return Error(Code.InvalidArgument, string.Join("; ", violations.Select(v => $"{v.Field}: {v.Description}")), details);
+    }
+
+    /// <summary>NOT_FOUND for one named thing.</summary>
+    public static RpcException NotFound(string type, string name) =>
+        Error(Code.NotFound, $"{type} '{name}' does not exist", new ResourceInfo { ResourceType = type, ResourceName = name });
+
+    /// <summary>RESOURCE_EXHAUSTED: a full queue or a limit, which is worth another try after a while.</summary>
+    public static RpcException ResourceExhausted(string description, TimeSpan retryAfter) =>
+        Error(Code.ResourceExhausted, description, new RetryInfo { RetryDelay = Duration.FromTimeSpan(retryAfter) });
+
+    /// <summary>Any other status without details.</summary>
+    public static RpcException Status(StatusCode code, string description) => Error((Code)(int)code, description);
+
+    private static RpcException Error(Code code, string message, params IMessage[] details)
+    {
+        var status = new Google.Rpc.Status { Code = (int)code, Message = message };
+        foreach (var detail in details)
+            status.Details.Add(Any.Pack(detail));
+        return status.ToRpcException();
+    }
+}

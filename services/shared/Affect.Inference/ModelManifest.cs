@@ -1,0 +1,196 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Affect.Inference;
+
+/// <summary>
+/// All that is known of a model: <c>services/models/NAME/manifest.json</c>. Code knows nothing of a
+/// model that is not written here, so that a foreign ONNX file drops in by a manifest alone.
+/// Property names are snake_case in JSON; unknown properties are refused.
+/// </summary>
+public sealed record ModelManifest
+{
+    /// <summary>Name of the model and of its folder: lower-case letters, digits and hyphens.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>What the model listens to or looks at.</summary>
+    public required Modality Modality { get; init; }
+
+    /// <summary>One sentence for lists.</summary>
+    public required string Description { get; init; }
+
+    /// <summary>Whether this model answers where a request names none. One per modality.</summary>
+    public bool Default { get; init; }
+
+    /// <summary>The tensor the model takes, and how features become that tensor.</summary>
+    public required ModelInput Input { get; init; }
+
+    /// <summary>The tensors the model gives.</summary>
+    public required ModelOutput Output { get; init; }
+
+    /// <summary>
+    /// The versions on disk, newest last: the last whose file has its sha256 serves. A file that has
+    /// not is refused, and the version before it serves on.
+    /// </summary>
+    public required IReadOnlyList<ModelVersion> Versions { get; init; }
+
+    /// <summary>Licence of the weights, and what the data they were trained on allow.</summary>
+    public required string Licence { get; init; }
+
+    /// <summary>What was measured, each with protocol and data. Written by training, served by GetModel.</summary>
+    public IReadOnlyList<ModelMetrics> Metrics { get; init; } = [];
+
+    /// <summary>The JSON form of every manifest: snake_case, indented, enums as snake_case strings.</summary>
+    public static JsonSerializerOptions Json { get; } = new(JsonSerializerDefaults.Web)
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        ReadCommentHandling = JsonCommentHandling.Skip,
+        WriteIndented = true,
+    };
+}
+
+/// <summary>What a model listens to or looks at.</summary>
+public enum Modality
+{
+    Speech,
+    Face,
+}
+
+/// <summary>The features that a model is fed with.</summary>
+public enum FeatureKind
+{
+    /// <summary>Speech: per frame 40 MFCC, zero-crossing rate, RMS (42 values).</summary>
+    MfccZcrRms,
+
+    /// <summary>Speech: per frame 40 MFCC, their 40 deltas, zero-crossing rate, RMS (82 values).</summary>
+    MfccDeltaZcrRms,
+
+    /// <summary>Speech: per frame 128 log-mel energies in dB.</summary>
+    LogMel,
+
+    /// <summary>Face: one channel of grey, 0 to 255.</summary>
+    Gray,
+
+    /// <summary>Face: three channels in the order red, green, blue, 0 to 255.</summary>
+    Rgb,
+}
+
+/// <summary>Order of the axes of an input tensor; the batch comes first.</summary>
+public enum TensorLayout
+{
+    /// <summary>Speech: [batch, frames, features].</summary>
+    Ntf,
+
+    /// <summary>Speech: [batch, features, frames].</summary>
+    Nft,
+
+    /// <summary>Speech: [batch, 1, features, frames], a picture of the sound.</summary>
+    N1ft,
+
+    /// <summary>Face: [batch, channels, height, width].</summary>
+    Nchw,
+
+    /// <summary>Face: [batch, height, width, channels].</summary>
+    Nhwc,
+}
+
+/// <summary>The tensor that a model takes: float32, batch dynamic.</summary>
+public sealed record ModelInput
+{
+    /// <summary>Name of the ONNX input.</summary>
+    public required string Tensor { get; init; }
+
+    /// <summary>The features the tensor is made of.</summary>
+    public required FeatureKind Features { get; init; }
+
+    /// <summary>Order of the axes.</summary>
+    public required TensorLayout Layout { get; init; }
+
+    /// <summary>Speech: length of a window in seconds; shorter windows are padded with zeros.</summary>
+    public double? WindowSeconds { get; init; }
+
+    /// <summary>Face: edge of the square crop in pixels.</summary>
+    public int? Size { get; init; }
+
+    /// <summary>
+    /// Subtracted before <see cref="Scale"/> divides: x' = (x - mean) / scale. One value for all, or one
+    /// per feature (speech) or channel (face).
+    /// </summary>
+    public IReadOnlyList<float> Mean { get; init; } = [0];
+
+    /// <summary>Divides after <see cref="Mean"/> was subtracted; no zeros.</summary>
+    public IReadOnlyList<float> Scale { get; init; } = [1];
+}
+
+/// <summary>The tensors that a model gives.</summary>
+public sealed record ModelOutput
+{
+    /// <summary>Name of the ONNX output with one logit (or log-probability) per label.</summary>
+    public required string Logits { get; init; }
+
+    /// <summary>Name of the ONNX output with the embedding, where the model has one.</summary>
+    public string? Embedding { get; init; }
+
+    /// <summary>The model's own labels in the order of its logits.</summary>
+    public required IReadOnlyList<string> Labels { get; init; }
+
+    /// <summary>
+    /// From own label to one of the seven, for labels that are called otherwise (calm → neutral). Labels
+    /// that fall together have their probabilities summed. A label mapped to "" is left out, and the
+    /// rest scaled to sum to 1.
+    /// </summary>
+    public IReadOnlyDictionary<string, string> LabelMap { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Divides the logits before the softmax; fitted on validation data.</summary>
+    public float Temperature { get; init; } = 1;
+
+    /// <summary>A best score below this is UNCERTAIN. 0 never abstains.</summary>
+    public float AbstainBelow { get; init; }
+}
+
+/// <summary>One version of a model on disk.</summary>
+public sealed record ModelVersion
+{
+    /// <summary>A number that only grows: "1", "2", ... ; also the folder's name.</summary>
+    public required string Version { get; init; }
+
+    /// <summary>The file, relative to the model's folder.</summary>
+    public required string File { get; init; }
+
+    /// <summary>Lower-case hexadecimal SHA-256 of the file.</summary>
+    public required string Sha256 { get; init; }
+}
+
+/// <summary>What was measured on one set of data under one protocol.</summary>
+public sealed record ModelMetrics
+{
+    /// <summary>For example "random 80/20, seed 1" or "five folds of actors, speaker-independent".</summary>
+    public required string Protocol { get; init; }
+
+    /// <summary>For example "RAVDESS+SAVEE+TESS test".</summary>
+    public required string Data { get; init; }
+
+    /// <summary>Number of samples measured on.</summary>
+    public required int Samples { get; init; }
+
+    /// <summary>Fraction of samples whose best score is the label, [0, 1].</summary>
+    public required double Accuracy { get; init; }
+
+    /// <summary>Mean of the seven classes' recalls (UAR), [0, 1].</summary>
+    public required double UnweightedAverageRecall { get; init; }
+
+    /// <summary>Mean of the seven classes' F1, [0, 1].</summary>
+    public required double MacroF1 { get; init; }
+
+    /// <summary>Mean of the seven classes' precisions, [0, 1].</summary>
+    public required double MacroPrecision { get; init; }
+
+    /// <summary>Expected calibration error over 15 bins of confidence, [0, 1] (Guo et al. 2017).</summary>
+    public required double ExpectedCalibrationError { get; init; }
+
+    /// <summary>Counts, [true label][predicted label], in the order of the seven.</summary>
+    public IReadOnlyList<IReadOnlyList<int>> Confusion { get; init; } = [];
+}
