@@ -1,0 +1,51 @@
+namespace Affect.Audio;
+
+/// <summary>Decoded sound: one or more channels of equal length, samples finite and in [-1, 1].</summary>
+public sealed class AudioBuffer
+{
+    private readonly float[][] _channels;
+
+    /// <summary>Takes ownership of <paramref name="channels"/>.</summary>
+    /// <param name="channels">At least one channel, all of the same length.</param>
+    /// <param name="sampleRate">In hertz, positive.</param>
+    public AudioBuffer(float[][] channels, int sampleRate)
+    {
+        ArgumentOutOfRangeException.ThrowIfZero(channels.Length, nameof(channels));
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(sampleRate);
+        if (Array.Exists(channels, channel => channel.Length != channels[0].Length))
+            throw new ArgumentException("Channels differ in length.", nameof(channels));
+
+        _channels = channels;
+        SampleRate = sampleRate;
+    }
+
+    /// <summary>Samples per second of each channel, in hertz.</summary>
+    public int SampleRate { get; }
+
+    public int ChannelCount => _channels.Length;
+
+    /// <summary>Samples in each channel.</summary>
+    public int Length => _channels[0].Length;
+
+    public TimeSpan Duration => TimeSpan.FromSeconds((double)Length / SampleRate);
+
+    /// <summary>One channel's samples, counted from 0 (left).</summary>
+    public ReadOnlySpan<float> Channel(int index) => _channels[index];
+
+    /// <summary>The mean of all channels; the channel itself, not a copy, where there is only one.</summary>
+    public float[] ToMono()
+    {
+        if (_channels.Length == 1)
+            return _channels[0];
+
+        var mono = new float[Length];
+        var scale = 1f / _channels.Length;
+        foreach (var channel in _channels)
+        {
+            for (var i = 0; i < mono.Length; i++)
+                mono[i] += channel[i] * scale;
+        }
+
+        return mono;
+    }
+}
