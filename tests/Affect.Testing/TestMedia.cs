@@ -1,0 +1,117 @@
+using System.Buffers.Binary;
+using System.IO.Compression;
+
+namespace Affect.Testing;
+
+/// <summary>Sounds and pictures for tests: made here, or taken from tests/fixtures.</summary>
+public static class TestMedia
+{
+    /// <summary>The rate of the golden signals in Hz.</summary>
+    public const int SampleRate = 22050;
+
+    /// <summary>A file of tests/fixtures, as "golden/speech.wav".</summary>
+    public static byte[] Fixture(string path) => File.ReadAllBytes(FixturePath(path));
+
+    /// <summary>Where a file of tests/fixtures lies.</summary>
+    public static string FixturePath(string path) => Path.Combine(AppContext.BaseDirectory, "fixtures", path);
+
+    /// <summary>4.2 s of somebody speaking (synthesised), WAV.</summary>
+    public static byte[] Speech() => Fixture("golden/speech.wav");
+
+    /// <summary>A photograph from the folder that AFFECT_PHOTOS names, or null where it is not set.</summary>
+    /// <param name="name">For example "1.jpg", one person, or "two_people.jpg".</param>
+    public static byte[]? Photo(string name) =>
+        Environment.GetEnvironmentVariable("AFFECT_PHOTOS") is { Length: > 0 } folder
+            ? File.ReadAllBytes(Path.Combine(folder, name))
+            : null;
+
+    /// <summary>Samples of a sine.</summary>
+    public static float[] Sine(double hertz, double seconds, int sampleRate = SampleRate, double amplitude = 0.5)
+    {
+        var samples = new float[(int)Math.Round(seconds * sampleRate)];
+        for (var i = 0; i < samples.Length; i++)
+            samples[i] = (float)(amplitude * Math.Sin(2 * Math.PI * hertz * i / sampleRate));
+        return samples;
+    }
+
+    /// <summary>Samples of digital silence.</summary>
+    public static float[] Silence(double seconds, int sampleRate = SampleRate) => new float[(int)Math.Round(seconds * sampleRate)];
+
+    /// <summary>White noise, the same at every call.</summary>
+    public static float[] Noise(double seconds, int sampleRate = SampleRate, double amplitude = 0.1)
+    {
+        var random = new Random(1);
+        var samples = new float[(int)Math.Round(seconds * sampleRate)];
+        for (var i = 0; i < samples.Length; i++)
+            samples[i] = (float)(amplitude * (2 * random.NextDouble() - 1));
+        return samples;
+    }
+
+    /// <summary>A grey PNG.</summary>
+    /// <param name="width">In pixels.</param>
+    /// <param name="height">In pixels.</param>
+    /// <param name="pixel">The value of (x, y); mid-grey where null.</param>
+    public static byte[] Png(int width, int height, Func<int, int, byte>? pixel = null)
+    {
+        var rows = new byte[height * (width + 1)];
+        for (var y = 0; y < height; y++)
+            for (var x = 0; x < width; x++)
+                rows[y * (width + 1) + 1 + x] = pixel?.Invoke(x, y) ?? 128;
+        return Png(width, height, depth: 8, stream => stream.Write(rows));
+    }
+
+    /// <summary>
+    /// A PNG of a few kilobytes that unpacks to width × height: one bit a pixel, all black. 20,000 ×
+    /// 20,000 of them take 400 MB as grey bytes.
+    /// </summary>
+    public static byte[] PngBomb(int width = 20_000, int height = 20_000)
+    {
+        var row = new byte[1 + (width + 7) / 8];
+        return Png(width, height, depth: 1, stream =>
+        {
+            for (var y = 0; y < height; y++)
+                stream.Write(row);
+        });
+    }
+
+    private static byte[] Png(int width, int height, byte depth, Action<Stream> writeRows)
+    {
+        var header = new byte[13];
+        BinaryPrimitives.WriteInt32BigEndian(header, width);
+        BinaryPrimitives.WriteInt32BigEndian(header.AsSpan(4), height);
+        header[8] = depth;
+        var data = new MemoryStream();
+        using (var zlib = new ZLibStream(data, CompressionLevel.Optimal, leaveOpen: true))
+            writeRows(zlib);
+
+        var png = new MemoryStream();
+        png.Write([0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A]);
+        Chunk(png, "IHDR"u8, header);
+        Chunk(png, "IDAT"u8, data.ToArray());
+        Chunk(png, "IEND"u8, []);
+        return png.ToArray();
+    }
+
+    private static void Chunk(Stream png, ReadOnlySpan<byte> type, ReadOnlySpan<byte> content)
+    {
+        Span<byte> number = stackalloc byte[4];
+        BinaryPrimitives.WriteInt32BigEndian(number, content.Length);
+        png.Write(number);
+        png.Write(type);
+        png.Write(content);
+        BinaryPrimitives.WriteUInt32BigEndian(number, ~Crc(Crc(uint.MaxValue, type), content));
+        png.Write(number);
+    }
+
+    // CRC-32 of ISO 3309, as the PNG specification asks for it (annex D).
+    private static uint Crc(uint crc, ReadOnlySpan<byte> bytes)
+    {
+        foreach (var value in bytes)
+        {
+            crc ^= value;
+            for (var bit = 0; bit < 8; bit++)
+                crc = (crc >> 1) ^ ((crc & 1) * 0xEDB88320);
+        }
+        return crc;
+    }
+}
