@@ -46,6 +46,7 @@ public sealed record ModelManifest
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        RespectNullableAnnotations = true,
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
         ReadCommentHandling = JsonCommentHandling.Skip,
         WriteIndented = true,
@@ -123,6 +124,38 @@ public sealed record ModelInput
 
     /// <summary>Divides after <see cref="Mean"/> was subtracted; no zeros.</summary>
     public IReadOnlyList<float> Scale { get; init; } = [1];
+
+    /// <summary>Values in a frame (speech) or in a pixel (face).</summary>
+    [JsonIgnore]
+    public int Channels => Features switch
+    {
+        FeatureKind.MfccZcrRms => 42,
+        FeatureKind.MfccDeltaZcrRms => 82,
+        FeatureKind.LogMel => 128,
+        FeatureKind.Gray => 1,
+        FeatureKind.Rgb => 3,
+        _ => throw new InvalidOperationException($"Features {Features} has no size."),
+    };
+
+    /// <summary>
+    /// Frames (speech) or pixels (face) of one input. A window has one frame every 512 samples at 22,050 Hz,
+    /// centred, and so one more than fits (librosa's <c>center=True</c>): 130 for 3 s.
+    /// </summary>
+    [JsonIgnore]
+    public int Positions => Size is { } size
+        ? size * size
+        : 1 + (int)Math.Round(WindowSeconds.GetValueOrDefault() * 22050) / 512;
+
+    /// <summary>The tensor's axes after the batch.</summary>
+    public IReadOnlyList<int> ShapeOfOne() => Layout switch
+    {
+        TensorLayout.Ntf => [Positions, Channels],
+        TensorLayout.Nft => [Channels, Positions],
+        TensorLayout.N1ft => [1, Channels, Positions],
+        TensorLayout.Nchw => [Channels, Size.GetValueOrDefault(), Size.GetValueOrDefault()],
+        TensorLayout.Nhwc => [Size.GetValueOrDefault(), Size.GetValueOrDefault(), Channels],
+        _ => throw new InvalidOperationException($"Layout {Layout} has no shape."),
+    };
 }
 
 /// <summary>The tensors that a model gives.</summary>
