@@ -131,7 +131,7 @@ public sealed class Resampler
     private sealed class Filter
     {
         /// <summary>Stop-band attenuation in dB that the window is designed for.</summary>
-        private const double Attenuation = 100;
+        private const double Attenuation = 98;
 
         /// <summary>Pass band and stop band end here, as fractions of the lower Nyquist frequency.</summary>
         private const double PassEnd = 0.9, StopStart = 1.0;
