@@ -8,8 +8,7 @@ namespace Affect.Audio;
 /// </summary>
 public static class G711
 {
-    private const int MuLawBias = 33 << 2; // G.711 adds 33 to 14-bit samples; ours are 16-bit
-    private const int MuLawClip = 32635;   // the largest magnitude that the bias does not overflow
+    private const int MuLawBias = 33; // added to 14-bit magnitudes, so that all segments are powers of two apart
 
     private static readonly short[] ALaw = Table(ExpandALaw);
     private static readonly short[] MuLaw = Table(ExpandMuLaw);
@@ -20,23 +19,22 @@ public static class G711
 
     public static byte EncodeALaw(short sample)
     {
-        // One's complement for negative values, as the standard has it: -1 and 0 are mirror images.
-        var sign = sample >= 0 ? 0x80 : 0;
-        var magnitude = (sample >= 0 ? sample : ~sample) >> 4; // 11 bits
-        var exponent = Math.Max(0, BitOperations.Log2((uint)magnitude | 1) - 4);
-        var segment = magnitude < 32 ? magnitude >> 4 : exponent;
+        var magnitude = Magnitude(sample) >> 4;
+        var segment = Math.Max(0, BitOperations.Log2((uint)magnitude) - 3);
         var mantissa = magnitude >> Math.Max(0, segment - 1) & 0x0F;
-        return (byte)((sign | segment << 4 | mantissa) ^ 0x55);
+        return (byte)(((sample < 0 ? 0 : 0x80) | segment << 4 | mantissa) ^ 0x55); // every second bit is inverted on the line
     }
 
     public static byte EncodeMuLaw(short sample)
     {
-        var sign = sample < 0 ? 0x80 : 0;
-        var magnitude = Math.Min(Math.Abs((int)sample), MuLawClip) + MuLawBias;
-        var exponent = BitOperations.Log2((uint)magnitude) - 7;
-        var mantissa = magnitude >> exponent + 3 & 0x0F;
-        return (byte)~(sign | exponent << 4 | mantissa);
+        var magnitude = Math.Min((Magnitude(sample) >> 2) + MuLawBias, 0x1FFF);
+        var segment = BitOperations.Log2((uint)magnitude) - 5;
+        var mantissa = magnitude >> segment + 1 & 0x0F;
+        return (byte)~((sample < 0 ? 0x80 : 0) | segment << 4 | mantissa);
     }
+
+    /// <summary>Without the sign; in one's complement, as G.711 has it, so that -1 mirrors 0.</summary>
+    private static int Magnitude(short sample) => sample < 0 ? ~sample : sample;
 
     /// <summary>Sends <paramref name="samples"/> (full scale is 1) over a µ-law line and back, in place.</summary>
     public static void RoundTripMuLaw(Span<float> samples)
@@ -57,7 +55,7 @@ public static class G711
 
     private static short ExpandALaw(byte code)
     {
-        var bits = code ^ 0x55; // every second bit is inverted on the line
+        var bits = code ^ 0x55;
         var segment = bits >> 4 & 7;
         var magnitude = (bits & 0x0F) << 4 | 8;
         if (segment > 0)
@@ -68,7 +66,7 @@ public static class G711
     private static short ExpandMuLaw(byte code)
     {
         var bits = ~code;
-        var magnitude = (((bits & 0x0F) << 3) + MuLawBias << (bits >> 4 & 7)) - MuLawBias;
+        var magnitude = (((bits & 0x0F) << 1) + MuLawBias << (bits >> 4 & 7)) - MuLawBias << 2;
         return (short)((bits & 0x80) != 0 ? -magnitude : magnitude);
     }
 

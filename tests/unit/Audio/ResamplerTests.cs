@@ -1,0 +1,146 @@
+using System.Buffers;
+
+using Affect.Audio;
+using Affect.Testing;
+
+namespace Affect.UnitTests.Audio;
+
+public sealed class ResamplerTests
+{
+    // Fractions of the lower Nyquist frequency.
+    private static readonly double[] PassBand = [0.002, 0.1, 0.37, 0.63, 0.83, 0.9];
+    private static readonly double[] TransitionBand = [0.93, 0.96, 0.99];
+    private static readonly double[] StopBand = [1.001, 1.02, 1.1, 1.5, 1.9, 2.0, 3.3, 4.3];
+
+    public static TheoryData<int, int> Rates
+    {
+        get
+        {
+            var rates = new TheoryData<int, int>();
+            foreach (var rate in new[] { 8000, 11025, 16000, 44100, 48000, 96000 })
+            {
+                rates.Add(rate, 22050);
+                rates.Add(22050, rate);
+            }
+
+            rates.Add(44056, 22050); // rates that share no large divisor are interpolated
+            rates.Add(7919, 22050);
+            return rates;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Rates))]
+    public void A_sine_in_the_pass_band_keeps_its_level_its_time_and_its_purity(int from, int to)
+    {
+        foreach (var fraction in PassBand)
+        {
+            var hertz = fraction * Math.Min(from, to) / 2;
+            var output = Resampler.Resample(TestMedia.Sine(hertz, 0.5, from), from, to);
+
+            var (sine, cosine, residue) = Fit(output, hertz, to);
+            Assert.InRange(20 * Math.Log10(sine / 0.5), -0.1, 0.1);
+            Assert.InRange(cosine, -1e-4, 1e-4); // it comes neither early nor late
+            Assert.InRange(Db(residue / 0.5), -300, -80); // images and aliases
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Rates))]
+    public void A_sine_in_the_transition_band_fades_but_leaves_no_image_or_alias(int from, int to)
+    {
+        foreach (var fraction in TransitionBand)
+        {
+            var hertz = fraction * Math.Min(from, to) / 2;
+            var output = Resampler.Resample(TestMedia.Sine(hertz, 0.5, from), from, to);
+            Assert.InRange(Db(Fit(output, hertz, to).Residue / 0.5), -300, -80);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Rates))]
+    public void What_the_output_cannot_hold_is_gone(int from, int to)
+    {
+        foreach (var hertz in StopBand.Select(fraction => fraction * to / 2).Where(hertz => hertz < from / 2.0))
+        {
+            var output = Middle(Resampler.Resample(TestMedia.Sine(hertz, 0.5, from), from, to));
+            Assert.InRange(Db(output.Max(Math.Abs) / 0.5), -300, -80);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Rates))]
+    public void A_stream_gives_the_same_samples_however_it_is_cut(int from, int to)
+    {
+        var input = TestMedia.Noise(1.0, from);
+        var whole = Resampler.Resample(input, from, to);
+        Assert.Equal((int)Math.Ceiling((double)input.Length * to / from), whole.Length);
+
+        var random = new Random(7);
+        var resampler = new Resampler(from, to);
+        for (var round = 0; round < 2; round++) // Flush makes it as new
+        {
+            var output = new ArrayBufferWriter<float>();
+            for (var at = 0; at < input.Length;)
+            {
+                var count = Math.Min(random.Next(0, 1000), input.Length - at);
+                resampler.Process(input.AsSpan(at, count), output);
+                at += count;
+            }
+
+            resampler.Flush(output);
+            Assert.Equal(whole, output.WrittenSpan.ToArray());
+        }
+    }
+
+    [Theory]
+    [InlineData(0, 0)]
+    [InlineData(1, 1)]
+    [InlineData(2, 1)]
+    [InlineData(3, 2)]
+    public void The_shortest_signals_have_their_length(int length, int expected) =>
+        Assert.Equal(expected, Resampler.Resample(new float[length], 44100, 22050).Length);
+
+    [Theory]
+    [MemberData(nameof(Rates))]
+    public void A_constant_stays_as_it_is(int from, int to)
+    {
+        var output = Resampler.Resample(Enumerable.Repeat(0.5f, from).ToArray(), from, to);
+        Assert.All(Middle(output), sample => Assert.Equal(0.5f, sample, 1e-6f));
+    }
+
+    [Theory]
+    [InlineData(0, 22050)]
+    [InlineData(22050, -1)]
+    [InlineData(22050, 1_000_000)]
+    public void Absurd_rates_are_refused(int from, int to) =>
+        Assert.Throws<ArgumentOutOfRangeException>(() => new Resampler(from, to));
+
+    /// <summary>The half in the middle, where the ends' silence does not reach.</summary>
+    private static float[] Middle(float[] signal) => signal[(signal.Length / 4)..(signal.Length * 3 / 4)];
+
+    /// <summary>
+    /// The amplitudes of the sine and the cosine of one frequency in the middle of a signal, by least squares,
+    /// and the peak of what is left when they are taken away.
+    /// </summary>
+    private static (double Sine, double Cosine, double Residue) Fit(float[] signal, double hertz, int rate)
+    {
+        var waves = Enumerable.Range(0, signal.Length).Select(i => Math.SinCos(2 * Math.PI * hertz * i / rate)).ToArray();
+        var samples = Middle(signal).Zip(waves.Skip(signal.Length / 4)).ToArray();
+
+        double ss = 0, cc = 0, sc = 0, ys = 0, yc = 0;
+        foreach (var (y, (s, c)) in samples)
+        {
+            (ss, cc, sc) = (ss + (s * s), cc + (c * c), sc + (s * c));
+            (ys, yc) = (ys + (y * s), yc + (y * c));
+        }
+
+        var determinant = (ss * cc) - (sc * sc);
+        var sine = ((ys * cc) - (yc * sc)) / determinant;
+        var cosine = ((yc * ss) - (ys * sc)) / determinant;
+        var residue = samples.Max(sample => Math.Abs(sample.First - (sine * sample.Second.Sin) - (cosine * sample.Second.Cos)));
+        return (sine, cosine, residue);
+    }
+
+    private static double Db(double ratio) => 20 * Math.Log10(ratio + 1e-15);
+}
