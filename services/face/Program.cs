@@ -1,0 +1,11 @@
+using Affect.Hosting;
+using Affect.Face;
+
+var builder = WebApplication.CreateBuilder(args);
+builder.AddAffectDefaults("affect-face");
+builder.AddFace();
+
+var app = builder.Build();
+app.MapAffectDefaults();
+app.MapFace();
+app.Run();

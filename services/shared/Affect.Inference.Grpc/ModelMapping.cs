@@ -1,0 +1,56 @@
+using Google.Protobuf.WellKnownTypes;
+
+namespace Affect.Inference.Grpc;
+
+/// <summary>From manifests to the public API's models.</summary>
+public static class ModelMapping
+{
+    /// <summary>Which model gave an answer.</summary>
+    public static V1.ModelReference Reference(this Classifier classifier) => new()
+    {
+        Name = classifier.Manifest.Name,
+        Version = classifier.Version,
+    };
+
+    /// <summary>All that clients may know of a model.</summary>
+    public static V1.Model ToProto(this Classifier classifier)
+    {
+        var manifest = classifier.Manifest;
+        var model = new V1.Model
+        {
+            Reference = classifier.Reference(),
+            Modality = (V1.Modality)(manifest.Modality + 1), // the proto's 0 is "unspecified"
+            Description = manifest.Description,
+            IsDefault = manifest.Default,
+            Input = new V1.ModelInput
+            {
+                Features = (V1.FeatureKind)(manifest.Input.Features + 1),
+                Window = manifest.Input.WindowSeconds is { } seconds ? Duration.FromTimeSpan(TimeSpan.FromSeconds(seconds)) : null,
+                Size = manifest.Input.Size ?? 0,
+            },
+            Licence = manifest.Licence,
+            Temperature = manifest.Output.Temperature,
+            AbstainBelow = manifest.Output.AbstainBelow,
+        };
+        model.Metrics.AddRange(manifest.Metrics.Select(ToProto));
+        return model;
+    }
+
+    private static V1.ModelMetrics ToProto(ModelMetrics metrics)
+    {
+        var proto = new V1.ModelMetrics
+        {
+            Protocol = metrics.Protocol,
+            Data = metrics.Data,
+            Samples = metrics.Samples,
+            Accuracy = metrics.Accuracy,
+            UnweightedAverageRecall = metrics.UnweightedAverageRecall,
+            MacroF1 = metrics.MacroF1,
+            MacroPrecision = metrics.MacroPrecision,
+            ExpectedCalibrationError = metrics.ExpectedCalibrationError,
+        };
+        foreach (var row in metrics.Confusion)
+            proto.Confusion.Add(new V1.ConfusionRow { Counts = { row } });
+        return proto;
+    }
+}

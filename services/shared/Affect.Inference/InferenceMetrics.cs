@@ -1,0 +1,65 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+
+namespace Affect.Inference;
+
+/// <summary>
+/// Every metric of this project, in one place. All carry the tags <c>model</c> and <c>version</c>.
+/// </summary>
+public sealed class InferenceMetrics
+{
+    /// <summary>Name of the meter.</summary>
+    public const string MeterName = "Affect.Inference";
+
+    /// <summary>Histogram, s.</summary>
+    public const string QueueDuration = "affect.inference.queue.duration";
+
+    /// <summary>Histogram, s.</summary>
+    public const string RunDuration = "affect.inference.run.duration";
+
+    /// <summary>Histogram, inputs.</summary>
+    public const string BatchSize = "affect.inference.batch.size";
+
+    /// <summary>Counter, inputs, with the tag <c>reason</c>.</summary>
+    public const string Refused = "affect.inference.refused";
+
+    // From far below a run's time to the longest that anyone waits.
+    private static readonly double[] Seconds =
+        [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+    private readonly Histogram<double> _queueDuration;
+    private readonly Histogram<double> _runDuration;
+    private readonly Histogram<int> _batchSize;
+    private readonly Counter<long> _refused;
+
+    /// <summary>Declares the instruments.</summary>
+    public InferenceMetrics(IMeterFactory factory)
+    {
+        var meter = factory.Create(MeterName);
+        _queueDuration = meter.CreateHistogram(
+            QueueDuration, "s", "From arrival to the start of the batch that holds the input. Scale out on this.", null,
+            new InstrumentAdvice<double> { HistogramBucketBoundaries = Seconds });
+        _runDuration = meter.CreateHistogram(
+            RunDuration, "s", "Computing one batch.", null,
+            new InstrumentAdvice<double> { HistogramBucketBoundaries = Seconds });
+        _batchSize = meter.CreateHistogram(
+            BatchSize, "{input}", "Inputs of a batch.", null,
+            new InstrumentAdvice<int> { HistogramBucketBoundaries = [1, 2, 4, 8, 16, 32, 64, 128, 256] });
+        _refused = meter.CreateCounter<long>(
+            Refused, "{input}", "Inputs that were not computed, by the tag reason: full, expired, cancelled, failed.");
+    }
+
+    internal void Queued(TimeSpan duration, in TagList model) => _queueDuration.Record(duration.TotalSeconds, model);
+
+    internal void Ran(TimeSpan duration, int batchSize, in TagList model)
+    {
+        _runDuration.Record(duration.TotalSeconds, model);
+        _batchSize.Record(batchSize, model);
+    }
+
+    internal void Refuse(string reason, int count, TagList model)
+    {
+        model.Add("reason", reason);
+        _refused.Add(count, model);
+    }
+}

@@ -1,0 +1,259 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using System.Text.RegularExpressions;
+using Affect.Emotions;
+
+namespace Affect.Inference;
+
+/// <summary>
+/// Reads a manifest and says everything that is wrong with it at once, each by the name of the
+/// property ("output.labels[3]: ..."): first its form, and where that is right its meaning.
+/// </summary>
+public static partial class ManifestReader
+{
+    private const double ShortestWindowSeconds = 0.25;
+    private const double LongestWindowSeconds = 30;
+    private const int SmallestFace = 8;
+    private const int LargestFace = 512;
+
+    private static readonly JsonTypeInfo ManifestType = TypeInfo(typeof(ModelManifest));
+
+    /// <summary>Reads the manifest of a model.</summary>
+    /// <param name="json">UTF-8 text of manifest.json.</param>
+    /// <param name="folder">Name of the folder it lies in, which is the model's name.</param>
+    /// <param name="mistakes">All that is wrong, empty where the manifest is right.</param>
+    /// <returns>The manifest, null where anything is wrong with it.</returns>
+    public static ModelManifest? Read(ReadOnlyMemory<byte> json, string folder, out IReadOnlyList<string> mistakes)
+    {
+        var found = new List<string>();
+        mistakes = found;
+        try
+        {
+            using var document = JsonDocument.Parse(json, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip });
+            CheckForm(document.RootElement, ManifestType, "manifest", found);
+            if (found.Count > 0)
+                return null;
+            var manifest = document.RootElement.Deserialize<ModelManifest>(ModelManifest.Json)!;
+            found.AddRange(Validate(manifest, folder));
+            return found.Count > 0 ? null : manifest;
+        }
+        catch (JsonException exception)
+        {
+            found.Add($"manifest: is no JSON ({exception.Message})");
+            return null;
+        }
+    }
+
+    /// <summary>
+    /// Compares JSON with the type that it is to become. The serializer would do so as well, but stops at
+    /// the first mistake.
+    /// </summary>
+    private static void CheckForm(JsonElement element, JsonTypeInfo type, string path, List<string> mistakes)
+    {
+        switch (type.Kind)
+        {
+            case JsonTypeInfoKind.Object when element.ValueKind == JsonValueKind.Object:
+                foreach (var member in element.EnumerateObject())
+                {
+                    var name = Join(path, member.Name);
+                    if (type.Properties.FirstOrDefault(property => property.Name == member.Name) is not { } property)
+                        mistakes.Add($"{name}: is unknown");
+                    else if (member.Value.ValueKind != JsonValueKind.Null)
+                        CheckForm(member.Value, TypeInfo(property.PropertyType), name, mistakes);
+                    else if (!property.IsSetNullable)
+                        mistakes.Add($"{name}: must not be null");
+                }
+                foreach (var property in type.Properties)
+                    if (property.IsRequired && !element.TryGetProperty(property.Name, out _))
+                        mistakes.Add($"{Join(path, property.Name)}: is missing");
+                break;
+            case JsonTypeInfoKind.Enumerable when element.ValueKind == JsonValueKind.Array:
+                var index = 0;
+                foreach (var item in element.EnumerateArray())
+                    CheckForm(item, TypeInfo(type.ElementType!), $"{path}[{index++}]", mistakes);
+                break;
+            case JsonTypeInfoKind.Dictionary when element.ValueKind == JsonValueKind.Object:
+                foreach (var entry in element.EnumerateObject())
+                    CheckForm(entry.Value, TypeInfo(type.ElementType!), $"{path}[{entry.Name}]", mistakes);
+                break;
+            default:
+                if (!IsValue(element, type))
+                    mistakes.Add($"{path}: {element.GetRawText()} is not {Expected(type)}");
+                break;
+        }
+
+        static string Join(string path, string name) => path == "manifest" ? name : $"{path}.{name}";
+    }
+
+    private static bool IsValue(JsonElement element, JsonTypeInfo type)
+    {
+        try
+        {
+            return type.Kind == JsonTypeInfoKind.None && element.ValueKind != JsonValueKind.Null
+                && element.Deserialize(type) is not null;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
+
+    private static string Expected(JsonTypeInfo type)
+    {
+        var value = Nullable.GetUnderlyingType(type.Type) ?? type.Type;
+        return type.Kind switch
+        {
+            JsonTypeInfoKind.Object or JsonTypeInfoKind.Dictionary => "an object",
+            JsonTypeInfoKind.Enumerable => "an array",
+            _ when value.IsEnum => "one of " + string.Join(", ", Enum.GetNames(value).Select(JsonNamingPolicy.SnakeCaseLower.ConvertName)),
+            _ when value == typeof(string) => "a string",
+            _ when value == typeof(bool) => "true or false",
+            _ when value == typeof(int) => "an integer",
+            _ => "a number",
+        };
+    }
+
+    private static JsonTypeInfo TypeInfo(Type type)
+    {
+        ModelManifest.Json.MakeReadOnly(populateMissingResolver: true);
+        return ModelManifest.Json.GetTypeInfo(type);
+    }
+
+    /// <summary>All that is wrong with the meaning of a manifest, each by the name of the property.</summary>
+    public static IEnumerable<string> Validate(ModelManifest manifest, string folder)
+    {
+        if (!ModelName().IsMatch(manifest.Name))
+            yield return $"name: '{manifest.Name}' must be lower-case letters, digits and single hyphens between them";
+        else if (manifest.Name != folder)
+            yield return $"name: '{manifest.Name}' is not the name of its folder, '{folder}'";
+        if (string.IsNullOrWhiteSpace(manifest.Description))
+            yield return "description: is empty";
+        if (string.IsNullOrWhiteSpace(manifest.Licence))
+            yield return "licence: is empty";
+        foreach (var mistake in Validate(manifest.Input, manifest.Modality))
+            yield return $"input.{mistake}";
+        foreach (var mistake in Validate(manifest.Output))
+            yield return $"output.{mistake}";
+        foreach (var mistake in Validate(manifest.Versions))
+            yield return $"versions{mistake}";
+        for (var i = 0; i < manifest.Metrics.Count; i++)
+            foreach (var mistake in Validate(manifest.Metrics[i]))
+                yield return $"metrics[{i}].{mistake}";
+    }
+
+    private static IEnumerable<string> Validate(ModelInput input, Modality modality)
+    {
+        if (string.IsNullOrWhiteSpace(input.Tensor))
+            yield return "tensor: is empty";
+
+        var speech = modality == Modality.Speech;
+        if (speech == input.Features is FeatureKind.Gray or FeatureKind.Rgb)
+            yield return $"features: {Name(input.Features)} is nothing for a {Name(modality)} model";
+        if (speech == input.Layout is TensorLayout.Nchw or TensorLayout.Nhwc)
+            yield return $"layout: {Name(input.Layout)} is nothing for a {Name(modality)} model";
+
+        if (speech && input.WindowSeconds is not (>= ShortestWindowSeconds and <= LongestWindowSeconds))
+            yield return $"window_seconds: a speech model needs one from {ShortestWindowSeconds} to {LongestWindowSeconds}";
+        if (!speech && input.WindowSeconds is not null)
+            yield return "window_seconds: is nothing for a face model";
+        if (!speech && input.Size is not (>= SmallestFace and <= LargestFace))
+            yield return $"size: a face model needs one from {SmallestFace} to {LargestFace} pixels";
+        if (speech && input.Size is not null)
+            yield return "size: is nothing for a speech model";
+
+        foreach (var (name, values) in new[] { ("mean", input.Mean), ("scale", input.Scale) })
+        {
+            if (values.Count != 1 && values.Count != input.Channels)
+                yield return $"{name}: has {values.Count} values; {Name(input.Features)} needs 1 or {input.Channels}";
+            for (var i = 0; i < values.Count; i++)
+                if (!float.IsFinite(values[i]) || name == "scale" && values[i] == 0)
+                    yield return $"{name}[{i}]: {values[i]} must be finite{(name == "scale" ? " and not 0" : "")}";
+        }
+    }
+
+    private static IEnumerable<string> Validate(ModelOutput output)
+    {
+        if (string.IsNullOrWhiteSpace(output.Logits))
+            yield return "logits: is empty";
+        if (output.Embedding is not null && (string.IsNullOrWhiteSpace(output.Embedding) || output.Embedding == output.Logits))
+            yield return "embedding: must name another output than logits, or be left out";
+
+        if (output.Labels.Count < 2)
+            yield return $"labels: {output.Labels.Count} are too few; a model tells at least 2 apart";
+        for (var i = 0; i < output.Labels.Count; i++)
+        {
+            var label = output.Labels[i];
+            if (output.Labels.Take(i).Contains(label))
+                yield return $"labels[{i}]: '{label}' is there twice";
+            if (!output.LabelMap.ContainsKey(label) && !EmotionLabels.TryParse(label, out _))
+                yield return $"labels[{i}]: '{label}' is none of the seven and label_map does not say which it is";
+        }
+        foreach (var (label, emotion) in output.LabelMap)
+        {
+            if (!output.Labels.Contains(label))
+                yield return $"label_map[{label}]: labels has no such label";
+            if (emotion.Length > 0 && !EmotionLabels.TryParse(emotion, out _))
+                yield return $"label_map[{label}]: '{emotion}' is none of {string.Join(", ", EmotionLabels.Names)} and not empty";
+        }
+        if (output.Labels.Count > 0 && output.Labels.All(label => output.LabelMap.GetValueOrDefault(label) == ""))
+            yield return "label_map: leaves every label out";
+
+        if (!float.IsFinite(output.Temperature) || output.Temperature <= 0)
+            yield return $"temperature: {output.Temperature} must be above 0";
+        if (output.AbstainBelow is not (>= 0 and <= 1))
+            yield return $"abstain_below: {output.AbstainBelow} must lie in [0, 1]";
+    }
+
+    private static IEnumerable<string> Validate(IReadOnlyList<ModelVersion> versions)
+    {
+        if (versions.Count == 0)
+            yield return ": are empty";
+        for (var i = 0; i < versions.Count; i++)
+        {
+            var (version, file, sha256) = (versions[i].Version, versions[i].File, versions[i].Sha256);
+            if (!VersionNumber().IsMatch(version))
+                yield return $"[{i}].version: '{version}' must be a whole number from 1";
+            else if (i > 0 && VersionNumber().IsMatch(versions[i - 1].Version) && int.Parse(version) <= int.Parse(versions[i - 1].Version))
+                yield return $"[{i}].version: '{version}' must be above '{versions[i - 1].Version}'; the newest comes last";
+            // No manifest reaches out of its folder.
+            if (file.Length == 0 || Path.IsPathRooted(file) || file.Split('/', '\\').Contains(".."))
+                yield return $"[{i}].file: '{file}' must be a path inside the model's folder";
+            if (!Sha256().IsMatch(sha256))
+                yield return $"[{i}].sha256: '{sha256}' must be 64 lower-case hexadecimal digits";
+        }
+    }
+
+    private static IEnumerable<string> Validate(ModelMetrics metrics)
+    {
+        if (string.IsNullOrWhiteSpace(metrics.Protocol))
+            yield return "protocol: is empty";
+        if (string.IsNullOrWhiteSpace(metrics.Data))
+            yield return "data: is empty";
+        if (metrics.Samples <= 0)
+            yield return $"samples: {metrics.Samples} must be above 0";
+        foreach (var (name, value) in new[]
+        {
+            ("accuracy", metrics.Accuracy),
+            ("unweighted_average_recall", metrics.UnweightedAverageRecall),
+            ("macro_f1", metrics.MacroF1),
+            ("macro_precision", metrics.MacroPrecision),
+            ("expected_calibration_error", metrics.ExpectedCalibrationError),
+        })
+            if (value is not (>= 0 and <= 1))
+                yield return $"{name}: {value} must lie in [0, 1]";
+        if (metrics.Confusion.Count > 0 && (metrics.Confusion.Count != EmotionLabels.Count
+            || metrics.Confusion.Any(row => row.Count != EmotionLabels.Count || row.Any(count => count < 0))))
+            yield return "confusion: must be 7 rows of 7 counts";
+    }
+
+    private static string Name<T>(T value) where T : struct, Enum => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());
+
+    [GeneratedRegex("^[a-z0-9]+(-[a-z0-9]+)*$", RegexOptions.ECMAScript)]
+    private static partial Regex ModelName();
+
+    [GeneratedRegex("^[1-9][0-9]{0,8}$", RegexOptions.ECMAScript)]
+    private static partial Regex VersionNumber();
+
+    [GeneratedRegex("^[0-9a-f]{64}$", RegexOptions.ECMAScript)]
+    private static partial Regex Sha256();
+}

@@ -1,0 +1,238 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
+using Affect.Emotions;
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
+
+namespace Affect.Inference;
+
+/// <summary>
+/// One ONNX Runtime session with the tensor of its largest batch. Loaded only when the file keeps every promise
+/// of the manifest and every bucket has been run once. One thread at a time may call <see cref="Run"/>.
+/// </summary>
+public sealed unsafe class OnnxModel : IDisposable
+{
+    private const int CacheLine = 64;
+
+    private readonly InferenceSession _session;
+    private readonly RunOptions _runOptions = new();
+    private readonly InputTensor _input;
+    private readonly LabelMapping _labels;
+    private readonly ModelManifest _manifest;
+    private readonly string[] _inputNames;
+    private readonly string[] _outputNames;
+    private readonly bool _pads;
+    private readonly float* _batch; // MaxBatchSize inputs, owned by this
+
+    private OnnxModel(InferenceSession session, ModelManifest manifest, InferenceOptions options)
+    {
+        _session = session;
+        _manifest = manifest;
+        _input = new InputTensor(manifest.Input);
+        _labels = new LabelMapping(manifest.Output);
+        _inputNames = [manifest.Input.Tensor];
+        _outputNames = manifest.Output.Embedding is { } embedding ? [manifest.Output.Logits, embedding] : [manifest.Output.Logits];
+        // On a CPU the time of a batch grows with its size, so padding it would be paid for in full. CUDA and
+        // TensorRT choose kernels for each shape that they meet, so there only a few shapes may occur.
+        _pads = options.Provider != ExecutionProvider.Cpu;
+        MaxBatchSize = options.MaxBatchSize;
+        _batch = (float*)NativeMemory.AlignedAlloc((nuint)BatchBytes(MaxBatchSize), CacheLine);
+    }
+
+    /// <summary>Most inputs of one run.</summary>
+    public int MaxBatchSize { get; }
+
+    /// <summary>How the bytes of a request become input.</summary>
+    public InputTensor Input => _input;
+
+    /// <summary>Loads and warms up a model.</summary>
+    /// <param name="file">Bytes of the ONNX file, whose hash has been checked; weights must lie in it.</param>
+    /// <param name="manifest">What the file is to be, validated.</param>
+    /// <param name="options">Provider, threads, batch sizes.</param>
+    /// <exception cref="ModelRefusedException">The file is no model, or another than the manifest says.</exception>
+    public static OnnxModel Load(byte[] file, ModelManifest manifest, InferenceOptions options)
+    {
+        InferenceSession session;
+        try
+        {
+            using var sessionOptions = CreateSessionOptions(manifest, options);
+            session = new InferenceSession(file, sessionOptions);
+        }
+        catch (OnnxRuntimeException exception)
+        {
+            throw new ModelRefusedException([$"ONNX Runtime cannot load it ({exception.Message})"]);
+        }
+
+        OnnxModel? model = null;
+        try
+        {
+            ThrowOn(Differences(session, manifest));
+            model = new OnnxModel(session, manifest, options);
+            model.WarmUp();
+            return model;
+        }
+        catch (Exception exception)
+        {
+            if (model is null)
+                session.Dispose();
+            model?.Dispose();
+            if (exception is OnnxRuntimeException)
+                throw new ModelRefusedException([$"ONNX Runtime cannot run it ({exception.Message})"]);
+            throw;
+        }
+    }
+
+    /// <summary>Computes a batch.</summary>
+    /// <param name="inputs">1 to <see cref="MaxBatchSize"/> inputs, checked with <see cref="InputTensor.Check"/>.</param>
+    /// <param name="results">One for each input; null where the model gave no finite logits for it.</param>
+    public void Run(ReadOnlySpan<ReadOnlyMemory<byte>> inputs, Span<Classification?> results)
+    {
+        for (var i = 0; i < inputs.Length; i++)
+            _input.Write(inputs[i].Span, new Span<float>(_batch + (long)i * _input.Length, _input.Length));
+        using var outputs = RunBatch(_pads ? Bucket(inputs.Length) : inputs.Length);
+
+        var logits = outputs[0].GetTensorDataAsSpan<float>();
+        var embeddings = outputs.Count > 1 ? outputs[1].GetTensorDataAsSpan<float>() : default;
+        var labels = _manifest.Output.Labels.Count;
+        var size = _pads ? Bucket(inputs.Length) : inputs.Length;
+        var features = embeddings.Length / size;
+        for (var i = 0; i < inputs.Length; i++)
+            results[i] = _labels.Map(logits.Slice(i * labels, labels)) is { } scores
+                ? new Classification(
+                    scores.Confidence < _manifest.Output.AbstainBelow ? Outcome.Uncertain : Outcome.Ok,
+                    scores,
+                    features == 0 ? [] : embeddings.Slice(i * features, features).ToArray())
+                : null;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _session.Dispose();
+        _runOptions.Dispose();
+        NativeMemory.AlignedFree(_batch);
+    }
+
+    private IDisposableReadOnlyCollection<OrtValue> RunBatch(int size)
+    {
+        using var input = OrtValue.CreateTensorValueWithData(
+            OrtMemoryInfo.DefaultInstance, TensorElementType.Float,
+            [size, .. _input.ShapeOfOne.Select(axis => (long)axis)], (nint)_batch, BatchBytes(size));
+        return _session.Run(_runOptions, _inputNames, [input], _outputNames);
+    }
+
+    /// <summary>
+    /// Runs every bucket once, so that memory is there and kernels are chosen before the first caller comes, and looks at
+    /// what comes out.
+    /// </summary>
+    private void WarmUp()
+    {
+        new Span<float>(_batch, MaxBatchSize * _input.Length).Clear();
+        for (var size = 1; ; size = Bucket(size + 1))
+        {
+            using var outputs = RunBatch(size);
+            ThrowOn(outputs.Zip(_outputNames, Mistake).OfType<string>());
+            if (size == MaxBatchSize)
+                return;
+
+            string? Mistake(OrtValue output, string name)
+            {
+                var shape = output.GetTensorTypeAndShape().Shape;
+                var labels = _manifest.Output.Labels.Count;
+                if (shape.Length < 2 || shape[0] != size)
+                    return $"output '{name}' has the shape {Text(shape)} for a batch of {size}; the batch must come first";
+                if (name == _manifest.Output.Logits && (shape.Length != 2 || shape[1] != labels))
+                    return $"output '{name}' has the shape {Text(shape)} for a batch of {size}; the manifest's {labels} labels need [{size}, {labels}]";
+                foreach (var value in output.GetTensorDataAsSpan<float>())
+                    if (!float.IsFinite(value))
+                        return $"output '{name}' is not finite for an input of zeros";
+                return null;
+            }
+        }
+    }
+
+    /// <summary>Powers of two, and the largest batch itself.</summary>
+    private int Bucket(int count)
+    {
+        var bucket = 1;
+        while (bucket < count)
+            bucket *= 2;
+        return Math.Min(bucket, MaxBatchSize);
+    }
+
+    private long BatchBytes(int size) => (long)size * _input.Length * sizeof(float);
+
+    /// <summary>Every difference between the file's inputs and outputs and the manifest's.</summary>
+    private static IEnumerable<string> Differences(InferenceSession session, ModelManifest manifest)
+    {
+        if (!session.InputMetadata.TryGetValue(manifest.Input.Tensor, out var input))
+            yield return $"it has no input '{manifest.Input.Tensor}', only {Names(session.InputMetadata)}";
+        else
+        {
+            long[] expected = [-1, .. manifest.Input.ShapeOfOne().Select(axis => (long)axis)];
+            long[] actual = [.. input.Dimensions.Select(axis => (long)axis)];
+            if (!input.IsTensor || input.ElementDataType != TensorElementType.Float)
+                yield return $"input '{manifest.Input.Tensor}' is no tensor of float32";
+            else if (actual.Length != expected.Length || !actual.Skip(1).Zip(expected.Skip(1), (a, e) => a == e || a < 0).All(fits => fits))
+                yield return $"input '{manifest.Input.Tensor}' has the shape {Text(actual)}; the manifest says {Text(expected)}";
+            else if (actual[0] >= 0)
+                yield return $"input '{manifest.Input.Tensor}' has a batch fixed at {actual[0]}; it must be dynamic";
+        }
+        foreach (var other in session.InputMetadata.Keys.Where(name => name != manifest.Input.Tensor))
+            yield return $"it has a further input, '{other}'";
+        foreach (var name in new[] { manifest.Output.Logits, manifest.Output.Embedding }.OfType<string>())
+            if (!session.OutputMetadata.TryGetValue(name, out var output))
+                yield return $"it has no output '{name}', only {Names(session.OutputMetadata)}";
+            else if (!output.IsTensor || output.ElementDataType != TensorElementType.Float)
+                yield return $"output '{name}' is no tensor of float32";
+
+        static string Names(IReadOnlyDictionary<string, NodeMetadata> values) => string.Join(", ", values.Keys.Select(name => $"'{name}'"));
+    }
+
+    private static void ThrowOn(IEnumerable<string> mistakes)
+    {
+        var all = mistakes.ToList();
+        if (all.Count > 0)
+            throw new ModelRefusedException(all);
+    }
+
+    private static string Text(long[] shape) => $"[{string.Join(", ", shape.Select(axis => axis < 0 ? "batch" : axis.ToString()))}]";
+
+    [SuppressMessage("Reliability", "CA2000", Justification = "The caller disposes the options.")]
+    private static SessionOptions CreateSessionOptions(ModelManifest manifest, InferenceOptions options)
+    {
+        var session = new SessionOptions
+        {
+            GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL,
+            // Environment.ProcessorCount knows the limits of a container, ONNX Runtime does not.
+            IntraOpNumThreads = options.IntraOpThreads > 0 ? options.IntraOpThreads : Environment.ProcessorCount,
+            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
+        };
+        // Threads that wait for work by spinning take the processor from those that bring it.
+        session.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
+
+        if (options.Provider == ExecutionProvider.TensorRt)
+        {
+            // One engine for every batch size, tuned for the largest.
+            string Shape(int batch) => $"{manifest.Input.Tensor}:{batch}x{string.Join('x', manifest.Input.ShapeOfOne())}";
+            using var tensorRt = new OrtTensorRTProviderOptions();
+            tensorRt.UpdateOptions(new Dictionary<string, string>
+            {
+                ["device_id"] = options.DeviceId.ToString(),
+                ["trt_profile_min_shapes"] = Shape(1),
+                ["trt_profile_opt_shapes"] = Shape(options.MaxBatchSize),
+                ["trt_profile_max_shapes"] = Shape(options.MaxBatchSize),
+                ["trt_engine_cache_enable"] = options.TensorRtCachePath.Length > 0 ? "1" : "0",
+                ["trt_engine_cache_path"] = options.TensorRtCachePath,
+            });
+            session.AppendExecutionProvider_Tensorrt(tensorRt);
+        }
+        if (options.Provider != ExecutionProvider.Cpu)
+        {
+            using var cuda = new OrtCUDAProviderOptions();
+            cuda.UpdateOptions(new Dictionary<string, string> { ["device_id"] = options.DeviceId.ToString() });
+            session.AppendExecutionProvider_CUDA(cuda);
+        }
+        return session;
+    }
+}
