@@ -1,0 +1,59 @@
+using Affect.Face.V1;
+using Affect.Features.V1;
+using Affect.Hosting;
+using Affect.Speech.V1;
+using Grpc.AspNetCore.Server;
+using Grpc.Net.Client;
+using Microsoft.AspNetCore.Http.Metadata;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Options;
+
+namespace Affect.Fusion;
+
+/// <summary>What the container, the one-process host and the tests call.</summary>
+public static class FusionHosting
+{
+    /// <summary>Adds fusion; its addresses and budgets come from section <c>Fusion</c>.</summary>
+    public static void AddFusion(this WebApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        services.AddSingleton<IValidateOptions<FusionOptions>, FusionOptionsValidator>();
+        services.AddOptions<FusionOptions>().BindConfiguration("Fusion").ValidateOnStart();
+        services.TryAddSingleton(provider => provider.GetRequiredService<IOptions<FusionOptions>>().Value);
+
+        AddChannel("features", options => options.FeaturesAddress);
+        AddChannel("speech", options => options.SpeechAddress);
+        AddChannel("face", options => options.FaceAddress);
+        services.AddSingleton(provider => new FeaturesService.FeaturesServiceClient(Channel(provider, "features")));
+        services.AddSingleton(provider => new SpeechService.SpeechServiceClient(Channel(provider, "speech")));
+        services.AddSingleton(provider => new FaceService.FaceServiceClient(Channel(provider, "face")));
+
+        services.AddSingleton<ModelCatalogue>();
+        services.AddSingleton<VoiceAnalysis>();
+        services.AddSingleton<FaceAnalysis>();
+        services.AddSingleton<ClipSession>();
+        services.AddSingleton<Admission>();
+        services.Configure<GrpcServiceOptions<FusionService>>(grpc => grpc.MaxReceiveMessageSize = FusionOptions.MaxRequestBytes);
+        // Ready as soon as it listens: a peer that is down costs its modality, not the whole.
+        services.AddHealthChecks().AddCheck("fusion", () => HealthCheckResult.Healthy());
+
+        void AddChannel(string peer, Func<FusionOptions, string> address) =>
+            services.AddKeyedSingleton(Key(peer), (provider, _) => PeerChannel.Create(address(provider.GetRequiredService<FusionOptions>())));
+    }
+
+    /// <summary>Maps fusion's gRPC service.</summary>
+    public static void MapFusion(this WebApplication app) =>
+        app.MapGrpcService<FusionService>().WithMetadata(new BodyLimit());
+
+    private static GrpcChannel Channel(IServiceProvider provider, string peer) =>
+        provider.GetRequiredKeyedService<GrpcChannel>(Key(peer));
+
+    private static string Key(string peer) => $"fusion->{peer}";
+
+    /// <summary>Kestrel's own limit of 30 MB is below what gRPC may carry here, which has its limit itself.</summary>
+    private sealed class BodyLimit : IRequestSizeLimitMetadata
+    {
+        public long? MaxRequestBodySize => null;
+    }
+}

@@ -1,0 +1,62 @@
+using Affect.Hosting;
+using Affect.V1;
+using Grpc.Core;
+using AnalyzeRequest = Affect.Fusion.V1.AnalyzeRequest;
+using AnalyzeResponse = Affect.Fusion.V1.AnalyzeResponse;
+using ListModelsRequest = Affect.Fusion.V1.ListModelsRequest;
+using ListModelsResponse = Affect.Fusion.V1.ListModelsResponse;
+
+namespace Affect.Fusion;
+
+/// <summary>The gRPC side: admits, calls, maps.</summary>
+internal sealed class FusionService(
+    ClipSession session, ModelCatalogue models, Admission admission, FusionOptions options, TimeProvider time)
+    : V1.FusionService.FusionServiceBase
+{
+    public override async Task<AnalyzeResponse> Analyze(AnalyzeRequest request, ServerCallContext context)
+    {
+        using var admitted = admission.Enter();
+        var refusal = new Refusal();
+        var analysis = await session.AnalyzeAsync(request.Clip, refusal, Deadline(context), context.CancellationToken);
+        if (refusal.Any)
+            throw RpcErrors.InvalidArgument(refusal.Violations);
+        if ((analysis.Speech?.Outcome ?? Outcome.Unavailable) == Outcome.Unavailable
+            && (analysis.Face?.Outcome ?? Outcome.Unavailable) == Outcome.Unavailable)
+            throw NothingAnswered(context);
+        return new AnalyzeResponse { Analysis = analysis };
+    }
+
+    public override async Task<ListModelsResponse> ListModels(ListModelsRequest request, ServerCallContext context)
+    {
+        var lists = await Task.WhenAll(((Modality[])[Modality.Speech, Modality.Face]).Select(ListAsync));
+        if (lists.All(list => list is null))
+            throw NothingAnswered(context);
+        var response = new ListModelsResponse();
+        foreach (var list in lists.OfType<IReadOnlyList<Model>>())
+            response.Models.Add(list.OrderBy(model => model.Reference.Name, StringComparer.Ordinal));
+        return response;
+
+        async Task<IReadOnlyList<Model>?> ListAsync(Modality modality)
+        {
+            using var calls = new PeerCalls(options, time, Deadline(context), context.CancellationToken);
+            try
+            {
+                return await models.ListAsync(modality, calls);
+            }
+            catch (Exception exception) when (calls.IsOutage(exception))
+            {
+                return null;
+            }
+        }
+    }
+
+    private static DateTimeOffset Deadline(ServerCallContext context) =>
+        context.Deadline == DateTime.MaxValue ? DateTimeOffset.MaxValue : new(context.Deadline, TimeSpan.Zero);
+
+    private static RpcException NothingAnswered(ServerCallContext context)
+    {
+        // Every call behind this one was repeated already: the pushback tells clients not to start over (gRFC A6).
+        context.ResponseTrailers.Add("grpc-retry-pushback-ms", "-1");
+        return RpcErrors.Status(StatusCode.Unavailable, "none of the services that could have answered did");
+    }
+}

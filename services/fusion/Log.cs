@@ -1,0 +1,19 @@
+using Grpc.Core;
+
+namespace Affect.Fusion;
+
+/// <summary>No media, no scores: what failed, and how.</summary>
+internal static partial class Log
+{
+    [LoggerMessage(EventName = "modality.unavailable", Level = LogLevel.Warning,
+        Message = "{Modality} is unavailable for a clip: {Status}")]
+    public static partial void ModalityUnavailable(ILogger logger, string modality, StatusCode status);
+
+    [LoggerMessage(EventName = "call.lost", Level = LogLevel.Warning,
+        Message = "{Lost} of {Calls} {Modality} calls of a clip were lost, last with {Status}")]
+    public static partial void CallsLost(ILogger logger, int lost, int calls, string modality, StatusCode status);
+
+    [LoggerMessage(EventName = "models.changed", Level = LogLevel.Information,
+        Message = "The {Modality} model '{Model}' takes another input than it did; its description is fetched anew")]
+    public static partial void ModelChanged(ILogger logger, string modality, string model);
+}

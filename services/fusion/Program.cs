@@ -1,0 +1,11 @@
+using Affect.Fusion;
+using Affect.Hosting;
+
+var builder = WebApplication.CreateBuilder(args);
+builder.AddAffectDefaults("affect-fusion");
+builder.AddFusion();
+
+var app = builder.Build();
+app.MapAffectDefaults();
+app.MapFusion();
+app.Run();

@@ -1,0 +1,62 @@
+using Grpc.Core;
+using Grpc.Net.Client;
+using Grpc.Net.Client.Balancer;
+using Grpc.Net.Client.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Affect.Hosting;
+
+/// <summary>Channels from one service to another inside the cluster (HTTP/2 without TLS).</summary>
+public static class PeerChannel
+{
+    /// <summary>How often the names behind <c>dns:///</c> are asked again, so that new pods are found.</summary>
+    private static readonly TimeSpan DnsRefresh = TimeSpan.FromSeconds(15);
+
+    /// <summary>
+    /// A channel that spreads calls over every pod behind the address. It repeats nothing: callers
+    /// repeat what they can afford to, within their deadlines.
+    /// </summary>
+    /// <param name="address">"http://host:8081", or "dns:///headless-service:8081" for round robin over its pods.</param>
+    /// <param name="maxMessageBytes">Largest message that is taken back.</param>
+    /// <param name="retry">Repeats by the channel itself, for a caller that has no budget of its own.</param>
+    public static GrpcChannel Create(string address, int maxMessageBytes = 64 << 20, RetryPolicy? retry = null)
+    {
+        var service = new ServiceConfig { LoadBalancingConfigs = { new RoundRobinConfig() } };
+        if (retry is not null)
+        {
+            service.MethodConfigs.Add(new MethodConfig { Names = { MethodName.Default }, RetryPolicy = retry });
+            // Where most calls fail, repeating them all would only add to the load (gRFC A6).
+            service.RetryThrottling = new RetryThrottlingPolicy { MaxTokens = 10, TokenRatio = 0.1 };
+        }
+        return GrpcChannel.ForAddress(address, new GrpcChannelOptions
+        {
+            Credentials = ChannelCredentials.Insecure,
+            ServiceConfig = service,
+            ServiceProvider = Resolvers,
+            MaxReceiveMessageSize = maxMessageBytes,
+            // A request that does not fit into these buffers is sent once and never repeated.
+            MaxRetryBufferPerCallSize = maxMessageBytes,
+            MaxRetryBufferSize = 4L * maxMessageBytes,
+            InitialReconnectBackoff = TimeSpan.FromMilliseconds(200),
+            MaxReconnectBackoff = TimeSpan.FromSeconds(5),
+            DisposeHttpClient = true,
+            HttpHandler = new SocketsHttpHandler
+            {
+                ConnectTimeout = TimeSpan.FromSeconds(3),
+                EnableMultipleHttp2Connections = true,
+                // A peer that vanished without closing its connection is noticed by unanswered pings.
+                KeepAlivePingDelay = TimeSpan.FromSeconds(20),
+                KeepAlivePingTimeout = TimeSpan.FromSeconds(5),
+                PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
+            },
+        });
+    }
+
+    /// <summary>Whether <see cref="Create"/> takes the address.</summary>
+    public static bool IsAddress(string address) =>
+        Uri.TryCreate(address, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "dns";
+
+    private static readonly IServiceProvider Resolvers = new ServiceCollection()
+        .AddSingleton<ResolverFactory>(new DnsResolverFactory(DnsRefresh))
+        .BuildServiceProvider();
+}
