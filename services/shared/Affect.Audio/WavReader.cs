@@ -31,6 +31,20 @@ public static class WavReader
     /// <exception cref="AudioFormatException">The file is empty, cut off in its header, or not such a WAV.</exception>
     public static AudioBuffer Read(ReadOnlySpan<byte> file)
     {
+        var data = FindData(file, out var format);
+        return Decode(data, format);
+    }
+
+    /// <summary>How long a file plays, from its header and its number of bytes: nothing is decoded.</summary>
+    /// <exception cref="AudioFormatException">The file is empty, cut off in its header, or not such a WAV.</exception>
+    public static TimeSpan ReadDuration(ReadOnlySpan<byte> file)
+    {
+        var data = FindData(file, out var format);
+        return TimeSpan.FromSeconds((double)(data.Length / (format.Width * format.Channels)) / format.SampleRate);
+    }
+
+    private static ReadOnlySpan<byte> FindData(ReadOnlySpan<byte> file, out Format found)
+    {
         if (file.IsEmpty)
             throw new AudioFormatException("The file is empty.");
         if (!IsWav(file))
@@ -52,7 +66,8 @@ public static class WavReader
                 var claimed = size == uint.MaxValue ? longDataSize : size;
                 if (claimed == 0 && !SizesAreFinal(file))
                     claimed = uint.MaxValue;
-                return Decode(body[..(int)Math.Min(claimed, (ulong)body.Length)], format.Value);
+                found = format.Value;
+                return body[..(int)Math.Min(claimed, (ulong)body.Length)];
             }
 
             if (size > body.Length)

@@ -1,0 +1,87 @@
+using Microsoft.AspNetCore.Http.Metadata;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Options;
+using OpenCvSharp;
+
+namespace Affect.Features;
+
+/// <summary>The features service, for whatever process it lives in.</summary>
+public static class FeaturesHosting
+{
+    /// <summary>Largest request in bytes: a clip's audio or one picture.</summary>
+    public const int MaxRequestBytes = 32 << 20;
+
+    /// <summary>Adds the service on top of <c>AddAffectDefaults</c>.</summary>
+    public static void AddFeatures(this WebApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        services.AddSingleton<IValidateOptions<FeaturesOptions>, FeaturesOptionsValidator>();
+        services.AddSingleton<IValidateOptions<FeaturesOptions>, FeaturesRequirements>();
+        services.AddOptions<FeaturesOptions>().BindConfiguration("Features").ValidateOnStart();
+
+        services.AddSingleton<Ffmpeg>();
+        services.AddSingleton<AudioDecoder>();
+        services.AddSingleton<FeaturesMetrics>();
+        services.AddSingleton(provider => CreateDetector(Options(provider), provider.GetRequiredService<ILogger<FaceDetector>>()));
+        services.AddSingleton(provider => new FaceExtractor(provider.GetRequiredService<FaceDetector>(), Options(provider).MaxFaces));
+        services.AddSingleton(provider => new WorkGate(Options(provider).MaxConcurrency, Options(provider).MaxWaiting));
+
+        services.AddSingleton<WarmUp>();
+        services.AddHostedService(provider => provider.GetRequiredService<WarmUp>());
+        services.AddHealthChecks().Add(new HealthCheckRegistration(
+            "features", provider => provider.GetRequiredService<WarmUp>(), HealthStatus.Unhealthy, tags: null));
+        services.AddGrpc().AddServiceOptions<FeaturesService>(grpc => grpc.MaxReceiveMessageSize = MaxRequestBytes);
+
+        static FeaturesOptions Options(IServiceProvider provider) =>
+            provider.GetRequiredService<IOptions<FeaturesOptions>>().Value;
+    }
+
+    /// <summary>Maps the service.</summary>
+    public static void MapFeatures(this WebApplication app) =>
+        app.MapGrpcService<FeaturesService>().WithMetadata(new BodyLimit());
+
+    private static FaceDetector CreateDetector(FeaturesOptions options, ILogger logger)
+    {
+        // Requests are spread over the cores as they are: threads of OpenCV's own would only be in the way.
+        Cv2.SetNumThreads(1);
+        if (File.Exists(options.FaceDetectorPath))
+        {
+            Log.DetectorIsYuNet(logger, options.FaceDetectorPath);
+            return new YuNetDetector(options.FaceDetectorPath, options.MinFaceConfidence, options.DetectionEdge);
+        }
+
+        var cascade = HaarDetector.CascadePath(options.HaarCascadesPath);
+        Log.DetectorIsHaar(logger, options.FaceDetectorPath, cascade);
+        return new HaarDetector(cascade);
+    }
+
+    /// <summary>Kestrel's own limit of 30 MB is below that of gRPC, which is the one that counts here.</summary>
+    private sealed class BodyLimit : IRequestSizeLimitMetadata
+    {
+        public long? MaxRequestBodySize => null;
+    }
+
+    /// <summary>Loads what the first requests would wait for; ready is said afterwards.</summary>
+    private sealed class WarmUp(FaceDetector detector, Ffmpeg ffmpeg, IOptions<FeaturesOptions> options, ILogger<WarmUp> logger)
+        : BackgroundService, IHealthCheck
+    {
+        private volatile bool _done;
+
+        public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+            Task.FromResult(_done ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy("warming up"));
+
+        protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+        {
+            if (!ffmpeg.IsInstalled)
+                Log.FfmpegMissing(logger, options.Value.FfmpegPath);
+            await Task.Run(
+                () =>
+                {
+                    using var picture = new Mat(480, 640, MatType.CV_8UC3, Scalar.Black);
+                    detector.Detect(picture);
+                },
+                stoppingToken);
+            _done = true;
+        }
+    }
+}

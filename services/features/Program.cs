@@ -1,0 +1,10 @@
+using Affect.Features;
+using Affect.Hosting;
+
+var builder = WebApplication.CreateBuilder(args);
+builder.AddAffectDefaults("affect-features");
+builder.AddFeatures();
+var app = builder.Build();
+app.MapAffectDefaults();
+app.MapFeatures();
+app.Run();
