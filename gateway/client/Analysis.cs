@@ -1,5 +1,4 @@
 using Affect.Emotions;
-using Google.Protobuf;
 
 namespace Affect.Client;
 
@@ -13,7 +12,7 @@ public sealed record Analysis(FusedResult Fused, SpeechResult? Speech, FaceResul
     internal V1.Analysis? Proto { get; init; }
 
     /// <summary>The JSON that the REST API answers; empty unless a server gave this analysis.</summary>
-    public string ToJson() => Proto is null ? "" : JsonFormatter.Default.Format(Proto);
+    public string ToJson() => Proto is null ? "" : Mapping.Json.Format(Proto);
 }
 
 /// <summary>An outcome and, where it is OK or UNCERTAIN, scores. What every result here is.</summary>

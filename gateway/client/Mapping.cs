@@ -1,4 +1,5 @@
 using Affect.Emotions;
+using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 
 namespace Affect.Client;
@@ -6,6 +7,10 @@ namespace Affect.Client;
 /// <summary>Between the protos and what users of the SDK see.</summary>
 internal static class Mapping
 {
+    /// <summary>Writes what the REST API writes: proto names, and defaults, so that a score of 0 is not one that is missing.</summary>
+    public static JsonFormatter Json { get; } = new(
+        JsonFormatter.Settings.Default.WithPreserveProtoFieldNames(true).WithFormatDefaultValues(true));
+
     public static async Task<V1.Clip> ToProtoAsync(this Clip clip, CancellationToken cancellation)
     {
         var proto = new V1.Clip { SpeechModel = clip.SpeechModel ?? "", FaceModel = clip.FaceModel ?? "" };

@@ -1,5 +1,3 @@
-using Google.Protobuf;
-
 namespace Affect.Client;
 
 /// <summary>What a model listens to or looks at.</summary>
@@ -42,7 +40,7 @@ public sealed record Model
     internal V1.Model? Proto { get; init; }
 
     /// <summary>The JSON that the REST API answers; empty unless a server gave this model.</summary>
-    public string ToJson() => Proto is null ? "" : JsonFormatter.Default.Format(Proto);
+    public string ToJson() => Proto is null ? "" : Mapping.Json.Format(Proto);
 }
 
 /// <summary>Measured on one set of data under one protocol. Fractions are in [0, 1].</summary>

@@ -1,0 +1,130 @@
+using Affect.Client;
+using Affect.Emotions;
+using Spectre.Console;
+using Spectre.Console.Rendering;
+
+namespace Affect.Cli;
+
+/// <summary>An analysis as tables: each window, each face, the fused answer.</summary>
+internal static class AnalysisView
+{
+    private const int BarWidth = 40;
+
+    public static IRenderable Create(Analysis analysis, IReadOnlyList<InputFile> clip)
+    {
+        var parts = new List<IRenderable> { new Text(string.Join(" + ", clip.Select(file => file.Name)), new Style(decoration: Decoration.Bold)) };
+        if (analysis.Speech is { } speech)
+            parts.AddRange(Speech(speech));
+        if (analysis.Face is { } face)
+            parts.AddRange(Face(face, [.. clip.Where(file => file.IsPicture).Select(file => file.Name)]));
+        parts.AddRange(Fused(analysis.Fused));
+        parts.Add(new Text(analysis.Notice, new Style(decoration: Decoration.Dim)));
+        parts.Add(Text.Empty);
+        return new Rows(parts);
+    }
+
+    private static IEnumerable<IRenderable> Speech(SpeechResult speech)
+    {
+        var voice = speech.Segments.Aggregate(TimeSpan.Zero, (sum, segment) => sum + (segment.End - segment.Start));
+        yield return Heading("Voice", speech.Model, $"{speech.Duration.TotalSeconds:0.0} s, {voice.TotalSeconds:0.0} s of it voice");
+        var table = Table();
+        foreach (var window in speech.Windows)
+            Row(table, $"{Offset(window.Start)} to {Offset(window.End)}", window);
+        Row(table, "all", speech);
+        yield return table;
+    }
+
+    private static IEnumerable<IRenderable> Face(FaceResult face, IReadOnlyList<string> names)
+    {
+        yield return Heading("Faces", face.Model, "");
+        var table = Table();
+        foreach (var (image, name) in face.Images.Zip(names))
+        {
+            if (names.Count > 1)
+                table.AddRow(new Text($"{Path.GetFileName(name)}, {image.Width}×{image.Height}"));
+            if (image.Faces.Count == 0)
+                table.AddRow(Text.Empty, new Text(Name(image.Outcome)));
+            foreach (var found in image.Faces)
+                Row(table, $"{found.Box.Width}×{found.Box.Height} at {found.Box.Left},{found.Box.Top}", found);
+        }
+        Row(table, "all", face);
+        yield return table;
+    }
+
+    private static IEnumerable<IRenderable> Fused(FusedResult fused)
+    {
+        var weights = fused is { SpeechWeight: > 0, FaceWeight: > 0 }
+            ? $"voice {fused.SpeechWeight:0.00}, faces {fused.FaceWeight:0.00}"
+            : "";
+        yield return Heading("Answer", null, weights);
+        yield return new Markup($"  [bold]{Markup.Escape(Answer(fused))}[/]");
+        if (fused.Scores is not { } scores)
+            yield break;
+        var bars = new Grid().AddColumns(new GridColumn().PadLeft(2), new GridColumn().PadLeft(1), new GridColumn().PadLeft(1).RightAligned());
+        foreach (var emotion in Enum.GetValues<Emotion>().OrderByDescending(emotion => scores[emotion]))
+            bars.AddRow(
+                new Text(emotion.Name()),
+                new Text(new string('█', (int)Math.Round(scores[emotion] * BarWidth)).PadRight(BarWidth), new Style(Colour(emotion))),
+                new Text(Percent(scores[emotion])));
+        yield return bars;
+    }
+
+    private static Markup Heading(string what, ModelReference? model, string note) =>
+        new($"\n[bold]{what}[/]  [dim]{Markup.Escape(string.Join(", ", new[] { model is null ? "" : $"{model.Name} {model.Version}", note }.Where(part => part.Length > 0)))}[/]");
+
+    // Window or face, the answer, then the seven scores.
+    private static Table Table()
+    {
+        var table = new Table().NoBorder();
+        table.AddColumn(new TableColumn("").PadLeft(2).PadRight(2));
+        table.AddColumn(new TableColumn("").PadRight(2));
+        foreach (var name in EmotionLabels.Names)
+            table.AddColumn(new TableColumn(new Text(name, new Style(decoration: Decoration.Dim))).RightAligned().PadLeft(0).PadRight(1));
+        return table;
+    }
+
+    private static void Row(Table table, string what, Verdict verdict)
+    {
+        var cells = new List<IRenderable> { new Text(what), new Text(Answer(verdict), Answered(verdict)) };
+        if (verdict.Scores is { } scores)
+            cells.AddRange(Enum.GetValues<Emotion>().Select(emotion => new Text(
+                Percent(scores[emotion]),
+                emotion == scores.Best ? new Style(Colour(emotion), decoration: Decoration.Bold) : Style.Plain)));
+        table.AddRow(cells);
+    }
+
+    private static string Answer(Verdict verdict) => verdict switch
+    {
+        { Emotion: { } emotion } => $"{emotion.Name()} {Percent(verdict.Confidence)}",
+        { Scores: { } scores } => $"{Name(verdict.Outcome)} ({scores.Best.Name()} {Percent(verdict.Confidence)})",
+        _ => Name(verdict.Outcome),
+    };
+
+    private static Style Answered(Verdict verdict) =>
+        verdict.Emotion is { } emotion ? new Style(Colour(emotion)) : new Style(decoration: Decoration.Dim);
+
+    private static string Name(Outcome outcome) => outcome switch
+    {
+        Outcome.Ok => "ok",
+        Outcome.NoSpeech => "no speech",
+        Outcome.TooShort => "too short",
+        Outcome.NoFace => "no face",
+        Outcome.Uncertain => "uncertain",
+        _ => "unavailable",
+    };
+
+    private static string Percent(float share) => $"{share * 100:0} %";
+
+    private static string Offset(TimeSpan offset) => $"{(int)offset.TotalMinutes}:{offset.Seconds:00}.{offset.Milliseconds / 100}";
+
+    private static Color Colour(Emotion emotion) => emotion switch
+    {
+        Emotion.Happy => Color.Yellow,
+        Emotion.Sad => Color.Blue,
+        Emotion.Angry => Color.Red,
+        Emotion.Fear => Color.Magenta1,
+        Emotion.Disgust => Color.Green,
+        Emotion.Surprise => Color.Aqua,
+        _ => Color.Grey,
+    };
+}

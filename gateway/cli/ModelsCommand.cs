@@ -1,0 +1,92 @@
+using System.CommandLine;
+using Affect.Client;
+using Affect.Emotions;
+using Spectre.Console;
+
+namespace Affect.Cli;
+
+/// <summary><c>affect models [NAME]</c></summary>
+internal static class ModelsCommand
+{
+    private static readonly Argument<string?> Name = new("NAME")
+    {
+        Description = "One model, with its confusion matrices; all where absent",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+
+    private static readonly Option<bool> Json = new("--json") { Description = "Print one JSON object per model and line" };
+
+    public static Command Create()
+    {
+        var command = new Command("models", "Lists the models and what was measured of them.") { Name, Json };
+        command.SetAction((parsed, cancellation) => AffectCommand.CallAsync(parsed, async client =>
+        {
+            var name = parsed.GetValue(Name);
+            var models = name is null
+                ? await client.ListModelsAsync(cancellation: cancellation)
+                : [await client.GetModelAsync(name, cancellation)];
+            if (parsed.GetValue(Json))
+                foreach (var model in models)
+                    Console.Out.WriteLine(model.ToJson());
+            else if (name is null)
+                AffectCommand.Out().Write(List(models));
+            else
+                foreach (var model in models)
+                    Show(AffectCommand.Out(), model);
+            return ExitCode.Ok;
+        }, cancellation));
+        return command;
+    }
+
+    private static Table List(IReadOnlyList<Model> models)
+    {
+        var table = new Table().Border(TableBorder.Simple).AddColumns("model", "", "measured on");
+        foreach (var heading in (string[])["accuracy", "UAR", "F1", "ECE"])
+            table.AddColumn(new TableColumn(heading).RightAligned());
+        foreach (var model in models)
+        {
+            var first = true;
+            foreach (var metrics in model.Metrics.DefaultIfEmpty())
+            {
+                table.AddRow(
+                    new Text(first ? $"{model.Name} {model.Version}" : ""),
+                    new Text(first ? $"{Lower(model.Modality)}{(model.IsDefault ? ", default" : "")}" : ""),
+                    new Text(metrics is null ? "" : $"{metrics.Data}, {metrics.Protocol}"),
+                    new Text(metrics is null ? "" : Percent(metrics.Accuracy)),
+                    new Text(metrics is null ? "" : Percent(metrics.UnweightedAverageRecall)),
+                    new Text(metrics is null ? "" : Percent(metrics.MacroF1)),
+                    new Text(metrics is null ? "" : Percent(metrics.ExpectedCalibrationError)));
+                first = false;
+            }
+        }
+        return table;
+    }
+
+    private static void Show(IAnsiConsole console, Model model)
+    {
+        console.Write(new Markup($"[bold]{Markup.Escape($"{model.Name} {model.Version}")}[/]  {Lower(model.Modality)}{(model.IsDefault ? ", default" : "")}\n"));
+        console.WriteLine(model.Description);
+        console.WriteLine($"Licence: {model.Licence}");
+        console.WriteLine($"Temperature {model.Temperature:0.###}, uncertain below {Percent(model.AbstainBelow)}");
+        foreach (var metrics in model.Metrics)
+        {
+            console.Write(new Markup($"\n[bold]{Markup.Escape($"{metrics.Data}, {metrics.Protocol}")}[/], {metrics.Samples} samples\n"));
+            console.WriteLine(
+                $"accuracy {Percent(metrics.Accuracy)}, unweighted average recall {Percent(metrics.UnweightedAverageRecall)}, " +
+                $"macro F1 {Percent(metrics.MacroF1)}, macro precision {Percent(metrics.MacroPrecision)}, " +
+                $"expected calibration error {Percent(metrics.ExpectedCalibrationError)}");
+            if (metrics.Confusion.Count != EmotionLabels.Count)
+                continue;
+            var table = new Table().NoBorder().AddColumn("true \\ answer");
+            foreach (var emotion in EmotionLabels.Names)
+                table.AddColumn(new TableColumn(emotion).RightAligned());
+            foreach (var (emotion, row) in EmotionLabels.Names.Zip(metrics.Confusion))
+                table.AddRow([emotion, .. row.Select(count => count.ToString())]);
+            console.Write(table);
+        }
+    }
+
+    private static string Lower(Modality modality) => modality.ToString().ToLowerInvariant();
+
+    private static string Percent(double share) => $"{share * 100:0.0} %";
+}
