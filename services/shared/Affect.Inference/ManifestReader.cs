@@ -248,12 +248,12 @@ public static partial class ManifestReader
 
     private static string Name<T>(T value) where T : struct, Enum => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());
 
-    [GeneratedRegex("^[a-z0-9]+(-[a-z0-9]+)*$", RegexOptions.ECMAScript)]
+    [GeneratedRegex("^[a-z0-9]+(-[a-z0-9]+)*\\z")]
     private static partial Regex ModelName();
 
-    [GeneratedRegex("^[1-9][0-9]{0,8}$", RegexOptions.ECMAScript)]
+    [GeneratedRegex("^[1-9][0-9]{0,8}\\z")]
     private static partial Regex VersionNumber();
 
-    [GeneratedRegex("^[0-9a-f]{64}$", RegexOptions.ECMAScript)]
+    [GeneratedRegex("^[0-9a-f]{64}\\z")]
     private static partial Regex Sha256();
 }
