@@ -2,7 +2,6 @@ using Affect.Face.V1;
 using Affect.Features.V1;
 using Affect.Hosting;
 using Affect.Speech.V1;
-using Grpc.AspNetCore.Server;
 using Grpc.Net.Client;
 using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -34,7 +33,7 @@ public static class FusionHosting
         services.AddSingleton<FaceAnalysis>();
         services.AddSingleton<ClipSession>();
         services.AddSingleton<Admission>();
-        services.Configure<GrpcServiceOptions<FusionService>>(grpc => grpc.MaxReceiveMessageSize = FusionOptions.MaxRequestBytes);
+        services.AddGrpc().AddServiceOptions<FusionService>(grpc => grpc.MaxReceiveMessageSize = FusionOptions.MaxRequestBytes);
         // Ready as soon as it listens: a peer that is down costs its modality, not the whole.
         services.AddHealthChecks().AddCheck("fusion", () => HealthCheckResult.Healthy());
 

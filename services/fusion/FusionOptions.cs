@@ -9,10 +9,10 @@ namespace Affect.Fusion;
 public sealed class FusionOptions : IValidatableObject
 {
     /// <summary>
-    /// Largest request that is read. The gateway's limits are tighter, and one per key; this one keeps
-    /// a peer that is not the gateway from filling the memory.
+    /// Largest request that is read: what the gateway lets through (32 MiB at the most), and what the
+    /// wrapping of the message adds.
     /// </summary>
-    public const int MaxRequestBytes = 65 << 20;
+    public const int MaxRequestBytes = 33 << 20;
 
     /// <summary>Where the features service is: "http://host:8081" or "dns:///headless-service:8081".</summary>
     [Required]

@@ -1,0 +1,80 @@
+using Affect.Fusion.V1;
+using Affect.Hosting;
+using Grpc.Core;
+using Grpc.Net.Client;
+using Grpc.Net.Client.Configuration;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Diagnostics.HealthChecks;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Options;
+
+namespace Affect.Gateway;
+
+/// <summary>What the container, the one-process host and the tests call.</summary>
+public static class GatewayHosting
+{
+    private const string FusionChannel = "gateway->fusion";
+
+    /// <summary>Repeats what was lost on the way to fusion, which itself repeats what lies behind it.</summary>
+    private static RetryPolicy Retry => new()
+    {
+        MaxAttempts = 3,
+        InitialBackoff = TimeSpan.FromMilliseconds(100),
+        MaxBackoff = TimeSpan.FromSeconds(1),
+        BackoffMultiplier = 2,
+        RetryableStatusCodes = { StatusCode.Unavailable },
+    };
+
+    /// <summary>Adds the gateway; keys, limits and fusion's address come from section <c>Gateway</c>.</summary>
+    public static void AddGateway(this WebApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        services.AddSingleton<IValidateOptions<GatewayOptions>, GatewayOptionsValidator>();
+        services.AddOptions<GatewayOptions>().BindConfiguration("Gateway").ValidateOnStart();
+        services.TryAddSingleton(provider => provider.GetRequiredService<IOptions<GatewayOptions>>().Value);
+
+        services.AddKeyedSingleton(FusionChannel, (provider, _) =>
+            PeerChannel.Create(provider.GetRequiredService<GatewayOptions>().FusionAddress, retry: Retry));
+        services.AddSingleton(provider =>
+            new FusionService.FusionServiceClient(provider.GetRequiredKeyedService<GrpcChannel>(FusionChannel)));
+        services.AddSingleton<Upstream>();
+        services.AddSingleton<Callers>();
+
+        services.AddAuthentication(ApiKeyHandler.SchemeName)
+            .AddScheme<AuthenticationSchemeOptions, ApiKeyHandler>(ApiKeyHandler.SchemeName, null);
+        services.AddAuthorization();
+        services.AddRateLimiter(limiter => limiter.AddPolicy<string, RateLimit>(RateLimit.Policy));
+        services.AddGrpc().AddServiceOptions<GatewayService>(grpc => grpc.MaxReceiveMessageSize = LimitOptions.LargestRequest);
+        // Ready as soon as it listens: without fusion it still tells callers what is missing.
+        services.AddHealthChecks().AddCheck("gateway", () => HealthCheckResult.Healthy());
+    }
+
+    /// <summary>Maps the public API over gRPC and REST, its pages, and health over HTTP.</summary>
+    public static void MapGateway(this WebApplication app)
+    {
+        app.UseWhen(
+            context => context.Request.Path.StartsWithSegments("/v1"),
+            rest => rest.UseStatusCodePages(page => page.HttpContext.RefuseAsync(
+                RpcErrors.Status(StatusCode.NotFound, "There is nothing here; /openapi.json tells what there is."),
+                page.HttpContext.Response.StatusCode)));
+        app.UseAuthentication();
+        // Before authorization, so that guessing keys is limited as well.
+        app.UseRateLimiter();
+        app.UseAuthorization();
+        app.UseMiddleware<SizeLimit>();
+
+        Guard(app.MapGrpcService<GatewayService>());
+        Guard(app.MapRest());
+        app.MapPages();
+        app.MapHealthChecks("/healthz/live", new HealthCheckOptions { Predicate = _ => false });
+        app.MapHealthChecks("/healthz/ready");
+
+        void Guard(IEndpointConventionBuilder endpoints)
+        {
+            endpoints.WithMetadata(new PublicApi()).RequireRateLimiting(RateLimit.Policy);
+            if (app.Services.GetRequiredService<GatewayOptions>().RequireApiKey)
+                endpoints.RequireAuthorization();
+        }
+    }
+}

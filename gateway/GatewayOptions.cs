@@ -1,0 +1,83 @@
+using System.ComponentModel.DataAnnotations;
+using Affect.Hosting;
+using Microsoft.Extensions.Options;
+
+namespace Affect.Gateway;
+
+/// <summary>Who may, how much, and whom the gateway asks: section <c>Gateway</c>.</summary>
+public sealed class GatewayOptions : IValidatableObject
+{
+    /// <summary>Where the fusion service is: "http://host:8081" or "dns:///headless-service:8081".</summary>
+    [Required]
+    public string FusionAddress { get; set; } = "http://localhost:8081";
+
+    /// <summary>Whether calls need a key. On unless somebody turns it off, as the local host does.</summary>
+    public bool RequireApiKey { get; set; } = true;
+
+    /// <summary>The keys by the name of who holds them.</summary>
+    public Dictionary<string, ApiKeyOptions> ApiKeys { get; set; } = [];
+
+    /// <summary>Limits of each remote address that calls without a key.</summary>
+    [Required, ValidateObjectMembers]
+    public LimitOptions Anonymous { get; set; } = new();
+
+    /// <summary>What one call may take; a caller's deadline that is nearer counts instead.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "00:10:00")]
+    public TimeSpan Deadline { get; set; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>What every analysis carries for the people concerned (EU AI Act, Art. 50(3)).</summary>
+    [Required]
+    public string Notice { get; set; } =
+        "An AI system inferred emotions from a voice or a face. The law (Regulation (EU) 2024/1689, Art. 50(3)) asks "
+        + "that the people concerned are told. Scores are probabilities, not facts, and no ground for a decision on their own.";
+
+    /// <inheritdoc/>
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (!string.IsNullOrEmpty(FusionAddress) && !PeerChannel.IsAddress(FusionAddress))
+            yield return new($"FusionAddress: '{FusionAddress}' is neither http://host:port nor dns:///host:port.", [nameof(FusionAddress)]);
+        if (RequireApiKey && ApiKeys.Count == 0)
+            yield return new("ApiKeys: there is none, so nobody could call; add one, or set RequireApiKey to false.", [nameof(ApiKeys)]);
+
+        // The generated validator does not look into dictionaries.
+        foreach (var (name, key) in ApiKeys)
+        {
+            var results = new List<ValidationResult>();
+            Validator.TryValidateObject(key, new ValidationContext(key), results, validateAllProperties: true);
+            foreach (var result in results)
+                yield return new($"ApiKeys:{name}: {result.ErrorMessage}", [nameof(ApiKeys)]);
+        }
+        foreach (var twins in ApiKeys.GroupBy(key => key.Value.Sha256, StringComparer.OrdinalIgnoreCase).Where(group => group.Count() > 1))
+            yield return new($"ApiKeys: {string.Join(" and ", twins.Select(key => key.Key))} have the same key.", [nameof(ApiKeys)]);
+    }
+}
+
+/// <summary>How much one caller may.</summary>
+public class LimitOptions
+{
+    /// <summary>Largest request that a limit can allow, 32 MiB; fusion and features take little more.</summary>
+    public const int LargestRequest = 32 << 20;
+
+    /// <summary>Calls that may be made in a minute; as many may come at once.</summary>
+    [Range(1, 1_000_000)]
+    public int RequestsPerMinute { get; set; } = 600;
+
+    /// <summary>Size of one request in bytes: the message over gRPC, the body over REST.</summary>
+    [Range(1024, LargestRequest)]
+    public int MaxRequestBytes { get; set; } = LargestRequest;
+}
+
+/// <summary>One key and what its holder may.</summary>
+public sealed class ApiKeyOptions : LimitOptions
+{
+    /// <summary>
+    /// SHA-256 of the key in hexadecimal. A plain hash is enough for keys that are drawn at random
+    /// (32 bytes): nobody guesses those, however fast.
+    /// </summary>
+    [Required]
+    [RegularExpression("^[0-9a-fA-F]{64}$", ErrorMessage = "Sha256 must be 64 hexadecimal digits.")]
+    public string Sha256 { get; set; } = "";
+}
+
+[OptionsValidator]
+internal sealed partial class GatewayOptionsValidator : IValidateOptions<GatewayOptions>;

@@ -1,0 +1,17 @@
+using Affect.V1;
+using Grpc.Core;
+
+namespace Affect.Gateway;
+
+/// <summary>The public API over gRPC.</summary>
+internal sealed class GatewayService(Upstream upstream) : EmotionService.EmotionServiceBase
+{
+    public override async Task<AnalyzeResponse> Analyze(AnalyzeRequest request, ServerCallContext context) =>
+        new() { Analysis = await upstream.AnalyzeAsync(request.Clip, context.Deadline, context.CancellationToken) };
+
+    public override async Task<ListModelsResponse> ListModels(ListModelsRequest request, ServerCallContext context) =>
+        new() { Models = { await upstream.ListModelsAsync(request.Modality, context.Deadline, context.CancellationToken) } };
+
+    public override async Task<GetModelResponse> GetModel(GetModelRequest request, ServerCallContext context) =>
+        new() { Model = await upstream.GetModelAsync(request.Name, context.Deadline, context.CancellationToken) };
+}

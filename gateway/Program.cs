@@ -1,0 +1,11 @@
+using Affect.Gateway;
+using Affect.Hosting;
+
+var builder = WebApplication.CreateBuilder(args);
+builder.AddAffectDefaults("affect-gateway", http: true);
+builder.AddGateway();
+
+var app = builder.Build();
+app.MapAffectDefaults();
+app.MapGateway();
+app.Run();
