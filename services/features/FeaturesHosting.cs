@@ -8,8 +8,8 @@ namespace Affect.Features;
 /// <summary>The features service, for whatever process it lives in.</summary>
 public static class FeaturesHosting
 {
-    /// <summary>Largest request in bytes: a clip's audio or one picture.</summary>
-    public const int MaxRequestBytes = 32 << 20;
+    /// <summary>Largest request in bytes: a clip's audio or one picture, at most 32 MiB, and what goes with it.</summary>
+    public const int MaxRequestBytes = 33 << 20;
 
     /// <summary>Adds the service on top of <c>AddAffectDefaults</c>.</summary>
     public static void AddFeatures(this WebApplicationBuilder builder)

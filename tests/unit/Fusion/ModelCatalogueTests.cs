@@ -1,0 +1,119 @@
+using Affect.Face.V1;
+using Affect.Fusion;
+using Affect.Hosting;
+using Affect.Speech.V1;
+using Affect.V1;
+using Grpc.Core;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Affect.UnitTests.Fusion;
+
+public sealed class ModelCatalogueTests
+{
+    private readonly FakeTimeProvider _time = new();
+    private readonly FusionOptions _options = new() { ModelsMaxAge = TimeSpan.FromSeconds(10), RetriesPerCall = 0 };
+    private readonly SpeechPeer _speech = new();
+
+    [Fact]
+    public async Task A_list_is_used_until_it_is_old()
+    {
+        using var models = Catalogue();
+
+        await FindAsync(models, "");
+        _time.Advance(TimeSpan.FromSeconds(9));
+        await FindAsync(models, "");
+        Assert.Equal(1, _speech.Asked);
+
+        _time.Advance(TimeSpan.FromSeconds(2));
+        await FindAsync(models, "");
+        Assert.Equal(2, _speech.Asked);
+    }
+
+    [Fact]
+    public async Task No_name_is_the_default_model()
+    {
+        using var models = Catalogue();
+
+        Assert.Equal("second", (await FindAsync(models, ""))?.Reference.Name);
+        Assert.Equal("first", (await FindAsync(models, "first"))?.Reference.Name);
+    }
+
+    [Fact]
+    public async Task An_unknown_name_may_be_new_so_the_service_is_asked_but_not_each_time()
+    {
+        using var models = Catalogue();
+        await FindAsync(models, "");
+        _time.Advance(TimeSpan.FromSeconds(5));
+
+        Assert.Null(await FindAsync(models, "third"));
+        Assert.Null(await FindAsync(models, "third"));
+
+        Assert.Equal(2, _speech.Asked);
+    }
+
+    [Fact]
+    public async Task An_old_list_is_better_than_none()
+    {
+        using var models = Catalogue();
+        await FindAsync(models, "");
+        _speech.Down = true;
+        _time.Advance(TimeSpan.FromMinutes(1));
+
+        Assert.Equal("second", (await FindAsync(models, ""))?.Reference.Name);
+    }
+
+    [Fact]
+    public async Task Without_any_list_the_outage_shows()
+    {
+        using var models = Catalogue();
+        _speech.Down = true;
+
+        await Assert.ThrowsAsync<RpcException>(() => FindAsync(models, ""));
+    }
+
+    [Fact]
+    public async Task What_is_forgotten_is_asked_for_again()
+    {
+        using var models = Catalogue();
+        await FindAsync(models, "");
+
+        models.Forget(Modality.Speech);
+        await FindAsync(models, "");
+
+        Assert.Equal(2, _speech.Asked);
+    }
+
+    private ModelCatalogue Catalogue() => new(_speech, new FacePeer(), _options, _time);
+
+    private async Task<Model?> FindAsync(ModelCatalogue models, string name)
+    {
+        using var calls = new PeerCalls(_options, _time, DateTimeOffset.MaxValue, CancellationToken.None);
+        return await models.FindAsync(Modality.Speech, name, calls);
+    }
+
+    private sealed class SpeechPeer : SpeechService.SpeechServiceClient
+    {
+        public int Asked { get; private set; }
+
+        public bool Down { get; set; }
+
+        public override AsyncUnaryCall<Speech.V1.ListModelsResponse> ListModelsAsync(
+            Speech.V1.ListModelsRequest request, CallOptions options)
+        {
+            Asked++;
+            var response = new Speech.V1.ListModelsResponse
+            {
+                Models =
+                {
+                    new Model { Reference = new() { Name = "first", Version = "1" } },
+                    new Model { Reference = new() { Name = "second", Version = "1" }, IsDefault = true },
+                },
+            };
+            return new(
+                Down ? Task.FromException<Speech.V1.ListModelsResponse>(RpcErrors.Status(StatusCode.Unavailable, "down")) : Task.FromResult(response),
+                Task.FromResult(new Metadata()), () => Status.DefaultSuccess, () => [], () => { });
+        }
+    }
+
+    private sealed class FacePeer : FaceService.FaceServiceClient;
+}
