@@ -3,7 +3,6 @@ using System.Collections.Concurrent;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
 
 namespace Affect.Audio;
 
@@ -145,9 +144,6 @@ public sealed class Resampler
         /// <summary>Filters kept for the rates in use; bounded, for the rates come from outside.</summary>
         private const int MaxCached = 16;
 
-        /// <summary>The number of taps is a multiple of this, so that the dot product has no remainder.</summary>
-        private const int Granularity = 32;
-
         private static readonly ConcurrentDictionary<(int From, int To), Filter> Cache = new();
 
         private readonly float[] _taps; // [phase][tap]; one phase more than there are, to interpolate towards
@@ -167,7 +163,7 @@ public sealed class Resampler
             var taps = (Attenuation - 7.95) / (2.285 * transition);
             var beta = 0.1102 * (Attenuation - 8.7);
 
-            Length = ((int)Math.Ceiling(taps) + Granularity - 1) / Granularity * Granularity;
+            Length = (int)Math.Ceiling(taps / InnerProduct.Granularity) * InnerProduct.Granularity;
             _taps = new float[(_phases + 1) * Length];
 
             var scale = 1 / BesselI0(beta);
@@ -210,31 +206,13 @@ public sealed class Resampler
         public float Apply(ReadOnlySpan<float> input, int phase)
         {
             if (_phases == _to)
-                return Dot(_taps.AsSpan(phase * Length, Length), input);
+                return InnerProduct.Of(_taps.AsSpan(phase * Length, Length), input);
 
             var (row, fraction) = Math.DivRem((long)phase * _phases, _to);
             var taps = _taps.AsSpan((int)row * Length, 2 * Length);
-            var before = Dot(taps[..Length], input);
-            var after = Dot(taps[Length..], input);
+            var before = InnerProduct.Of(taps[..Length], input);
+            var after = InnerProduct.Of(taps[Length..], input);
             return before + ((after - before) * ((float)fraction / _to));
-        }
-
-        /// <summary>The inner product of two spans whose length is a multiple of <see cref="Granularity"/>.</summary>
-        private static float Dot(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
-        {
-            ref var x = ref MemoryMarshal.GetReference(a);
-            ref var y = ref MemoryMarshal.GetReference(b[..a.Length]);
-            // Four sums, for a fused multiply-add takes four cycles but one can start in each.
-            Vector256<float> s0 = default, s1 = default, s2 = default, s3 = default;
-            for (nuint i = 0; i < (nuint)a.Length; i += Granularity)
-            {
-                s0 = Vector256.MultiplyAddEstimate(Vector256.LoadUnsafe(ref x, i), Vector256.LoadUnsafe(ref y, i), s0);
-                s1 = Vector256.MultiplyAddEstimate(Vector256.LoadUnsafe(ref x, i + 8), Vector256.LoadUnsafe(ref y, i + 8), s1);
-                s2 = Vector256.MultiplyAddEstimate(Vector256.LoadUnsafe(ref x, i + 16), Vector256.LoadUnsafe(ref y, i + 16), s2);
-                s3 = Vector256.MultiplyAddEstimate(Vector256.LoadUnsafe(ref x, i + 24), Vector256.LoadUnsafe(ref y, i + 24), s3);
-            }
-
-            return Vector256.Sum(s0 + s1 + (s2 + s3));
         }
 
         private static double Sinc(double x) => x == 0 ? 1 : Math.Sin(Math.PI * x) / (Math.PI * x);

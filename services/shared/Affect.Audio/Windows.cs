@@ -1,0 +1,42 @@
+namespace Affect.Audio;
+
+/// <summary>A stretch of a signal that is judged as one, in samples.</summary>
+/// <param name="Start">Its first sample.</param>
+/// <param name="Length">Less than <see cref="Windows.Length"/> only where the whole signal is; the rest is then padded with zeros.</param>
+public readonly record struct Window(int Start, int Length);
+
+/// <summary>How a signal at <see cref="FeatureExtractor.SampleRate"/> is cut into the windows that the models judge.</summary>
+public static class Windows
+{
+    /// <summary>Samples of a window: 3 s.</summary>
+    public const int Length = 3 * FeatureExtractor.SampleRate;
+
+    /// <summary>Samples from one window to the next, unless said otherwise: 1 s.</summary>
+    public const int DefaultHop = FeatureExtractor.SampleRate;
+
+    /// <summary>A signal of fewer samples (0.25 s) is too short to be judged.</summary>
+    public const int MinLength = (FeatureExtractor.SampleRate + 3) / 4;
+
+    /// <summary>
+    /// The windows over a signal, in order. The last one ends where the signal ends, so that its tail is not
+    /// lost; it may overlap the one before by more than the others do. None if there are no samples.
+    /// </summary>
+    /// <param name="samples">Samples of the signal.</param>
+    /// <param name="hop">Samples from one window to the next, positive.</param>
+    public static IReadOnlyList<Window> Over(int samples, int hop = DefaultHop)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(samples);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(hop);
+        if (samples == 0)
+            return [];
+        if (samples <= Length)
+            return [new Window(0, samples)];
+
+        var last = samples - Length;
+        var windows = new List<Window>((last / hop) + 2);
+        for (var start = 0L; start < last; start += hop)
+            windows.Add(new Window((int)start, Length));
+        windows.Add(new Window(last, Length));
+        return windows;
+    }
+}
