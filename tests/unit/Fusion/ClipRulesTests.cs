@@ -1,0 +1,59 @@
+using Affect.Fusion;
+using Affect.V1;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+
+namespace Affect.UnitTests.Fusion;
+
+public sealed class ClipRulesTests
+{
+    private static readonly ByteString Bytes = ByteString.CopyFrom(1, 2, 3);
+
+    [Fact]
+    public void Nothing_to_analyse_is_refused()
+    {
+        Assert.Equal(["clip"], Fields(null));
+        Assert.Equal(["clip"], Fields(new Clip()));
+    }
+
+    [Theory]
+    [InlineData(0, 100_000_000)]
+    [InlineData(1, 0)]
+    [InlineData(10, 0)]
+    public void A_hop_within_bounds_is_taken(long seconds, int nanos) =>
+        Assert.Empty(Fields(new Clip { Audio = Bytes, Hop = new Duration { Seconds = seconds, Nanos = nanos } }));
+
+    [Theory]
+    [InlineData(0, 0)]
+    [InlineData(0, 99_999_999)]
+    [InlineData(10, 1)]
+    [InlineData(-1, 0)]
+    [InlineData(1, -1)]
+    [InlineData(1, int.MaxValue)]
+    [InlineData(long.MaxValue, 0)]
+    public void Another_hop_is_refused_and_the_default_checks_the_audio(long seconds, int nanos)
+    {
+        var clip = new Clip { Audio = Bytes, Hop = new Duration { Seconds = seconds, Nanos = nanos } };
+
+        Assert.Equal(["clip.hop"], Fields(clip));
+        Assert.Equal(Duration.FromTimeSpan(TimeSpan.FromSeconds(1)), ClipRules.Hop(clip));
+    }
+
+    [Fact]
+    public void All_mistakes_are_named_at_once()
+    {
+        var clip = new Clip { Hop = new Duration { Seconds = 11 } };
+        for (var i = 0; i < 17; i++)
+            clip.Images.Add(i is 2 or 16 ? ByteString.Empty : Bytes);
+
+        Assert.Equal(["clip.hop", "clip.images", "clip.images[2]"], Fields(clip));
+    }
+
+    private static IEnumerable<string> Fields(Clip? clip)
+    {
+        var refusal = new Refusal();
+        ClipRules.Check(clip, refusal);
+        Assert.Equal(refusal.Violations.Count > 0, refusal.Any);
+        return refusal.Violations.Select(violation => violation.Field);
+    }
+}

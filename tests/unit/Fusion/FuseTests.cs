@@ -1,0 +1,91 @@
+using Affect.Fusion;
+using Affect.Hosting;
+using Affect.V1;
+using Domain = Affect.Emotions;
+
+namespace Affect.UnitTests.Fusion;
+
+public sealed class FuseTests
+{
+    private static readonly EmotionScores Happy = Domain.EmotionScores.FromWeights([1, 8, 1, 1, 1, 1, 1]).ToProto();
+    private static readonly EmotionScores Flat = Domain.EmotionScores.FromWeights([1, 1.1f, 1, 1, 1, 1, 1]).ToProto();
+
+    [Fact]
+    public void Both_are_pooled_with_their_weights()
+    {
+        var fused = Fuse(Heard(Outcome.Ok, Happy), Seen(Outcome.Ok, Happy), new() { SpeechWeight = 0.5, FaceWeight = 0.75 });
+
+        Assert.Equal(Outcome.Ok, fused.Outcome);
+        Assert.Equal(Emotion.Happy, fused.Emotion);
+        Assert.Equal(fused.Scores.Happy, fused.Confidence);
+        Assert.True(fused.Confidence > Happy.Happy);
+        Assert.Equal((0.5f, 0.75f), (fused.SpeechWeight, fused.FaceWeight));
+    }
+
+    [Theory]
+    [InlineData(Outcome.NoFace)]
+    [InlineData(Outcome.Unavailable)]
+    public void The_voice_alone_stands_unchanged(Outcome face)
+    {
+        var fused = Fuse(Heard(Outcome.Ok, Happy), Seen(face), new() { SpeechWeight = 0.5 });
+
+        Assert.Equal(Happy, fused.Scores);
+        Assert.Equal((Outcome.Ok, Emotion.Happy), (fused.Outcome, fused.Emotion));
+        Assert.Equal((1f, 0f), (fused.SpeechWeight, fused.FaceWeight));
+    }
+
+    [Fact]
+    public void The_face_alone_stands_unchanged_in_its_doubt_too()
+    {
+        var fused = Fuse(null, Seen(Outcome.Uncertain, Happy));
+
+        Assert.Equal(Happy, fused.Scores);
+        Assert.Equal((Outcome.Uncertain, Emotion.Unspecified), (fused.Outcome, fused.Emotion));
+        Assert.Equal((0f, 1f), (fused.SpeechWeight, fused.FaceWeight));
+    }
+
+    [Fact]
+    public void A_pool_below_the_threshold_names_nothing()
+    {
+        var fused = Fuse(Heard(Outcome.Ok, Flat), Seen(Outcome.Ok, Flat), new() { AbstainBelow = 0.5f });
+
+        Assert.Equal((Outcome.Uncertain, Emotion.Unspecified), (fused.Outcome, fused.Emotion));
+        Assert.NotNull(fused.Scores);
+    }
+
+    [Theory]
+    [InlineData(Outcome.NoSpeech, null, Outcome.NoSpeech)]
+    [InlineData(null, Outcome.NoFace, Outcome.NoFace)]
+    [InlineData(Outcome.TooShort, Outcome.NoFace, Outcome.TooShort)]
+    [InlineData(Outcome.NoSpeech, Outcome.Unavailable, Outcome.Unavailable)]
+    [InlineData(Outcome.Unavailable, Outcome.NoFace, Outcome.Unavailable)]
+    public void Without_scores_the_outcomes_speak(Outcome? speech, Outcome? face, Outcome expected)
+    {
+        var fused = Fuse(
+            speech is { } heard ? Heard(heard) : null,
+            face is { } seen ? Seen(seen) : null);
+
+        Assert.Equal(expected, fused.Outcome);
+        Assert.Null(fused.Scores);
+        Assert.Equal((0f, 0f, 0f), (fused.Confidence, fused.SpeechWeight, fused.FaceWeight));
+    }
+
+    private static FusedResult Fuse(SpeechResult? speech, FaceResult? face, FusionOptions? options = null) =>
+        new ClipSession(null!, null!, options ?? new(), TimeProvider.System).Fuse(speech, face);
+
+    private static SpeechResult Heard(Outcome outcome, EmotionScores? scores = null) => new()
+    {
+        Outcome = outcome,
+        Scores = scores,
+        Emotion = outcome == Outcome.Ok ? Emotion.Happy : Emotion.Unspecified,
+        Confidence = scores?.Happy ?? 0,
+    };
+
+    private static FaceResult Seen(Outcome outcome, EmotionScores? scores = null) => new()
+    {
+        Outcome = outcome,
+        Scores = scores,
+        Emotion = outcome == Outcome.Ok ? Emotion.Happy : Emotion.Unspecified,
+        Confidence = scores?.Happy ?? 0,
+    };
+}

@@ -1,0 +1,147 @@
+using System.Text;
+using Affect.Gateway;
+using Affect.V1;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Google.Rpc;
+using Grpc.Core;
+using HttpRequest = Microsoft.AspNetCore.Http.HttpRequest;
+
+namespace Affect.UnitTests.Gateway;
+
+public sealed class ClipReaderTests
+{
+    [Fact]
+    public async Task Multipart_becomes_a_clip()
+    {
+        var clip = await ReadAsync(Multipart(
+            ("audio", [1, 2]), ("image", [3]), ("image", [4, 5]), ("speech_model", "a"u8.ToArray()),
+            ("face_model", "b"u8.ToArray()), ("hop", "0.25"u8.ToArray())));
+
+        Assert.Equal(
+            new Clip
+            {
+                Audio = ByteString.CopyFrom(1, 2),
+                Images = { ByteString.CopyFrom(3), ByteString.CopyFrom(4, 5) },
+                SpeechModel = "a",
+                FaceModel = "b",
+                Hop = new Duration { Nanos = 250_000_000 },
+            },
+            clip);
+    }
+
+    [Theory]
+    [InlineData("1.5", 1, 500_000_000)]
+    [InlineData("1.5s", 1, 500_000_000)]
+    [InlineData(" 2 ", 2, 0)]
+    public async Task A_hop_is_seconds(string text, long seconds, int nanos) =>
+        Assert.Equal(
+            new Duration { Seconds = seconds, Nanos = nanos },
+            (await ReadAsync(Multipart(("hop", Encoding.ASCII.GetBytes(text))))).Hop);
+
+    [Fact]
+    public async Task Every_wrong_part_is_named() => Assert.Equal(
+        ["audio", "audio", "colour", "hop", "text", "video"],
+        await WrongFieldsAsync(Multipart(
+            ("audio", []), ("audio", [1]), ("video", [1]), ("text", [1]), ("colour", [1]), ("hop", "soon"u8.ToArray()))));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("no multipart at all")]
+    [InlineData("--b\r\nContent-Disposition: form-data; name=\"audio\"\r\n\r\nabc")]
+    public async Task A_body_that_breaks_off_is_refused(string body) =>
+        Assert.Equal(["body"], await WrongFieldsAsync(Request("multipart/form-data; boundary=b", Encoding.ASCII.GetBytes(body))));
+
+    [Fact]
+    public async Task Multipart_without_boundary_is_refused() =>
+        Assert.Equal(["body"], await WrongFieldsAsync(Request("multipart/form-data", [1])));
+
+    /// <summary>What the formatter of Google.Protobuf writes, in both spellings of names, comes back the same.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Every_field_of_a_clip_goes_through_JSON(bool protoNames)
+    {
+        var clip = new Clip
+        {
+            Audio = ByteString.CopyFrom(1, 2, 255),
+            Images = { ByteString.CopyFrom(3), ByteString.CopyFrom(4, 5) },
+            SpeechModel = "a",
+            FaceModel = "b",
+            Hop = new Duration { Seconds = 1, Nanos = 500_000_000 },
+        };
+        Assert.All(Clip.Descriptor.Fields.InFieldNumberOrder(), field =>
+            Assert.NotEqual(field.Accessor.GetValue(new Clip()), field.Accessor.GetValue(clip)));
+        var json = new JsonFormatter(JsonFormatter.Settings.Default.WithPreserveProtoFieldNames(protoNames)).Format(clip);
+
+        Assert.Equal(clip, await ReadAsync(Json(json)));
+    }
+
+    [Theory]
+    [InlineData("""{"audio": "_-8="}""")]
+    [InlineData("""{"audio": "_-8"}""")]
+    [InlineData("""{"audio": "/+8="}""")]
+    public async Task Both_alphabets_of_base64_are_read(string json) =>
+        Assert.Equal(ByteString.CopyFrom(0xFF, 0xEF), (await ReadAsync(Json(json))).Audio);
+
+    [Fact]
+    public async Task Null_is_absent() => Assert.Equal(new Clip(), await ReadAsync(Json("""{"audio": null, "hop": null}""")));
+
+    [Theory]
+    [InlineData("""{"audioo": "AA==", "colour": 1}""", "audioo", "colour")]
+    [InlineData("""{"text": "so sad"}""", "text")]
+    [InlineData("""{"audio": 5, "images": "AA==", "hop": 1, "face_model": {}}""", "audio", "face_model", "hop", "images")]
+    [InlineData("""{"audio": "no base64!"}""", "audio")]
+    [InlineData("""{"audio": ""}""", "audio")]
+    [InlineData("""{"images": ["AA==", 7]}""", "images[1]")]
+    [InlineData("""{"hop": "1.5"}""", "hop")]
+    [InlineData("""{"speech_model": "a", "speechModel": "b"}""", "speech_model")]
+    [InlineData("""[]""", "body")]
+    [InlineData("""{"audio": "AA""", "body")]
+    [InlineData("", "body")]
+    public async Task Every_wrong_field_of_JSON_is_named(string json, params string[] fields) =>
+        Assert.Equal(fields, await WrongFieldsAsync(Json(json)));
+
+    [Theory]
+    [InlineData("application/json; charset=utf-8", true)]
+    [InlineData("multipart/form-data; boundary=x", true)]
+    [InlineData("audio/wav", false)]
+    [InlineData("application/x-www-form-urlencoded", false)]
+    [InlineData(null, false)]
+    public void Only_two_media_types_are_read(string? type, bool expected) =>
+        Assert.Equal(expected, ClipReader.CanRead(Request(type, [])));
+
+    [Fact]
+    public void Fields_are_called_as_the_caller_called_them()
+    {
+        Assert.Equal("image[2]", ClipReader.Rename(Multipart(), "clip.images[2]"));
+        Assert.Equal("images[2]", ClipReader.Rename(Json("{}"), "clip.images[2]"));
+        Assert.Equal("speech_model", ClipReader.Rename(Json("{}"), "clip.speech_model"));
+    }
+
+    private static Task<Clip> ReadAsync(HttpRequest request) => ClipReader.ReadAsync(request, TestContext.Current.CancellationToken);
+
+    private static async Task<IEnumerable<string>> WrongFieldsAsync(HttpRequest request)
+    {
+        var exception = await Assert.ThrowsAsync<RpcException>(() => ReadAsync(request));
+        return exception.GetRpcStatus()!.GetDetail<BadRequest>().FieldViolations
+            .Select(violation => ClipReader.Rename(request, violation.Field)).Order(StringComparer.Ordinal);
+    }
+
+    private static HttpRequest Json(string json) => Request("application/json", Encoding.UTF8.GetBytes(json));
+
+    private static HttpRequest Multipart(params (string Name, byte[] Content)[] parts)
+    {
+        var form = new MultipartFormDataContent("b");
+        foreach (var (name, content) in parts)
+            form.Add(new ByteArrayContent(content), name, name + ".bin");
+        var body = new MemoryStream();
+        form.CopyTo(body, null, CancellationToken.None);
+        return Request("multipart/form-data; boundary=\"b\"", body.ToArray());
+    }
+
+    private static HttpRequest Request(string? contentType, byte[] body) => new Microsoft.AspNetCore.Http.DefaultHttpContext
+    {
+        Request = { Method = "POST", ContentType = contentType, Body = new MemoryStream(body), ContentLength = body.Length },
+    }.Request;
+}

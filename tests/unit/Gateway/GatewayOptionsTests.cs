@@ -1,0 +1,41 @@
+using Affect.Gateway;
+
+namespace Affect.UnitTests.Gateway;
+
+public sealed class GatewayOptionsTests
+{
+    private const string Hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    [Fact]
+    public void Keys_are_required_unless_somebody_says_otherwise()
+    {
+        Assert.Contains(Failures(new()), failure => failure.Contains("RequireApiKey", StringComparison.Ordinal));
+        Assert.Empty(Failures(new() { RequireApiKey = false }));
+        Assert.Empty(Failures(new() { ApiKeys = { ["app"] = new() { Sha256 = Hash } } }));
+    }
+
+    [Fact]
+    public void Every_mistake_is_named()
+    {
+        var failures = Failures(new()
+        {
+            FusionAddress = "fusion",
+            Deadline = TimeSpan.Zero,
+            Notice = "",
+            Anonymous = new() { RequestsPerMinute = 0 },
+            ApiKeys =
+            {
+                ["short"] = new() { Sha256 = "abc" },
+                ["huge"] = new() { Sha256 = Hash, MaxRequestBytes = int.MaxValue },
+                ["twin"] = new() { Sha256 = Hash.ToUpperInvariant() },
+            },
+        });
+
+        foreach (var mistake in (string[])
+            ["'fusion'", "Deadline", "Notice", "RequestsPerMinute", "ApiKeys:short: Sha256", "ApiKeys:huge:", "huge and twin have the same key"])
+            Assert.Contains(failures, failure => failure.Contains(mistake, StringComparison.Ordinal));
+    }
+
+    private static List<string> Failures(GatewayOptions options) =>
+        [.. new GatewayOptionsValidator().Validate(null, options).Failures ?? []];
+}
