@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using OpenTelemetry;
 using OpenTelemetry.Metrics;
@@ -53,7 +54,15 @@ public static class AffectHosting
         builder.Services.AddGrpcReflection();
         builder.Services.AddGrpcHealthChecks();
 
-        var telemetry = builder.Services.AddOpenTelemetry()
+        // A line for every call, and one for every probe of a service that is not ready yet, would drown the
+        // rest: calls are counted in metrics, and services say themselves why they are not ready.
+        builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
+        builder.Logging.AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
+
+        // Spans that nobody reads cost time in every call.
+        if (string.IsNullOrEmpty(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]))
+            return;
+        builder.Services.AddOpenTelemetry()
             .ConfigureResource(resource => resource.AddService(process))
             .WithMetrics(metrics => metrics
                 .AddMeter("Affect.*")
@@ -62,9 +71,8 @@ public static class AffectHosting
             .WithTracing(traces => traces
                 .AddSource("Affect.*")
                 .AddAspNetCoreInstrumentation()
-                .AddHttpClientInstrumentation());
-        if (builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"] is not null)
-            telemetry.UseOtlpExporter();
+                .AddHttpClientInstrumentation())
+            .UseOtlpExporter();
     }
 
     /// <summary>Maps what <see cref="AddAffectDefaults"/> added: health always, reflection where configured.</summary>
