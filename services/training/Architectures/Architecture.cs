@@ -1,0 +1,73 @@
+using Affect.Inference;
+using Affect.Training.Layers;
+
+namespace Affect.Training.Architectures;
+
+/// <summary>
+/// A model to train: what it takes, its layers, and how it learns. Whatever derives from this is found
+/// by name; nothing else needs to know of it.
+/// </summary>
+internal abstract class Architecture
+{
+    /// <summary>All architectures of this assembly, by name.</summary>
+    public static IReadOnlyDictionary<string, Architecture> All { get; } = typeof(Architecture).Assembly.GetTypes()
+        .Where(type => type.IsSubclassOf(typeof(Architecture)) && !type.IsAbstract)
+        .Select(type => (Architecture)Activator.CreateInstance(type)!)
+        .OrderBy(architecture => architecture.Name, StringComparer.Ordinal)
+        .ToDictionary(architecture => architecture.Name);
+
+    /// <summary>Name of the model: lower-case letters, digits and hyphens.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>One sentence for lists.</summary>
+    public abstract string Description { get; }
+
+    /// <summary>What the model listens to or looks at.</summary>
+    public abstract Modality Modality { get; }
+
+    /// <summary>The tensor it takes, as the manifest states it; mean and scale come from the training data.</summary>
+    public abstract ModelInput Input { get; }
+
+    /// <summary>Shape of one sample in that tensor, without the batch.</summary>
+    public abstract long[] Shape { get; }
+
+    /// <summary>How it learns.</summary>
+    public abstract Recipe Recipe { get; }
+
+    /// <summary>A fresh network with random weights from torch's generator.</summary>
+    public abstract Network Build();
+
+    /// <summary>Number of values of one sample.</summary>
+    public int Length => checked((int)Shape.Aggregate(1L, (product, size) => product * size));
+}
+
+/// <summary>How a model learns: AdamW with one-cycle rate, label smoothing, mixup and averaged weights.</summary>
+internal sealed record Recipe
+{
+    /// <summary>Passes over the training data.</summary>
+    public required int Epochs { get; init; }
+
+    /// <summary>Samples per step.</summary>
+    public required int BatchSize { get; init; }
+
+    /// <summary>Highest rate of learning, reached after <see cref="WarmUp"/>.</summary>
+    public required double Rate { get; init; }
+
+    /// <summary>Fraction of all steps over which the rate rises linearly; from there it falls as a cosine to 1 %.</summary>
+    public double WarmUp { get; init; } = 0.1;
+
+    /// <summary>Decoupled weight decay (Loshchilov and Hutter 2019); 0 makes the optimiser plain Adam.</summary>
+    public double WeightDecay { get; init; }
+
+    /// <summary>Share of the target that is spread over all labels (Szegedy et al. 2016).</summary>
+    public double LabelSmoothing { get; init; }
+
+    /// <summary>α of the Beta(α, α) from which mixup (Zhang et al. 2018) draws; 0 leaves samples unmixed.</summary>
+    public double Mixup { get; init; }
+
+    /// <summary>Decay of the moving average of the weights, which is what is validated and exported.</summary>
+    public double AverageDecay { get; init; } = 0.998;
+
+    /// <summary>Largest norm of the gradient; longer ones are scaled down.</summary>
+    public double GradientNorm { get; init; } = 5;
+}

@@ -1,0 +1,34 @@
+using System.CommandLine;
+using Affect.Training.Architectures;
+using Affect.Training.Data;
+using Affect.Training.Export;
+
+namespace Affect.Training.Commands;
+
+/// <summary><c>export</c>: a run's best weights become a model of the repository.</summary>
+internal static class ExportCommand
+{
+    public static Command Create()
+    {
+        var version = new Option<string>("--version") { Description = "Version to write.", DefaultValueFactory = _ => "1" };
+        var full = new Option<bool>("--full") { Description = "Stores weights as float32; otherwise larger ones as float16." };
+        var isDefault = new Option<bool>("--default") { Description = "Makes the model the one that answers where none is named." };
+        var command = new Command("export", "Writes ONNX, manifest and card, after comparing ONNX Runtime with TorchSharp.")
+        {
+            Shared.Model, Shared.Data, Shared.Run, Shared.Splits, Shared.Models, Shared.Threads, version, full, isDefault,
+        };
+        command.SetAction((parsed, cancellation) => Shared.Guard(async () =>
+        {
+            var architecture = Architecture.All[parsed.GetValue(Shared.Model)!];
+            var protocol = Workspace.DefaultProtocol(architecture);
+            var workspace = Shared.Workspace(parsed);
+            Shared.StartTorch(parsed.GetValue(Shared.Threads));
+            var data = await Shared.LoadAsync(workspace, architecture, protocol, cancellation);
+            var exported = Exporter.Export(architecture, workspace.Folder(architecture, protocol), data, !parsed.GetValue(full), cancellation);
+            var path = ModelFolder.Write(parsed.GetValue(Shared.Models)!, architecture, exported, parsed.GetValue(version)!, parsed.GetValue(isDefault));
+            Console.WriteLine($"{path}: {exported.Model.Length:N0} bytes, largest difference from TorchSharp {exported.Difference:G3}, " +
+                $"temperature {exported.Temperature}, abstains below {exported.AbstainBelow}");
+        }));
+        return command;
+    }
+}

@@ -1,0 +1,47 @@
+using Affect.Emotions;
+using Affect.Training.Architectures;
+using Affect.Training.Data;
+using Microsoft.ML.OnnxRuntime;
+
+namespace Affect.Training.Evaluation;
+
+/// <summary>Runs an exported model, batch by batch, in ONNX Runtime.</summary>
+internal sealed class OnnxRunner(byte[] model, Architecture architecture, Normalization normalization) : IDisposable
+{
+    private const int BatchSize = 64;
+    private readonly InferenceSession _session = new(model);
+
+    /// <summary>Runs one batch of features that are shifted and scaled already.</summary>
+    /// <returns>Logits, [count, 7].</returns>
+    public float[] Logits(float[] features, int count)
+    {
+        using var input = OrtValue.CreateTensorValueFromMemory(features, [count, .. architecture.Shape]);
+        using var options = new RunOptions();
+        using var outputs = _session.Run(options, [architecture.Input.Tensor], [input], ["logits"]);
+        return outputs[0].GetTensorDataAsSpan<float>().ToArray();
+    }
+
+    /// <summary>The logits of every window of every sample.</summary>
+    public List<List<float[]>> Windows(Samples samples, CancellationToken cancellation)
+    {
+        var results = Enumerable.Range(0, samples.Count).Select(_ => new List<float[]>()).ToList();
+        var windows = Enumerable.Range(0, samples.Count).SelectMany(index => samples.Windows(index).Select(window => (index, window)));
+        foreach (var chunk in windows.Chunk(BatchSize))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var features = new float[chunk.Length * architecture.Length];
+            for (var i = 0; i < chunk.Length; i++)
+            {
+                var values = features.AsSpan(i * architecture.Length, architecture.Length);
+                chunk[i].window.CopyTo(values);
+                normalization.Apply(architecture, values);
+            }
+            var logits = Logits(features, chunk.Length);
+            for (var i = 0; i < chunk.Length; i++)
+                results[chunk[i].index].Add(logits.AsSpan(i * EmotionLabels.Count, EmotionLabels.Count).ToArray());
+        }
+        return results;
+    }
+
+    public void Dispose() => _session.Dispose();
+}

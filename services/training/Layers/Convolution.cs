@@ -1,0 +1,53 @@
+using Affect.Training.Export;
+using static TorchSharp.torch;
+
+namespace Affect.Training.Layers;
+
+/// <summary>
+/// Convolution without bias, batch normalisation, ReLU; zero padding keeps the size (before the stride).
+/// At export the normalisation, which is linear once trained, is folded into the convolution:
+/// w' = w·γ/√(σ²+ε), b' = β − μ·γ/√(σ²+ε).
+/// </summary>
+internal sealed class Convolution : Layer
+{
+    private const double Epsilon = 1e-5;
+    private readonly nn.Module<Tensor, Tensor> _convolution;
+    private readonly nn.Module<Tensor, Tensor> _norm;
+    private readonly int _dimensions, _kernel, _stride;
+
+    private Convolution(int dimensions, int inputs, int outputs, int kernel, int stride) : base(nameof(Convolution))
+    {
+        (_dimensions, _kernel, _stride) = (dimensions, kernel, stride);
+        long padding = kernel / 2;
+        _convolution = dimensions == 1
+            ? nn.Conv1d(inputs, outputs, kernel, stride, padding, bias: false)
+            : nn.Conv2d(inputs, outputs, kernel, stride, padding, bias: false);
+        _norm = dimensions == 1 ? nn.BatchNorm1d(outputs, Epsilon) : nn.BatchNorm2d(outputs, Epsilon);
+        register_module("convolution", _convolution);
+        register_module("norm", _norm);
+    }
+
+    /// <summary>Over time: [N, inputs, T] → [N, outputs, ⌈T/stride⌉].</summary>
+    public static Convolution OverTime(int inputs, int outputs, int kernel, int stride = 1) => new(1, inputs, outputs, kernel, stride);
+
+    /// <summary>Over a picture: [N, inputs, H, W] → [N, outputs, ⌈H/stride⌉, ⌈W/stride⌉].</summary>
+    public static Convolution OverPicture(int inputs, int outputs, int kernel = 3, int stride = 1) => new(2, inputs, outputs, kernel, stride);
+
+    public override Tensor forward(Tensor input) => nn.functional.relu(_norm.call(_convolution.call(input)), inplace: true);
+
+    public override string Emit(OnnxGraph graph, string input)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var norm = _norm.state_dict();
+        var factor = norm["weight"] / (norm["running_var"] + Epsilon).sqrt();
+        var bias = norm["bias"] - norm["running_mean"] * factor;
+        var weight = _convolution.state_dict()["weight"];
+        var shape = Enumerable.Repeat(1L, _dimensions + 1).Prepend(-1).ToArray();
+        var convolved = graph.Node("Conv", [input, graph.Tensor(weight * factor.reshape(shape)), graph.Tensor(bias)],
+            ("kernel_shape", Enumerable.Repeat((long)_kernel, _dimensions).ToArray()),
+            ("strides", Enumerable.Repeat((long)_stride, _dimensions).ToArray()),
+            ("pads", Enumerable.Repeat((long)(_kernel / 2), 2 * _dimensions).ToArray()));
+        return graph.Node("Relu", [convolved]);
+    }
+}

@@ -1,0 +1,11 @@
+using System.CommandLine;
+using Affect.Training.Commands;
+
+var root = new RootCommand("Trains, exports and measures the models of Affect.")
+{
+    PrepareCommand.Create(),
+    TrainCommand.Create(),
+    ExportCommand.Create(),
+    EvaluateCommand.Create(),
+};
+return await root.Parse(args).InvokeAsync(new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(60) });

@@ -1,0 +1,110 @@
+using Affect.Training.Architectures;
+using Affect.Training.Learning;
+
+namespace Affect.UnitTests.Training;
+
+[Collection(nameof(Torch))] // torch has one generator for the whole process
+public sealed class TrainerTests : IDisposable
+{
+    private readonly TinyCnn _architecture = new();
+    private readonly string _folder = Directory.CreateTempSubdirectory("affect-trainer-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task A_tiny_network_learns()
+    {
+        Torch.Require();
+
+        var state = await RunAsync("straight");
+
+        Assert.Equal(4, state.History.Count);
+        Assert.True(state.History[^1].ValidationLoss < state.History[0].ValidationLoss);
+        Assert.True(state.History[^1].ValidationAccuracy > 0.5);
+    }
+
+    [Theory]
+    [InlineData(10)] // at the end of the second epoch
+    [InlineData(13)] // in the middle of the third
+    public async Task A_run_that_was_interrupted_ends_where_it_would_have_ended(int steps)
+    {
+        Torch.Require();
+        var straight = await RunAsync("straight");
+
+        await Assert.ThrowsAsync<OperationCanceledException>(() => RunAsync("resumed", interruptAfter: steps));
+        var resumed = await RunAsync("resumed");
+
+        Assert.Equal(straight.History, resumed.History);
+        Assert.Equal(Bytes("straight", "checkpoint"), Bytes("resumed", "checkpoint"));
+        Assert.Equal(Bytes("straight", "best"), Bytes("resumed", "best"));
+    }
+
+    [Fact]
+    public async Task A_run_that_was_killed_ends_where_it_would_have_ended()
+    {
+        Torch.Require();
+        await RunAsync("straight");
+
+        // Killed: the third epoch goes unfinished, nothing is written after the second, and a file is left half written.
+        await Assert.ThrowsAsync<AbandonedException>(() => RunAsync("killed", killAfter: 13));
+        await File.WriteAllTextAsync(Path.Combine(_folder, "killed", "checkpoint.safetensors.new"), "half", TestContext.Current.CancellationToken);
+        await RunAsync("killed");
+
+        Assert.Equal(Bytes("straight", "checkpoint"), Bytes("killed", "checkpoint"));
+    }
+
+    [Fact]
+    public async Task A_run_that_is_done_stays_as_it_is()
+    {
+        Torch.Require();
+        await RunAsync("done");
+        var before = Bytes("done", "checkpoint");
+
+        await RunAsync("done");
+
+        Assert.Equal(before, Bytes("done", "checkpoint"));
+    }
+
+    [Fact]
+    public async Task A_checkpoint_of_another_recipe_is_refused()
+    {
+        Torch.Require();
+        await RunAsync("other");
+
+        var refusal = await Assert.ThrowsAsync<InvalidDataException>(() => RunAsync("other", recipe: _architecture.Recipe with { Epochs = 5 }));
+
+        Assert.Contains("tiny-cnn", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Another_seed_gives_other_weights()
+    {
+        Torch.Require();
+
+        await RunAsync("one");
+        await RunAsync("two", seed: 2);
+
+        Assert.NotEqual(Bytes("one", "best"), Bytes("two", "best"));
+    }
+
+    private async Task<RunState> RunAsync(string run, int? interruptAfter = null, int? killAfter = null, int seed = 1, Recipe? recipe = null)
+    {
+        using var interrupt = new CancellationTokenSource();
+        var steps = 0;
+        var trainer = new Trainer(_architecture, recipe ?? _architecture.Recipe, TinyFaces.Data, seed, Path.Combine(_folder, run));
+        return await trainer.RunAsync(glance =>
+        {
+            if (glance.Done is not null)
+                return;
+            steps++;
+            if (steps == interruptAfter)
+                interrupt.Cancel();
+            if (steps == killAfter)
+                throw new AbandonedException();
+        }, interrupt.Token);
+    }
+
+    private byte[] Bytes(string run, string file) => File.ReadAllBytes(Path.Combine(_folder, run, file + ".safetensors"));
+
+    private sealed class AbandonedException : Exception;
+}
