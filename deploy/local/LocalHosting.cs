@@ -29,6 +29,7 @@ internal static class LocalHosting
                 ["Fusion:SpeechAddress"] = self,
                 ["Fusion:FaceAddress"] = self,
                 ["Logging:LogLevel:Default"] = "Warning",
+                ["Logging:LogLevel:Microsoft.AspNetCore.DataProtection"] = "Error",
             },
         });
     }

@@ -121,6 +121,7 @@ internal static class AnalyzeCommand
             ["clip.speech_model"] = "--speech-model",
             ["clip.face_model"] = "--face-model",
             ["clip.hop"] = "--hop",
+            ["clip.images"] = "the pictures",
         };
         foreach (var (index, picture) in clip.Where(file => file.IsPicture).Index())
             sources[$"clip.images[{index}]"] = picture.Name;

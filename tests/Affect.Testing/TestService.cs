@@ -24,8 +24,8 @@ public sealed class TestService : IAsyncDisposable
     private readonly Action<WebApplication> _map;
     private readonly IReadOnlyDictionary<string, string?> _configuration;
     private WebApplication? _app;
-    private int _grpcPort;
-    private int _httpPort;
+    private Uri? _grpc;
+    private Uri? _restAndPages;
 
     private TestService(
         string name, bool http, LogCapture logs, Action<WebApplicationBuilder> add, Action<WebApplication> map,
@@ -40,12 +40,10 @@ public sealed class TestService : IAsyncDisposable
     }
 
     /// <summary>Where gRPC is, "http://127.0.0.1:40001".</summary>
-    public string GrpcAddress => $"http://127.0.0.1:{_grpcPort}";
+    public string GrpcAddress => _grpc?.GetLeftPart(UriPartial.Authority) ?? throw new InvalidOperationException($"{_name} was never started");
 
     /// <summary>Where REST and the page are.</summary>
-    public Uri HttpAddress => _http
-        ? new Uri($"http://127.0.0.1:{_httpPort}")
-        : throw new InvalidOperationException($"{_name} serves gRPC only");
+    public Uri HttpAddress => _restAndPages ?? throw new InvalidOperationException($"{_name} serves gRPC only");
 
     /// <summary>The container of the running service.</summary>
     public IServiceProvider Services => Running.Services;
@@ -97,13 +95,17 @@ public sealed class TestService : IAsyncDisposable
     {
         // File watchers are of no use here, and their number is limited.
         var builder = WebApplication.CreateBuilder(["--hostBuilder:reloadConfigOnChange=false"]);
-        builder.Configuration.AddInMemoryCollection(_configuration);
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
         {
             ["Server:Address"] = "127.0.0.1",
-            ["Server:GrpcPort"] = _grpcPort.ToString(),
-            ["Server:HttpPort"] = _httpPort.ToString(),
+            ["Server:GrpcPort"] = "0",
+            ["Server:HttpPort"] = "0",
         });
+        builder.Configuration.AddInMemoryCollection(_configuration);
+        if (_grpc is not null)
+            builder.Configuration["Server:GrpcPort"] = _grpc.Port.ToString();
+        if (_restAndPages is not null)
+            builder.Configuration["Server:HttpPort"] = _restAndPages.Port.ToString();
         builder.Logging.ClearProviders().AddProvider(_logs).SetMinimumLevel(LogLevel.Information);
         builder.AddAffectDefaults(_name, _http);
         add(builder);
@@ -114,10 +116,10 @@ public sealed class TestService : IAsyncDisposable
         _app = app;
 
         // In the order in which AddAffectDefaults listens: gRPC first.
-        var ports = app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>()
-            .Addresses.Select(address => new Uri(address).Port).ToList();
-        _grpcPort = ports[0];
-        _httpPort = _http ? ports[1] : 0;
+        var addresses = app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>()
+            .Addresses.Select(address => new Uri(address)).ToList();
+        _grpc = addresses[0];
+        _restAndPages = _http ? addresses[1] : null;
         await ReadyAsync();
     }
 

@@ -1,0 +1,244 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Affect.Testing;
+
+namespace Affect.FunctionalTests;
+
+/// <summary>The command line client as a process, as a shell sees it.</summary>
+public sealed class CliTests(AffectFixture fixture) : IDisposable
+{
+    private const int SigInt = 2;
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("affect-cli-").FullName;
+
+    [Fact]
+    public async Task A_voice_is_shown_window_by_window_and_fused()
+    {
+        var run = await RunAsync("analyze", Voice());
+
+        Assert.Equal(0, run.ExitCode);
+        Assert.Equal("", run.Error);
+        Assert.Contains("voice.wav", run.Output);
+        Assert.Contains("Voice", run.Output);
+        Assert.Contains("0:00.0 to 0:03.0", run.Output);
+        Assert.DoesNotContain("Faces", run.Output);
+        Assert.Contains("Answer", run.Output);
+        foreach (var emotion in Emotions.EmotionLabels.Names)
+            Assert.Contains(emotion, run.Output);
+        Assert.DoesNotContain('\e', run.Output);
+    }
+
+    [Fact]
+    public async Task A_voice_and_a_picture_are_one_clip()
+    {
+        var run = await RunAsync("analyze", "--json", Picture("a.png"), Voice());
+
+        Assert.Equal(0, run.ExitCode);
+        var clip = Assert.Single(Lines(run.Output));
+        Assert.Equal([Path.Combine(_folder, "voice.wav"), Path.Combine(_folder, "a.png")], Files(clip));
+        var analysis = clip.GetProperty("analysis");
+        Assert.Equal("OUTCOME_NO_FACE", analysis.GetProperty("face").GetProperty("outcome").GetString());
+        Assert.Equal(1, analysis.GetProperty("face").GetProperty("images").GetArrayLength());
+        Assert.NotEqual(0, analysis.GetProperty("speech").GetProperty("windows").GetArrayLength());
+        Assert.NotEqual(JsonValueKind.Null, analysis.GetProperty("fused").GetProperty("scores").ValueKind);
+    }
+
+    [Fact]
+    public async Task Pictures_alone_are_a_clip_each()
+    {
+        var run = await RunAsync("analyze", "--json", Picture("a.png"), Picture("b.png"));
+
+        Assert.Equal(0, run.ExitCode);
+        Assert.Equal(
+            [[Path.Combine(_folder, "a.png")], [Path.Combine(_folder, "b.png")]],
+            Lines(run.Output).Select(Files));
+    }
+
+    [Fact]
+    public async Task A_face_is_shown_with_its_box()
+    {
+        Assert.SkipWhen(TestMedia.Photo("1.jpg") is null, "AFFECT_PHOTOS is not set");
+        var run = await RunAsync("analyze", Put("1.jpg", TestMedia.Photo("1.jpg")!));
+
+        Assert.Equal(0, run.ExitCode);
+        Assert.Matches(@"\d+×\d+ at \d+,\d+", run.Output);
+    }
+
+    [Fact]
+    public async Task Standard_input_is_a_file()
+    {
+        var run = await RunAsync(TestMedia.Speech(), "analyze", "--json", "-");
+        Assert.Equal(0, run.ExitCode);
+        Assert.Equal(["-"], Files(Assert.Single(Lines(run.Output))));
+    }
+
+    [Fact]
+    public async Task A_bad_file_is_named_and_the_others_are_analysed()
+    {
+        var run = await RunAsync("analyze", "--json", Put("text.wav", "this is no sound"u8.ToArray()), Voice(), Path.Combine(_folder, "none.wav"));
+
+        Assert.Equal(1, run.ExitCode);
+        Assert.Equal([Path.Combine(_folder, "voice.wav")], Files(Assert.Single(Lines(run.Output))));
+        Assert.Contains($"affect: {_folder}/none.wav: No such file or directory\n", run.Error);
+        Assert.Contains($"affect: {_folder}/text.wav: ", run.Error);
+    }
+
+    [Fact]
+    public async Task A_picture_that_cannot_be_read_is_named_among_others()
+    {
+        var run = await RunAsync("analyze", Voice(), Picture("a.png"), Put("bomb.png", TestMedia.PngBomb()));
+
+        Assert.Equal(1, run.ExitCode);
+        Assert.Contains($"affect: {_folder}/bomb.png: ", run.Error);
+        Assert.DoesNotContain("a.png", run.Error);
+    }
+
+    [Fact]
+    public async Task An_unknown_model_is_told_of_its_option()
+    {
+        var run = await RunAsync("analyze", Voice(), "--speech-model", "nonsuch");
+        Assert.Equal(1, run.ExitCode);
+        Assert.StartsWith("affect: --speech-model: ", run.Error);
+    }
+
+    [Fact]
+    public async Task Silence_is_no_speech()
+    {
+        var run = await RunAsync("analyze", Put("silence.wav", WavFile.Mono(TestMedia.Silence(2))));
+        Assert.Equal(0, run.ExitCode);
+        Assert.Contains("no speech", run.Output);
+    }
+
+    [Fact]
+    public async Task Models_are_listed_with_their_metrics()
+    {
+        var list = await RunAsync("models");
+        Assert.Equal(0, list.ExitCode);
+        Assert.Contains("speech, default", list.Output);
+        Assert.Contains("face, default", list.Output);
+
+        var models = Lines((await RunAsync("models", "--json")).Output);
+        var name = models[0].GetProperty("reference").GetProperty("name").GetString()!;
+        var one = await RunAsync("models", name);
+        Assert.Equal(0, one.ExitCode);
+        Assert.StartsWith(name, one.Output);
+        Assert.Contains("accuracy", one.Output);
+
+        var none = await RunAsync("models", "nonsuch");
+        Assert.Equal(1, none.ExitCode);
+        Assert.Equal("", none.Output);
+        Assert.Contains("nonsuch", none.Error);
+    }
+
+    [Theory]
+    [InlineData("analyze")]
+    [InlineData("analyse", "x.wav")]
+    [InlineData("analyze", "x.wav", "--hop", "99")]
+    [InlineData("analyze", "x.wav", "--nonsuch")]
+    [InlineData("models", "--timeout", "0")]
+    [InlineData("models", "--address", "ftp://here")]
+    public async Task A_wrong_command_line_is_a_usage_error(params string[] arguments)
+    {
+        var run = await RunAsync(arguments);
+        Assert.Equal(2, run.ExitCode);
+        Assert.Equal("", run.Output);
+        Assert.StartsWith("affect: ", run.Error);
+    }
+
+    [Fact]
+    public async Task A_server_that_is_not_there_is_told()
+    {
+        var run = await RunAsync("analyze", Voice(), Picture("a.png"), "--address", "127.0.0.1:9");
+        Assert.Equal(69, run.ExitCode);
+        Assert.Equal("affect: http://127.0.0.1:9: the server cannot be reached\n", run.Error);
+    }
+
+    [Fact]
+    public async Task A_key_is_asked_for_and_taken_from_the_environment()
+    {
+        var hash = Convert.ToHexString(System.Security.Cryptography.SHA256.HashData("right"u8));
+        await using var host = await AffectHost.StartAsync(new Dictionary<string, string?>
+        {
+            ["Gateway:RequireApiKey"] = "true",
+            ["Gateway:ApiKeys:tests:Sha256"] = hash,
+        });
+        var without = await RunAsync("models", "--address", host.Gateway.GrpcAddress);
+        Assert.Equal(77, without.ExitCode);
+        Assert.Contains("--api-key", without.Error);
+
+        var wrong = await RunAsync("models", "--address", host.Gateway.GrpcAddress, "--api-key", "wrong");
+        Assert.Equal(77, wrong.ExitCode);
+
+        var right = await RunAsync(null, [("AFFECT_API_KEY", "right")], "models", "--address", host.Gateway.GrpcAddress);
+        Assert.Equal(0, right.ExitCode);
+    }
+
+    [Fact]
+    public async Task Control_c_ends_it()
+    {
+        // A shell that starts tests in the background has interrupts ignored, and what is ignored is inherited.
+        var ignored = File.ReadLines("/proc/self/status").Single(line => line.StartsWith("SigIgn:", StringComparison.Ordinal))["SigIgn:".Length..];
+        Assert.SkipWhen((Convert.ToInt64(ignored.Trim(), 16) & (1 << (SigInt - 1))) != 0, "SIGINT is ignored here");
+        await using var gateway = await FlakyGateway.StartAsync(hang: true);
+        using var process = Start([], "analyze", Picture("a.png"), "--address", gateway.Address);
+        await gateway.Entered;
+        using (var kill = Process.Start("kill", ["-INT", process.Id.ToString()]))
+            await kill.WaitForExitAsync(TestContext.Current.CancellationToken);
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(130, process.ExitCode);
+    }
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private string Voice() => Put("voice.wav", TestMedia.Speech());
+
+    private string Picture(string name) => Put(name, TestMedia.Png(64, 64));
+
+    private string Put(string name, byte[] content)
+    {
+        var path = Path.Combine(_folder, name);
+        File.WriteAllBytes(path, content);
+        return path;
+    }
+
+    private static List<JsonElement> Lines(string output) =>
+        [.. output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement)];
+
+    private static IEnumerable<string?> Files(JsonElement clip) =>
+        clip.GetProperty("files").EnumerateArray().Select(file => file.GetString()).ToList();
+
+    private Task<Result> RunAsync(params string[] arguments) => RunAsync(null, [], arguments);
+
+    private Task<Result> RunAsync(byte[] input, params string[] arguments) => RunAsync(input, [], arguments);
+
+    private async Task<Result> RunAsync(byte[]? input, (string, string)[] environment, params string[] arguments)
+    {
+        using var process = Start(environment, arguments);
+        if (input is not null)
+            await process.StandardInput.BaseStream.WriteAsync(input);
+        process.StandardInput.Close();
+        var output = process.StandardOutput.ReadToEndAsync();
+        var error = process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        return new Result(process.ExitCode, await output, await error);
+    }
+
+    private Process Start((string Name, string Value)[] environment, params string[] arguments)
+    {
+        // From its own folder: beside the tests it would miss what ASP.NET Core brings to them.
+        var configuration = new DirectoryInfo(AppContext.BaseDirectory).Name;
+        var program = Path.Combine(AppContext.BaseDirectory, "../../Affect.Cli", configuration, "affect.dll");
+        var start = new ProcessStartInfo("dotnet", [program, .. arguments])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment["AFFECT_ADDRESS"] = fixture.Host.Gateway.GrpcAddress;
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
+        return Process.Start(start)!;
+    }
+
+    private sealed record Result(int ExitCode, string Output, string Error);
+}

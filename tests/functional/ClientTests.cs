@@ -1,0 +1,243 @@
+using System.Net;
+using Affect.Client;
+using Affect.Emotions;
+using Affect.Hosting;
+using Affect.Testing;
+using Grpc.Core;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+
+namespace Affect.FunctionalTests;
+
+/// <summary>The SDK against the real services, and against a gateway that fails on purpose.</summary>
+public sealed class ClientTests(AffectFixture fixture)
+{
+    private static readonly byte[] Picture = TestMedia.Png(64, 64);
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_voice_gets_scores_in_every_window_that_holds_speech()
+    {
+        using var client = fixture.CreateClient();
+        var analysis = await client.AnalyzeAsync(new Clip { Audio = TestMedia.Speech() }, Cancellation);
+
+        var speech = Assert.IsType<SpeechResult>(analysis.Speech);
+        Assert.Null(analysis.Face);
+        Assert.True(speech.Outcome is Outcome.Ok or Outcome.Uncertain, speech.Outcome.ToString());
+        Assert.NotNull(speech.Model);
+        Assert.Equal(4.2, speech.Duration.TotalSeconds, 0.05);
+        Assert.NotEmpty(speech.Segments);
+        Assert.Contains(speech.Windows, window => window.Scores is not null);
+        Assert.All(speech.Windows, window => Assert.InRange(window.End, window.Start, speech.Duration));
+        var scores = Assert.NotNull(analysis.Fused.Scores);
+        Assert.Equal(1, Enum.GetValues<Emotions.Emotion>().Sum(emotion => scores[emotion]), 0.001);
+        Assert.NotEmpty(analysis.Notice);
+    }
+
+    [Fact]
+    public async Task Bytes_files_and_streams_are_the_same_media()
+    {
+        using var client = fixture.CreateClient();
+        var path = TestMedia.FixturePath("golden/speech.wav");
+        await using var stream = File.OpenRead(path);
+        var answers = new List<SpeechResult>();
+        foreach (var media in (Media[])[TestMedia.Speech(), Media.FromFile(path), Media.FromStream(stream)])
+            answers.Add((await client.AnalyzeAsync(new Clip { Audio = media }, Cancellation)).Speech!);
+
+        Assert.All(answers, answer =>
+        {
+            Assert.Equal(answers[0].Windows.Select(window => (window.Start, window.End)), answer.Windows.Select(window => (window.Start, window.End)));
+            // A batch of another size rounds otherwise.
+            Assert.Equal(answers[0].Confidence, answer.Confidence, 0.001f);
+        });
+    }
+
+    [Fact]
+    public async Task A_picture_without_a_face_is_an_outcome()
+    {
+        using var client = fixture.CreateClient();
+        var analysis = await client.AnalyzeAsync(new Clip { Images = [Picture] }, Cancellation);
+
+        Assert.Equal(Outcome.NoFace, analysis.Face?.Outcome);
+        Assert.Equal(Outcome.NoFace, analysis.Fused.Outcome);
+        Assert.Null(analysis.Fused.Scores);
+        Assert.Null(analysis.Fused.Emotion);
+    }
+
+    [Fact]
+    public async Task What_is_wrong_is_named_field_by_field()
+    {
+        using var client = fixture.CreateClient();
+        var error = await Assert.ThrowsAsync<AffectException>(() => client.AnalyzeAsync(
+            new Clip { Audio = "no sound"u8.ToArray(), SpeechModel = "nonsuch" }, Cancellation));
+
+        Assert.Equal(StatusCode.InvalidArgument, error.StatusCode);
+        Assert.Contains(error.FieldViolations, violation => violation.Field is "clip.audio" or "clip.speech_model");
+    }
+
+    [Fact]
+    public async Task Models_are_listed_and_found()
+    {
+        using var client = fixture.CreateClient();
+        var models = await client.ListModelsAsync(cancellation: Cancellation);
+        Assert.Single(models, model => model is { Modality: Client.Modality.Speech, IsDefault: true });
+        Assert.Single(models, model => model is { Modality: Client.Modality.Face, IsDefault: true });
+
+        var faces = await client.ListModelsAsync(Client.Modality.Face, Cancellation);
+        Assert.All(faces, model => Assert.Equal(Client.Modality.Face, model.Modality));
+
+        var first = await client.GetModelAsync(models[0].Name, Cancellation);
+        Assert.Equal((models[0].Name, models[0].Version), (first.Name, first.Version));
+        var error = await Assert.ThrowsAsync<AffectException>(() => client.GetModelAsync("nonsuch", Cancellation));
+        Assert.Equal(StatusCode.NotFound, error.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_call_that_reached_nobody_is_repeated()
+    {
+        await using var gateway = await FlakyGateway.StartAsync(failures: 2, () => RpcErrors.Status(StatusCode.Unavailable, "away"));
+        using var client = new AffectClient(gateway.Address);
+        // As large as media are: larger than gRPC's own buffer for repeats.
+        await client.AnalyzeAsync(new Clip { Audio = new byte[3_000_000] }, Cancellation);
+        Assert.Equal(3, gateway.Calls);
+    }
+
+    [Fact]
+    public async Task A_full_server_is_asked_again_after_the_time_it_names()
+    {
+        await using var gateway = await FlakyGateway.StartAsync(
+            failures: 2, () => RpcErrors.ResourceExhausted("full", TimeSpan.FromMilliseconds(50)));
+        using var client = new AffectClient(gateway.Address);
+        var start = TimeProvider.System.GetTimestamp();
+        await client.AnalyzeAsync(new Clip { Images = [Picture] }, Cancellation);
+
+        Assert.Equal(3, gateway.Calls);
+        Assert.True(TimeProvider.System.GetElapsedTime(start) >= TimeSpan.FromMilliseconds(100));
+    }
+
+    [Fact]
+    public async Task A_wait_beyond_the_deadline_is_left_to_the_caller()
+    {
+        await using var gateway = await FlakyGateway.StartAsync(
+            failures: 9, () => RpcErrors.ResourceExhausted("too many calls", TimeSpan.FromMinutes(10)));
+        using var client = new AffectClient(gateway.Address);
+        var error = await Assert.ThrowsAsync<AffectException>(() => client.AnalyzeAsync(new Clip { Images = [Picture] }, Cancellation));
+
+        Assert.Equal(StatusCode.ResourceExhausted, error.StatusCode);
+        Assert.Equal(TimeSpan.FromMinutes(10), error.RetryAfter);
+        Assert.Equal(1, gateway.Calls);
+    }
+
+    [Fact]
+    public async Task Repeats_come_to_an_end()
+    {
+        await using var gateway = await FlakyGateway.StartAsync(
+            failures: 99, () => RpcErrors.ResourceExhausted("full", TimeSpan.FromMilliseconds(1)));
+        using var client = new AffectClient(new AffectClientOptions { Address = gateway.Address, MaxAttempts = 2 });
+        var error = await Assert.ThrowsAsync<AffectException>(() => client.AnalyzeAsync(new Clip { Images = [Picture] }, Cancellation));
+        Assert.Equal(StatusCode.ResourceExhausted, error.StatusCode);
+        Assert.Equal(2, gateway.Calls);
+    }
+
+    [Fact]
+    public async Task A_wrong_request_is_not_repeated()
+    {
+        await using var gateway = await FlakyGateway.StartAsync(failures: 1, () => RpcErrors.InvalidArgument("clip.hop", "must be longer"));
+        using var client = new AffectClient(gateway.Address);
+        var error = await Assert.ThrowsAsync<AffectException>(() => client.AnalyzeAsync(new Clip { Images = [Picture] }, Cancellation));
+        Assert.Equal([new FieldViolation("clip.hop", "must be longer")], error.FieldViolations);
+        Assert.Equal(1, gateway.Calls);
+    }
+
+    [Fact]
+    public async Task A_server_that_is_not_there_cannot_be_reached()
+    {
+        using var client = new AffectClient(new AffectClientOptions { Address = "http://127.0.0.1:9", MaxAttempts = 1 });
+        var error = await Assert.ThrowsAsync<AffectException>(() => client.ListModelsAsync(cancellation: Cancellation));
+        Assert.Equal(StatusCode.Unavailable, error.StatusCode);
+        Assert.Equal("the server cannot be reached", error.Message);
+    }
+
+    [Fact]
+    public async Task The_deadline_ends_a_call()
+    {
+        await using var gateway = await FlakyGateway.StartAsync(hang: true);
+        using var client = new AffectClient(new AffectClientOptions { Address = gateway.Address, Deadline = TimeSpan.FromMilliseconds(300) });
+        var error = await Assert.ThrowsAsync<AffectException>(() => client.AnalyzeAsync(new Clip { Images = [Picture] }, Cancellation));
+        Assert.Equal(StatusCode.DeadlineExceeded, error.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_cancelled_token_ends_a_call()
+    {
+        await using var gateway = await FlakyGateway.StartAsync(hang: true);
+        using var client = new AffectClient(gateway.Address);
+        using var source = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+        var call = client.AnalyzeAsync(new Clip { Images = [Picture] }, source.Token);
+        await gateway.Entered;
+        await source.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
+    }
+
+    [Fact]
+    public async Task Calls_spread_over_all_addresses_of_a_name()
+    {
+        // One port on two addresses, both of which the name "localhost" has where IPv6 is on.
+        Assert.SkipUnless((await Dns.GetHostAddressesAsync("localhost", Cancellation)).Length > 1, "localhost has one address here");
+        await using var four = await FlakyGateway.StartAsync();
+        await using var six = await FlakyGateway.StartAsync(address: "::1", port: new Uri(four.Address).Port);
+        using var client = new AffectClient($"dns:///localhost:{new Uri(four.Address).Port}");
+        while (four.Calls == 0 || six.Calls == 0)
+            await client.AnalyzeAsync(new Clip { Images = [Picture] }, Cancellation);
+        for (var i = 0; i < 10; i++)
+            await client.AnalyzeAsync(new Clip { Images = [Picture] }, Cancellation);
+        Assert.True(four.Calls >= 5 && six.Calls >= 5, $"{four.Calls} and {six.Calls} calls");
+    }
+
+    [Fact]
+    public async Task The_key_goes_along_and_a_missing_one_is_told()
+    {
+        await using var gateway = await FlakyGateway.StartAsync();
+        using var client = new AffectClient(gateway.Address, apiKey: "secret");
+        await client.AnalyzeAsync(new Clip { Images = [Picture] }, Cancellation);
+        Assert.Equal("secret", gateway.LastKey);
+    }
+
+    [Fact]
+    public void A_host_binds_the_client_to_its_configuration()
+    {
+        var services = new ServiceCollection();
+        services.AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
+        {
+            ["Affect:Address"] = "dns:///affect-gateway:8081",
+            ["Affect:Deadline"] = "00:00:05",
+        }).Build());
+        services.AddAffectClient(options => options.ApiKey = "secret");
+        using var provider = services.BuildServiceProvider();
+
+        var options = provider.GetRequiredService<IOptions<AffectClientOptions>>().Value;
+        Assert.Equal("dns:///affect-gateway:8081", options.Address);
+        Assert.Equal(TimeSpan.FromSeconds(5), options.Deadline);
+        Assert.Equal("secret", options.ApiKey);
+        Assert.Same(provider.GetRequiredService<AffectClient>(), provider.GetRequiredService<AffectClient>());
+    }
+
+    [Fact]
+    public void Every_mistake_of_a_configuration_is_named()
+    {
+        var services = new ServiceCollection();
+        services.AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
+        {
+            ["Affect:Address"] = "gateway:8081",
+            ["Affect:Deadline"] = "00:00:00",
+            ["Affect:MaxAttempts"] = "50",
+        }).Build());
+        services.AddAffectClient();
+        using var provider = services.BuildServiceProvider();
+
+        var error = Assert.Throws<OptionsValidationException>(provider.GetRequiredService<AffectClient>);
+        Assert.Equal(3, error.Failures.Count());
+    }
+}

@@ -1,0 +1,65 @@
+using Affect.Testing;
+using Affect.V1;
+using Grpc.Core;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace Affect.FunctionalTests;
+
+/// <summary>A gateway that fails as often as it is told, or hangs: what the real one does not do on demand.</summary>
+internal sealed class FlakyGateway : EmotionService.EmotionServiceBase, IAsyncDisposable
+{
+    private readonly TaskCompletionSource _entered = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly int _failures;
+    private readonly Func<RpcException> _error;
+    private readonly bool _hang;
+    private TestService? _service;
+    private int _calls;
+
+    private FlakyGateway(int failures, Func<RpcException> error, bool hang)
+    {
+        _failures = failures;
+        _error = error;
+        _hang = hang;
+    }
+
+    public string Address => _service!.GrpcAddress;
+
+    public int Calls => Volatile.Read(ref _calls);
+
+    public string? LastKey { get; private set; }
+
+    /// <summary>Completes once a call is in here.</summary>
+    public Task Entered => _entered.Task;
+
+    /// <param name="failures">How many calls fail before the first that does not.</param>
+    /// <param name="error">What those fail with.</param>
+    /// <param name="hang">Whether the others last until they are cancelled.</param>
+    /// <param name="address">IP address to listen on.</param>
+    /// <param name="port">0 lets the system choose.</param>
+    public static async Task<FlakyGateway> StartAsync(
+        int failures = 0, Func<RpcException>? error = null, bool hang = false, string address = "127.0.0.1", int port = 0)
+    {
+        var gateway = new FlakyGateway(failures, error ?? (() => new RpcException(Status.DefaultCancelled)), hang);
+        gateway._service = await TestService.StartAsync(
+            "flaky-gateway", new LogCapture(),
+            builder => builder.Services.AddSingleton(gateway).AddHealthChecks().AddCheck("flaky", () => HealthCheckResult.Healthy()),
+            app => app.MapGrpcService<FlakyGateway>(),
+            new Dictionary<string, string?> { ["Server:Address"] = address, ["Server:GrpcPort"] = port.ToString() });
+        return gateway;
+    }
+
+    public override async Task<AnalyzeResponse> Analyze(AnalyzeRequest request, ServerCallContext context)
+    {
+        LastKey = context.RequestHeaders.GetValue("x-api-key");
+        _entered.TrySetResult();
+        if (Interlocked.Increment(ref _calls) <= _failures)
+            throw _error();
+        if (_hang)
+            await Task.Delay(Timeout.Infinite, context.CancellationToken);
+        return new AnalyzeResponse { Analysis = new Analysis { Fused = new FusedResult { Outcome = Outcome.NoFace } } };
+    }
+
+    public ValueTask DisposeAsync() => _service!.DisposeAsync();
+}
