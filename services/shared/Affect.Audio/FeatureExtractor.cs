@@ -41,7 +41,7 @@ public static class FeatureExtractor
     private static readonly float[] Dct = BuildDct();
 
     [ThreadStatic]
-    private static Workspace? t_workspace;
+    private static Workspace? _workspace;
 
     /// <summary>Values per frame: 42, 82 or 128.</summary>
     public static int FeatureCount(FeatureSet set) => set switch
@@ -70,7 +70,7 @@ public static class FeatureExtractor
         if (destination.Length < (long)frames * features)
             throw new ArgumentException($"The destination must hold {frames} frames of {features} values.", nameof(destination));
 
-        var workspace = t_workspace ??= new Workspace();
+        var workspace = _workspace ??= new Workspace();
         var groups = (frames + Lanes - 1) / Lanes;
         var rented = ArrayPool<float>.Shared.Rent(groups * MelCount * Lanes);
         try

@@ -139,30 +139,30 @@ public sealed class VoiceActivityDetector
         }
     }
 
-    private static Frame Measure(ReadOnlySpan<float> samples) => new()
+    private static Frame Measure(ReadOnlySpan<float> samples)
     {
-        LevelDb = 10 * Math.Log10((InnerProduct.Of(samples, samples) / FrameLength) + 1e-12),
-        Periodic = Periodicity(samples) >= MinPeriodicity && PredictionGainDb(samples) <= MaxPredictionGainDb,
-    };
+        var level = 10 * Math.Log10((InnerProduct.Of(samples, samples) / FrameLength) + 1e-12);
+        var hasPitch = level > MinLevelDb && IsPeriodic(samples) && PredictionGainDb(samples) <= MaxPredictionGainDb;
+        return new Frame { LevelDb = level, HasPitch = hasPitch };
+    }
 
-    /// <summary>How well a shift by some pitch period maps the frame onto itself, at most 1.</summary>
-    private static double Periodicity(ReadOnlySpan<float> samples)
+    /// <summary>Whether a shift by some pitch period maps the frame nearly onto itself.</summary>
+    private static bool IsPeriodic(ReadOnlySpan<float> samples)
     {
         var start = samples[..CorrelationLength];
         var energy = (double)InnerProduct.Of(start, start);
         var shifted = samples.Slice(MinLag, CorrelationLength);
         var shiftedEnergy = (double)InnerProduct.Of(shifted, shifted);
-        var best = 0.0;
         for (var lag = MinLag; lag <= MaxLag; lag++)
         {
-            var product = InnerProduct.Of(start, samples[lag..]);
-            best = Math.Max(best, product / Math.Sqrt((energy * shiftedEnergy) + 1e-20));
+            if (InnerProduct.Of(start, samples[lag..]) > MinPeriodicity * Math.Sqrt((energy * shiftedEnergy) + 1e-20))
+                return true;
 
             var (leaving, entering) = (samples[lag], samples[lag + CorrelationLength]);
             shiftedEnergy = Math.Max(0, shiftedEnergy + ((double)entering * entering) - ((double)leaving * leaving));
         }
 
-        return best;
+        return false;
     }
 
     /// <summary>By how much linear prediction of order four lowers the frame's energy.</summary>
@@ -266,12 +266,14 @@ public sealed class VoiceActivityDetector
     private struct Frame
     {
         public double LevelDb;
-        public bool Periodic;
+
+        /// <summary>Periodic, and no tone.</summary>
+        public bool HasPitch;
 
         /// <summary>Known once the frame has been judged.</summary>
         public bool Loud;
 
-        public readonly bool Voiced => Loud && Periodic;
+        public readonly bool Voiced => Loud && HasPitch;
     }
 
     /// <summary>A second-order Butterworth high-pass (R. Bristow-Johnson, Audio EQ Cookbook).</summary>

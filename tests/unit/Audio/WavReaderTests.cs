@@ -103,6 +103,15 @@ public sealed class WavReaderTests
     }
 
     [Fact]
+    public void The_duration_is_that_of_the_sound_that_is_there()
+    {
+        var file = new WavFile { Samples = new float[16_000], SampleRate = 8_000, Channels = 2, ClaimedDataLength = uint.MaxValue }.ToBytes();
+        Assert.Equal(TimeSpan.FromSeconds(1), WavReader.ReadDuration(file));
+        Assert.Equal(TimeSpan.FromSeconds(1), WavReader.Read(file).Duration);
+        Assert.Throws<AudioFormatException>(() => WavReader.ReadDuration(file.AsSpan(0, 20)));
+    }
+
+    [Fact]
     public void What_follows_the_data_is_not_sound()
     {
         byte[] file = [.. WavFile.Mono(Sine), .. "LIST"u8, 4, 0, 0, 0, .. "INFO"u8];

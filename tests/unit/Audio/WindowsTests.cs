@@ -13,7 +13,7 @@ public sealed class WindowsTests
     [Fact]
     public void The_last_window_is_moved_back_to_hold_the_tail()
     {
-        var windows = Windows.Over((4 * Second) + 100, 2 * Second);
+        var windows = Windows.Over((4 * Second) + 100, hop: 2 * Second);
         Assert.Equal([new Window(0, Windows.Length), new Window(Second + 100, Windows.Length)], windows);
     }
 
@@ -33,7 +33,7 @@ public sealed class WindowsTests
         for (var samples = 1; samples < 10 * Second; samples += 997)
         {
             var covered = 0;
-            foreach (var window in Windows.Over(samples, 1234))
+            foreach (var window in Windows.Over(samples, hop: 1234))
             {
                 Assert.InRange(window.Start, 0, covered);
                 covered = window.Start + window.Length;
@@ -44,8 +44,9 @@ public sealed class WindowsTests
     }
 
     [Theory]
-    [InlineData(-1, Second)]
-    [InlineData(Second, 0)]
-    public void Wrong_arguments_are_refused(int samples, int hop) =>
-        Assert.Throws<ArgumentOutOfRangeException>(() => Windows.Over(samples, hop));
+    [InlineData(-1, Second, Second)]
+    [InlineData(Second, 0, Second)]
+    [InlineData(Second, Second, 0)]
+    public void Wrong_arguments_are_refused(int samples, int length, int hop) =>
+        Assert.Throws<ArgumentOutOfRangeException>(() => Windows.Over(samples, length, hop));
 }
