@@ -26,10 +26,8 @@ public static class FeaturesHosting
         services.AddSingleton(provider => new FaceExtractor(provider.GetRequiredService<FaceDetector>(), Options(provider).MaxFaces));
         services.AddSingleton(provider => new WorkGate(Options(provider).MaxConcurrency, Options(provider).MaxWaiting));
 
-        services.AddSingleton<WarmUp>();
-        services.AddHostedService(provider => provider.GetRequiredService<WarmUp>());
-        services.AddHealthChecks().Add(new HealthCheckRegistration(
-            "features", provider => provider.GetRequiredService<WarmUp>(), HealthStatus.Unhealthy, tags: null));
+        services.AddHostedService<WarmUp>();
+        services.AddHealthChecks().AddCheck("features", () => HealthCheckResult.Healthy());
         services.AddGrpc().AddServiceOptions<FeaturesService>(grpc => grpc.MaxReceiveMessageSize = MaxRequestBytes);
 
         static FeaturesOptions Options(IServiceProvider provider) =>
@@ -44,6 +42,8 @@ public static class FeaturesHosting
     {
         // Requests are spread over the cores as they are: threads of OpenCV's own would only be in the way.
         Cv2.SetNumThreads(1);
+        // Broken pictures are told to whoever sent them; OpenCV would write each to the standard error.
+        Cv2.SetLogLevel(OpenCvSharp.LogLevel.SILENT);
         if (File.Exists(options.FaceDetectorPath))
         {
             Log.DetectorIsYuNet(logger, options.FaceDetectorPath);
@@ -61,27 +61,26 @@ public static class FeaturesHosting
         public long? MaxRequestBodySize => null;
     }
 
-    /// <summary>Loads what the first requests would wait for; ready is said afterwards.</summary>
+    /// <summary>
+    /// Loads what the first requests would wait for. Hosted services start before the server does: whoever
+    /// can connect finds it ready.
+    /// </summary>
     private sealed class WarmUp(FaceDetector detector, Ffmpeg ffmpeg, IOptions<FeaturesOptions> options, ILogger<WarmUp> logger)
-        : BackgroundService, IHealthCheck
+        : IHostedService
     {
-        private volatile bool _done;
-
-        public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
-            Task.FromResult(_done ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy("warming up"));
-
-        protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+        public Task StartAsync(CancellationToken cancellationToken)
         {
             if (!ffmpeg.IsInstalled)
                 Log.FfmpegMissing(logger, options.Value.FfmpegPath);
-            await Task.Run(
+            return Task.Run(
                 () =>
                 {
                     using var picture = new Mat(480, 640, MatType.CV_8UC3, Scalar.Black);
                     detector.Detect(picture);
                 },
-                stoppingToken);
-            _done = true;
+                cancellationToken);
         }
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 }

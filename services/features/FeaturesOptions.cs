@@ -16,7 +16,7 @@ public sealed class FeaturesOptions
 
     /// <summary>A find of which YuNet is less sure is no face, [0.1, 1].</summary>
     [Range(0.1, 1)]
-    public float MinFaceConfidence { get; set; } = 0.6f;
+    public float MinFaceConfidence { get; set; } = 0.7f;
 
     /// <summary>
     /// Larger pictures are searched on a copy with this longest edge, in pixels. Time and memory grow with
@@ -62,16 +62,20 @@ internal sealed class FeaturesRequirements : IValidateOptions<FeaturesOptions>
     public ValidateOptionsResult Validate(string? name, FeaturesOptions options)
     {
         var result = new ValidateOptionsResultBuilder();
+        var native = true;
         try
         {
             Cv2.GetVersionString();
         }
         catch (Exception exception) when (exception is DllNotFoundException or TypeInitializationException or OpenCvSharpException)
         {
+            native = false;
             result.AddError(
                 "OpenCV's native library cannot be loaded: install libgtk-3-0 (libgtk-3-0t64 on Debian 13 and Ubuntu 24.04), libdrm2 and libatomic1.");
         }
 
+        if (native && File.Exists(options.FaceDetectorPath) && !YuNetDetector.CanRead(options.FaceDetectorPath))
+            result.AddError($"Features:FaceDetectorPath ('{options.FaceDetectorPath}') is no face detector; face_detection_yunet_2023mar.onnx is.");
         if (!File.Exists(options.FaceDetectorPath) && !File.Exists(HaarDetector.CascadePath(options.HaarCascadesPath)))
         {
             result.AddError(

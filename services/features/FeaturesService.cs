@@ -40,10 +40,10 @@ internal sealed class FeaturesService(
             var message = new FeatureWindow
             {
                 Start = At(part.Start),
-                End = At(part.End),
-                HasSpeech = part.HasSpeech,
+                End = At(part.Start + part.Length),
+                HasSpeech = clip.HasSpeech(part),
             };
-            if (part.HasSpeech)
+            if (message.HasSpeech)
             {
                 var start = time.GetTimestamp();
                 message.Features = Bytes(clip.Extract(part, set));

@@ -16,6 +16,9 @@ internal sealed class Ffmpeg
     /// <summary>Largest single block of memory that ffmpeg may ask for, in bytes.</summary>
     private const int MaxBlock = 256 << 20;
 
+    /// <summary>Size of the header before the samples, as ffmpeg writes it with -bitexact.</summary>
+    private const int WavHeader = 44;
+
     private readonly string? _program;
     private readonly FeaturesOptions _options;
     private readonly TimeProvider _time;
@@ -37,6 +40,8 @@ internal sealed class Ffmpeg
     {
         using var timeout = new CancellationTokenSource(_options.DecodeTimeout, _time);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+        if (container == AudioContainer.Mp4)
+            file = Mp4.IndexFirst(file);
         using var process = Start(container);
         try
         {
@@ -56,13 +61,12 @@ internal sealed class Ffmpeg
         }
         finally
         {
+            // However this ends, nothing of it goes on: neither the child nor what feeds it.
+            await stop.CancelAsync();
             if (!process.HasExited)
                 process.Kill(entireProcessTree: true);
         }
     }
-
-    /// <summary>Size of the header before the samples, as ffmpeg writes it with -bitexact.</summary>
-    private const int WavHeader = 44;
 
     private static string? Find(string program)
     {

@@ -38,6 +38,22 @@ internal sealed class YuNetDetector : FaceDetector
         _fineEdge = fineEdge;
     }
 
+    /// <summary>Whether the file is a model that a picture can be sent through.</summary>
+    public static bool CanRead(string modelPath)
+    {
+        try
+        {
+            using var detector = new YuNetDetector(modelPath, minConfidence: 1, fineEdge: CoarseEdge);
+            using var picture = new Mat(CoarseInnerEdge, CoarseInnerEdge, MatType.CV_8UC3, Scalar.Black);
+            detector.Detect(picture);
+            return true;
+        }
+        catch (OpenCVException)
+        {
+            return false;
+        }
+    }
+
     public override IReadOnlyList<DetectedFace> Detect(Mat picture)
     {
         var found = new List<DetectedFace>();

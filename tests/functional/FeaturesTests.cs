@@ -1,0 +1,275 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using Affect.Features;
+using Affect.Features.V1;
+using Affect.Testing;
+using Affect.V1;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Google.Rpc;
+using Grpc.Core;
+using Grpc.Net.Client;
+using FeaturesClient = Affect.Features.V1.FeaturesService.FeaturesServiceClient;
+
+namespace Affect.FunctionalTests;
+
+/// <summary>The features service through gRPC: what goes in, what comes out, and what is refused.</summary>
+public sealed class FeaturesTests : IAsyncLifetime
+{
+    private readonly LogCapture _logs = new();
+    private TestService _service = null!;
+    private GrpcChannel _channel = null!;
+    private FeaturesClient _client = null!;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        var yunet = System.Environment.GetEnvironmentVariable("AFFECT_YUNET");
+        Assert.SkipUnless(
+            File.Exists(yunet) || Directory.Exists("/usr/share/opencv4/haarcascades"), "neither AFFECT_YUNET nor opencv-data is there");
+        _service = await TestService.StartAsync(
+            "affect-features", _logs, FeaturesHosting.AddFeatures, FeaturesHosting.MapFeatures,
+            new Dictionary<string, string?> { ["Features:FaceDetectorPath"] = yunet });
+        _channel = _service.CreateChannel();
+        _client = new FeaturesClient(_channel);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_service is null)
+            return;
+        _channel.Dispose();
+        await _service.DisposeAsync();
+        _logs.ThrowOnUnexpectedErrors();
+    }
+
+    [Fact]
+    public async Task Speech_gives_a_header_and_then_windows()
+    {
+        var (header, windows) = await ExtractAsync(TestMedia.Speech());
+        Assert.Equal(4.2, header.Duration.ToTimeSpan().TotalSeconds, 0.05);
+        Assert.NotEmpty(header.Segments);
+        Assert.Equal(3, windows.Count);
+        Assert.Equal([0.0, 1.0], windows.Take(2).Select(window => window.Start.ToTimeSpan().TotalSeconds));
+        Assert.Equal(header.Duration, windows[^1].End);
+        Assert.All(windows, window =>
+        {
+            Assert.True(window.HasSpeech);
+            Assert.Equal(3, (window.End - window.Start).ToTimeSpan().TotalSeconds, 1e-3);
+            Assert.Equal(130 * 42 * sizeof(float), window.Features.Length);
+            Assert.All(MemoryMarshal.Cast<byte, float>(window.Features.Span).ToArray(), value => Assert.True(float.IsFinite(value)));
+        });
+    }
+
+    [Theory]
+    [InlineData(FeatureKind.MfccZcrRms, 42)]
+    [InlineData(FeatureKind.MfccDeltaZcrRms, 82)]
+    [InlineData(FeatureKind.LogMel, 128)]
+    public async Task Each_kind_of_features_has_its_size(FeatureKind kind, int features)
+    {
+        var (_, windows) = await ExtractAsync(TestMedia.Speech(), kind, window: 2, hop: 0.5);
+        Assert.All(windows, window => Assert.Equal(87 * features * sizeof(float), window.Features.Length));
+    }
+
+    [Fact]
+    public async Task Silence_and_noise_have_no_speech()
+    {
+        foreach (var samples in new[] { TestMedia.Silence(4), TestMedia.Noise(4), TestMedia.Noise(4, amplitude: 0.9) })
+        {
+            var (header, windows) = await ExtractAsync(WavFile.Mono(samples));
+            Assert.Equal(4, header.Duration.ToTimeSpan().TotalSeconds, 1e-3);
+            Assert.Empty(header.Segments);
+            Assert.Empty(windows);
+        }
+    }
+
+    [Fact]
+    public async Task Ten_milliseconds_are_too_short()
+    {
+        var (header, windows) = await ExtractAsync(WavFile.Mono(TestMedia.Sine(200, 0.01)));
+        Assert.Equal(0.01, header.Duration.ToTimeSpan().TotalSeconds, 1e-3);
+        Assert.Empty(header.Segments);
+        Assert.Empty(windows);
+    }
+
+    [Fact]
+    public async Task A_wav_that_is_cut_off_in_its_data_is_read_as_far_as_it_goes()
+    {
+        var (header, windows) = await ExtractAsync(TestMedia.Speech()[..(44 + 22050 * 2 * 2)]);
+        Assert.Equal(2, header.Duration.ToTimeSpan().TotalSeconds, 0.01);
+        Assert.Single(windows);
+    }
+
+    [Fact]
+    public async Task A_header_that_claims_four_gigabytes_is_not_believed()
+    {
+        var file = new WavFile { Samples = TestMedia.Silence(1), ClaimedDataLength = 0xFFFF_FFF0 }.ToBytes();
+        var (header, _) = await ExtractAsync(file);
+        Assert.Equal(1, header.Duration.ToTimeSpan().TotalSeconds, 1e-3);
+    }
+
+    [Fact]
+    public async Task What_is_no_audio_is_refused()
+    {
+        var noRate = TestMedia.Speech();
+        BinaryPrimitives.WriteInt32LittleEndian(noRate.AsSpan(24), 0);
+        var half = WavFile.Mono(TestMedia.Silence(1), encoding: WavEncoding.Ieee32);
+        byte[] With(float value)
+        {
+            var file = half.ToArray();
+            BinaryPrimitives.WriteSingleLittleEndian(file.AsSpan(^400), value);
+            return file;
+        }
+
+        var garbage = new byte[200_000];
+        new Random(1).NextBytes(garbage);
+        foreach (var (name, file) in new (string, byte[])[]
+        {
+            ("empty", []),
+            ("text", "This is text, whatever its name says."u8.ToArray()),
+            ("cut off in the header", TestMedia.Speech()[..30]),
+            ("no data", TestMedia.Speech()[..44]),
+            ("sample rate 0", noRate),
+            ("NaN", With(float.NaN)),
+            ("infinite", With(float.PositiveInfinity)),
+            ("a picture", TestMedia.Png(64, 64)),
+            ("garbage", garbage),
+            ("garbage with a name", [.. "fLaC"u8, .. garbage]),
+            ("30 minutes", new WavFile { Samples = new float[30 * 60 * 8000], SampleRate = 8000, Encoding = WavEncoding.MuLaw }.ToBytes()),
+        })
+        {
+            // Without ffmpeg the one that only looks like FLAC is not looked into.
+            if (name == "garbage with a name" && _logs.Records.Any(record => record.Event == "audio.ffmpeg.missing"))
+                continue;
+            var refusal = await Assert.ThrowsAsync<RpcException>(() => ExtractAsync(file));
+            AssertRefused(refusal, name, "audio");
+        }
+    }
+
+    [Fact]
+    public async Task Requests_out_of_bounds_are_refused_field_by_field()
+    {
+        var call = _client.ExtractSpeech(
+            new ExtractSpeechRequest
+            {
+                Audio = ByteString.CopyFrom(TestMedia.Speech()),
+                Input = new ModelInput { Features = FeatureKind.Gray, Window = Duration.FromTimeSpan(TimeSpan.FromSeconds(11)) },
+                Hop = Duration.FromTimeSpan(TimeSpan.FromSeconds(0.01)),
+            },
+            cancellationToken: Cancellation);
+        var refusal = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(Cancellation));
+        AssertRefused(refusal, "", "input.features", "input.window", "hop");
+
+        call = _client.ExtractSpeech(new ExtractSpeechRequest(), cancellationToken: Cancellation);
+        refusal = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(Cancellation));
+        AssertRefused(refusal, "", "audio", "input.features", "input.window", "hop");
+
+        call = _client.ExtractSpeech(
+            new ExtractSpeechRequest
+            {
+                Audio = ByteString.CopyFrom(TestMedia.Speech()),
+                Input = new ModelInput { Features = FeatureKind.LogMel, Window = new Duration { Seconds = long.MaxValue, Nanos = int.MinValue } },
+                Hop = new Duration { Seconds = long.MinValue },
+            },
+            cancellationToken: Cancellation);
+        refusal = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(Cancellation));
+        AssertRefused(refusal, "", "input.window", "hop");
+
+        refusal = await Assert.ThrowsAsync<RpcException>(() => FacesAsync(TestMedia.Png(64, 64), FeatureKind.LogMel, size: 1000));
+        AssertRefused(refusal, "", "input.features", "input.size");
+        refusal = await Assert.ThrowsAsync<RpcException>(
+            () => _client.ExtractFacesAsync(new ExtractFacesRequest(), cancellationToken: Cancellation).ResponseAsync);
+        AssertRefused(refusal, "", "image", "input.features", "input.size");
+    }
+
+    [Fact]
+    public async Task What_is_no_picture_is_refused()
+    {
+        var cutOff = TestMedia.Png(64, 64)[..20];
+        foreach (var (name, file) in new (string, byte[])[]
+        {
+            ("empty", []),
+            ("text", "no picture"u8.ToArray()),
+            ("audio", TestMedia.Speech()),
+            ("cut off", cutOff),
+            ("a bomb", TestMedia.PngBomb()),
+            ("1x1", TestMedia.Png(1, 1)),
+            ("a start of a JPEG", [0xFF, 0xD8, 0xFF, 0xE0, 0, 16]),
+        })
+        {
+            var refusal = await Assert.ThrowsAsync<RpcException>(() => FacesAsync(file));
+            AssertRefused(refusal, name, "image");
+        }
+    }
+
+    [Fact]
+    public async Task No_face_is_no_error()
+    {
+        var response = await FacesAsync(TestMedia.Png(320, 200));
+        Assert.Equal((320, 200), (response.Width, response.Height));
+        Assert.Empty(response.Faces);
+    }
+
+    [Fact]
+    public async Task Faces_come_as_crops()
+    {
+        var photo = TestMedia.Photo("two_people.jpg");
+        Assert.SkipWhen(photo is null, "AFFECT_PHOTOS is not set");
+        var response = await FacesAsync(photo!);
+        Assert.Equal(2, response.Faces.Count);
+        Assert.All(response.Faces, face =>
+        {
+            Assert.Equal(48 * 48, face.Pixels.Length);
+            Assert.InRange(face.DetectionConfidence, 0.6f, 1);
+            Assert.InRange(face.Box.Left + face.Box.Width, 1, response.Width);
+            Assert.InRange(face.Box.Top + face.Box.Height, 1, response.Height);
+        });
+        Assert.All((await FacesAsync(photo!, FeatureKind.Rgb, 224)).Faces, face => Assert.Equal(224 * 224 * 3, face.Pixels.Length));
+    }
+
+    [Fact]
+    public async Task A_request_above_the_size_limit_is_refused()
+    {
+        var refusal = await Assert.ThrowsAsync<RpcException>(() => ExtractAsync(new byte[FeaturesHosting.MaxRequestBytes + 1]));
+        Assert.Equal(StatusCode.ResourceExhausted, refusal.StatusCode);
+        // Just below it the content is looked at; Kestrel's own limit of 30 MB is out of the way.
+        refusal = await Assert.ThrowsAsync<RpcException>(() => ExtractAsync(new byte[FeaturesHosting.MaxRequestBytes - 1000]));
+        AssertRefused(refusal, "", "audio");
+    }
+
+    [Fact]
+    public void The_log_says_which_detector_finds_the_faces() =>
+        Assert.Single(_logs.Records, record => record.Event is "faces.detector.yunet" or "faces.detector.haar");
+
+    private static void AssertRefused(RpcException refusal, string what, params string[] fields)
+    {
+        Assert.True(refusal.StatusCode == StatusCode.InvalidArgument, $"{what}: {refusal.Status}");
+        var details = refusal.GetRpcStatus()?.GetDetail<BadRequest>();
+        Assert.Equal(fields, details?.FieldViolations.Select(violation => violation.Field));
+        Assert.All(details!.FieldViolations, violation => Assert.NotEmpty(violation.Description));
+    }
+
+    private async Task<(AudioHeader Header, List<FeatureWindow> Windows)> ExtractAsync(
+        byte[] audio, FeatureKind features = FeatureKind.MfccZcrRms, double window = 3, double hop = 1)
+    {
+        using var call = _client.ExtractSpeech(
+            new ExtractSpeechRequest
+            {
+                Audio = UnsafeByteOperations.UnsafeWrap(audio),
+                Input = new ModelInput { Features = features, Window = Duration.FromTimeSpan(TimeSpan.FromSeconds(window)) },
+                Hop = Duration.FromTimeSpan(TimeSpan.FromSeconds(hop)),
+            },
+            cancellationToken: Cancellation);
+        var messages = new List<ExtractSpeechResponse>();
+        await foreach (var message in call.ResponseStream.ReadAllAsync(Cancellation))
+            messages.Add(message);
+        Assert.Equal(ExtractSpeechResponse.MessageOneofCase.Header, messages[0].MessageCase);
+        return (messages[0].Header, messages.Skip(1).Select(message => message.Window).ToList());
+    }
+
+    private Task<ExtractFacesResponse> FacesAsync(byte[] image, FeatureKind features = FeatureKind.Gray, int size = 48) =>
+        _client.ExtractFacesAsync(
+            new ExtractFacesRequest { Image = ByteString.CopyFrom(image), Input = new ModelInput { Features = features, Size = size } },
+            cancellationToken: Cancellation).ResponseAsync;
+}

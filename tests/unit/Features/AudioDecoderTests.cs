@@ -1,0 +1,218 @@
+using System.Diagnostics;
+using Affect.Audio;
+using Affect.Features;
+using Affect.Testing;
+using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Affect.UnitTests.Features;
+
+public sealed class AudioDecoderTests
+{
+    private const int Rate = FeatureExtractor.SampleRate;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    private static float[] Speech { get; } = WavReader.Read(TestMedia.Speech()).ToMono();
+
+    [Fact]
+    public async Task Wav_is_decoded_to_22_050_Hz()
+    {
+        Assert.Equal(Speech, await Decoder().DecodeAsync(TestMedia.Speech(), Cancellation));
+        var call = await Decoder().DecodeAsync(WavFile.Mono(TestMedia.Sine(440, 1, 8000), 8000, WavEncoding.MuLaw), Cancellation);
+        Assert.Equal(Rate, call.Length);
+        Assert.Equal(0.5 / Math.Sqrt(2), Rms(call), 0.01);
+    }
+
+    [Theory]
+    [InlineData("flac")]
+    [InlineData("aiff")]
+    public async Task Lossless_containers_are_decoded_exactly(string extension)
+    {
+        SkipWithoutFfmpeg();
+        var samples = await Decoder().DecodeAsync(TestAudio.Speech(extension), Cancellation);
+        Assert.Equal(Speech.Length, samples.Length);
+        for (var i = 0; i < samples.Length; i++)
+            Assert.Equal(Speech[i], samples[i], 1.01f / 32768);
+    }
+
+    [Theory]
+    [InlineData("mp3")]
+    [InlineData("ogg", "-c:a", "libvorbis")]
+    [InlineData("opus", "-c:a", "libopus")]
+    [InlineData("webm", "-c:a", "libopus")]
+    [InlineData("mkv", "-c:a", "aac")]
+    [InlineData("m4a", "-movflags", "+faststart")]
+    [InlineData("m4a")] // the index behind the data, as recorders leave it
+    [InlineData("mp4", "-movflags", "frag_keyframe+empty_moov")]
+    public async Task Lossy_containers_are_decoded(string extension, params string[] options)
+    {
+        SkipWithoutFfmpeg();
+        var samples = await Decoder().DecodeAsync(TestAudio.Speech(extension, options), Cancellation);
+        Assert.Equal(Speech.Length / (double)Rate, samples.Length / (double)Rate, 0.15); // encoders pad
+        Assert.Equal(1, Rms(samples) / Rms(Speech), 0.1);
+    }
+
+    [Fact]
+    public async Task High_rates_and_many_channels_come_down()
+    {
+        SkipWithoutFfmpeg();
+        var file = TestAudio.Run("flac", "-f", "lavfi", "-i", "sine=1000:sample_rate=96000:duration=1,volume=4", "-ac", "2", "-sample_fmt", "s32");
+        var samples = await Decoder().DecodeAsync(file, Cancellation);
+        Assert.Equal(Rate, samples.Length, 2.0);
+        Assert.Equal(0.25, Rms(samples[1000..^1000]), 0.005); // an eighth of full scale, times 4, spread over two channels by equal power
+    }
+
+    [Theory]
+    [InlineData("flac")]
+    [InlineData("mp3")]
+    [InlineData("ogg")]
+    [InlineData("aiff")]
+    public async Task Of_a_file_that_is_cut_off_what_is_there_is_decoded(string extension)
+    {
+        SkipWithoutFfmpeg();
+        var file = TestAudio.Speech(extension);
+        var samples = await Decoder().DecodeAsync(file.AsMemory(0, file.Length / 2), Cancellation);
+        Assert.InRange(samples.Length / (double)Speech.Length, 0.2, 0.8);
+    }
+
+    [Fact]
+    public async Task A_film_without_sound_is_refused()
+    {
+        SkipWithoutFfmpeg();
+        var file = TestAudio.Run("mp4", "-f", "lavfi", "-i", "testsrc=duration=1:size=64x64", "-c:v", "mpeg4");
+        var refusal = await Assert.ThrowsAsync<AudioFormatException>(() => Decoder().DecodeAsync(file, Cancellation));
+        Assert.Contains("MP4", refusal.Message);
+    }
+
+    [Theory]
+    [InlineData("fLaC")]
+    [InlineData("OggS")]
+    [InlineData("ID3")]
+    [InlineData("\u001AEß£")]
+    [InlineData("\0\0\0\u0020ftypM4A ")]
+    [InlineData("FORM\0\0\u0010\0AIFF")]
+    public async Task Garbage_behind_magic_bytes_is_refused(string magic)
+    {
+        SkipWithoutFfmpeg();
+        var garbage = new byte[100_000];
+        new Random(1).NextBytes(garbage);
+        byte[] file = [.. System.Text.Encoding.Latin1.GetBytes(magic), .. garbage];
+        await Assert.ThrowsAsync<AudioFormatException>(() => Decoder().DecodeAsync(file, Cancellation));
+    }
+
+    [Fact]
+    public async Task What_is_no_audio_is_refused()
+    {
+        byte[][] files = [[], "plain text, called .wav"u8.ToArray(), TestMedia.Png(64, 64), new byte[100_000], TestMedia.Speech()[..30]];
+        foreach (var file in files)
+            await Assert.ThrowsAsync<AudioFormatException>(() => Decoder().DecodeAsync(file, Cancellation));
+    }
+
+    [Fact]
+    public async Task Too_long_a_wav_is_refused_before_it_is_decoded()
+    {
+        var file = new WavFile { Samples = new float[30 * 60 * 8000], SampleRate = 8000, Encoding = WavEncoding.MuLaw }.ToBytes();
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var refusal = await Assert.ThrowsAsync<AudioFormatException>(() => Decoder().DecodeAsync(file, Cancellation));
+        Assert.Contains("10 minutes", refusal.Message);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1_000_000);
+    }
+
+    [Fact]
+    public async Task Too_long_a_container_is_refused()
+    {
+        SkipWithoutFfmpeg();
+        var decoder = Decoder(new FeaturesOptions { MaxAudioDuration = TimeSpan.FromSeconds(10) });
+        var file = TestAudio.Run("flac", "-f", "lavfi", "-i", "sine=duration=30:sample_rate=8000");
+        await Assert.ThrowsAsync<AudioFormatException>(() => decoder.DecodeAsync(file, Cancellation));
+    }
+
+    [Fact]
+    public async Task Without_ffmpeg_wav_still_works()
+    {
+        var decoder = Decoder(new FeaturesOptions { FfmpegPath = "/nowhere/ffmpeg" });
+        await Assert.ThrowsAsync<DecoderMissingException>(() => decoder.DecodeAsync("fLaC and more"u8.ToArray(), Cancellation));
+        Assert.Equal(Speech, await decoder.DecodeAsync(TestMedia.Speech(), Cancellation));
+    }
+
+    [Fact]
+    public async Task A_child_that_takes_too_long_is_stopped()
+    {
+        using var program = new Program("echo $$ > \"$0.pid\"\nexec sleep 600");
+        var time = new FakeTimeProvider();
+        var decoding = Decoder(new FeaturesOptions { FfmpegPath = program.Path }, time).DecodeAsync("fLaC and more"u8.ToArray(), Cancellation);
+        var child = Process.GetProcessById(int.Parse(await program.ReadAsync("pid")));
+
+        time.Advance(TimeSpan.FromSeconds(10));
+        var refusal = await Assert.ThrowsAsync<AudioFormatException>(() => decoding);
+        Assert.Contains("10 s", refusal.Message);
+        await child.WaitForExitAsync(Cancellation);
+    }
+
+    [Fact]
+    public async Task A_caller_who_leaves_stops_the_child()
+    {
+        using var program = new Program("echo $$ > \"$0.pid\"\nexec sleep 600");
+        using var caller = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+        var decoding = Decoder(new FeaturesOptions { FfmpegPath = program.Path }).DecodeAsync("fLaC and more"u8.ToArray(), caller.Token);
+        var child = Process.GetProcessById(int.Parse(await program.ReadAsync("pid")));
+
+        await caller.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => decoding);
+        await child.WaitForExitAsync(Cancellation);
+    }
+
+    [Fact]
+    public async Task A_child_sees_no_environment_and_only_pipes()
+    {
+        using var program = new Program("/usr/bin/env > \"$0.env\"\n/bin/ls -l /proc/$$/fd > \"$0.fd.new\"\n/bin/mv \"$0.fd.new\" \"$0.fd\"");
+        await Assert.ThrowsAsync<AudioFormatException>(
+            () => Decoder(new FeaturesOptions { FfmpegPath = program.Path }).DecodeAsync("fLaC and more"u8.ToArray(), Cancellation));
+
+        var own = new[] { "PWD", "OLDPWD", "SHLVL", "_" }; // the shell's
+        Assert.All((await program.ReadAsync("env")).Trim().Split('\n'), line => Assert.Contains(line.Split('=')[0], own));
+        var handles = (await program.ReadAsync("fd")).Trim().Split('\n').Where(line => line.Contains("->")).ToList();
+        foreach (var number in new[] { 0, 1, 2 })
+            Assert.Contains(handles, line => line.Contains($" {number} -> ") && (line.Contains("pipe:") || line.Contains("socket:") || number == 1));
+    }
+
+    private static double Rms(float[] samples) => Math.Sqrt(samples.Average(sample => (double)sample * sample));
+
+    private static void SkipWithoutFfmpeg() => Assert.SkipUnless(TestAudio.HasFfmpeg, "ffmpeg is not installed");
+
+    private static AudioDecoder Decoder(FeaturesOptions? options = null, TimeProvider? time = null)
+    {
+        var fixedOptions = Options.Create(options ?? new FeaturesOptions());
+        return new AudioDecoder(new Ffmpeg(fixedOptions, time ?? TimeProvider.System), fixedOptions);
+    }
+
+    /// <summary>A shell script in the place of ffmpeg.</summary>
+    private sealed class Program : IDisposable
+    {
+        private readonly string _folder = Directory.CreateTempSubdirectory("affect-").FullName;
+
+        public Program(string script)
+        {
+            Path = System.IO.Path.Combine(_folder, "ffmpeg");
+            File.WriteAllText(Path, $"#!/bin/sh\n{script}\n");
+            if (!OperatingSystem.IsWindows())
+                File.SetUnixFileMode(Path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+
+        public string Path { get; }
+
+        /// <summary>What the script wrote beside itself, as soon as it is there.</summary>
+        public async Task<string> ReadAsync(string extension)
+        {
+            while (true)
+            {
+                if (File.Exists($"{Path}.{extension}") && await File.ReadAllTextAsync($"{Path}.{extension}", Cancellation) is { Length: > 0 } text)
+                    return text;
+                await Task.Delay(10, Cancellation);
+            }
+        }
+
+        public void Dispose() => Directory.Delete(_folder, recursive: true);
+    }
+}

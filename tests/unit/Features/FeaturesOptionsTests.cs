@@ -1,0 +1,50 @@
+using Affect.Features;
+using Microsoft.Extensions.Options;
+
+namespace Affect.UnitTests.Features;
+
+public sealed class FeaturesOptionsTests
+{
+    [Fact]
+    public void Defaults_are_valid() =>
+        Assert.True(new FeaturesOptionsValidator().Validate(null, new FeaturesOptions()).Succeeded);
+
+    [Fact]
+    public void Every_mistake_is_named()
+    {
+        var result = new FeaturesOptionsValidator().Validate(null, new FeaturesOptions
+        {
+            MinFaceConfidence = 2,
+            DetectionEdge = 1,
+            MaxFaces = 0,
+            FfmpegPath = "",
+            DecodeTimeout = TimeSpan.Zero,
+            MaxAudioDuration = TimeSpan.FromDays(1),
+            MaxConcurrency = 0,
+            MaxWaiting = -1,
+        });
+        Assert.All(
+            ["MinFaceConfidence", "DetectionEdge", "MaxFaces", "FfmpegPath", "DecodeTimeout", "MaxAudioDuration", "MaxConcurrency", "MaxWaiting"],
+            name => Assert.Contains(result.Failures ?? [], failure => failure.Contains(name)));
+    }
+
+    [Fact]
+    public void Without_any_detector_both_are_named()
+    {
+        ValidateOptionsResult result = new FeaturesRequirements().Validate(null, new FeaturesOptions
+        {
+            FaceDetectorPath = "/nowhere/yunet.onnx",
+            HaarCascadesPath = "/nowhere",
+        });
+        var failure = Assert.Single(result.Failures ?? []);
+        Assert.Contains("/nowhere/yunet.onnx", failure);
+        Assert.Contains("opencv-data", failure);
+    }
+
+    [Fact]
+    public void A_file_that_is_no_detector_is_named()
+    {
+        var result = new FeaturesRequirements().Validate(null, new FeaturesOptions { FaceDetectorPath = typeof(FeaturesOptions).Assembly.Location });
+        Assert.Contains(result.Failures ?? [], failure => failure.Contains("FaceDetectorPath"));
+    }
+}

@@ -1,0 +1,36 @@
+using System.Diagnostics;
+using Affect.Testing;
+
+namespace Affect.UnitTests.Features;
+
+/// <summary>Audio files that ffmpeg writes for the tests.</summary>
+internal static class TestAudio
+{
+    /// <summary>Whether the ffmpeg program is here.</summary>
+    public static bool HasFfmpeg { get; } =
+        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, "ffmpeg")));
+
+    /// <summary>The golden speech in another container.</summary>
+    /// <param name="extension">Says which: "flac", "opus", "webm".</param>
+    /// <param name="options">For ffmpeg, between input and output.</param>
+    public static byte[] Speech(string extension, params string[] options) =>
+        Run(extension, ["-i", TestMedia.FixturePath("golden/speech.wav"), .. options]);
+
+    /// <summary>What ffmpeg writes.</summary>
+    /// <param name="extension">Of the file that is written, and read back.</param>
+    /// <param name="options">Everything before the output.</param>
+    public static byte[] Run(string extension, params string[] options)
+    {
+        var file = Path.Combine(Path.GetTempPath(), $"affect-{Guid.NewGuid():N}.{extension}");
+        try
+        {
+            using var process = Process.Start("ffmpeg", ["-hide_banner", "-loglevel", "error", "-nostdin", "-y", .. options, file]);
+            process.WaitForExit();
+            return process.ExitCode == 0 ? File.ReadAllBytes(file) : throw new InvalidOperationException($"ffmpeg cannot write {extension}");
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+}
