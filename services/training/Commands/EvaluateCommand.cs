@@ -31,8 +31,8 @@ internal static class EvaluateCommand
             {
                 Shared.StartTorch(parsed.GetValue(Shared.Threads));
                 var exported = Exporter.Export(architecture, workspace.Folder(architecture, protocol), data, half: true, cancellation);
-                (model, normalization, temperature, abstain) = (exported.Model, exported.Normalization, exported.Temperature, exported.AbstainBelow);
-                name += "; weights trained for this protocol, not the shipped ones";
+                (model, normalization, temperature, abstain) = (exported.Model, exported.Run.Normalization, exported.Temperature, exported.AbstainBelow);
+                name += $"; weights trained for this protocol ({exported.Run.Recipe.Epochs} epochs), not the shipped ones";
             }
 
             using var runner = new OnnxRunner(model, architecture, normalization);
@@ -41,7 +41,7 @@ internal static class EvaluateCommand
             var metrics = Metrics.Of(name, $"{data.Data} test", scores, labels);
             ModelFolder.Write(models, architecture, manifest with
             {
-                Metrics = [.. manifest.Metrics.Where(old => old.Protocol != metrics.Protocol), metrics],
+                Metrics = [.. manifest.Metrics.Where(old => old.Protocol.Split(';')[0] != data.Protocol), metrics],
             });
 
             Console.WriteLine(Tables.Figures([metrics]));

@@ -8,8 +8,8 @@ using static TorchSharp.torch;
 
 namespace Affect.Training.Export;
 
-/// <summary>A checked ONNX file, what goes with it into a manifest, and the largest difference from TorchSharp's logits.</summary>
-internal sealed record Exported(byte[] Model, Normalization Normalization, int EmbeddingLength, float Temperature, float AbstainBelow, double Difference);
+/// <summary>A checked ONNX file, the run that its weights come from, what goes with it into a manifest, and the largest difference from TorchSharp's logits.</summary>
+internal sealed record Exported(byte[] Model, RunState Run, float Temperature, float AbstainBelow, double Difference);
 
 /// <summary>From a run's best weights to an ONNX file that is known to compute the same.</summary>
 internal static class Exporter
@@ -43,7 +43,7 @@ internal static class Exporter
         }
         var temperature = Calibration.Temperature(logits, labels);
         var abstain = Calibration.AbstainBelow(logits.Select(windows => Calibration.Scores(windows, temperature)));
-        return new(model, state.Normalization, network.EmbeddingLength, temperature, abstain, difference);
+        return new(model, state, temperature, abstain, difference);
 
         List<List<float[]>> Validate(byte[] bytes)
         {
