@@ -61,7 +61,7 @@ internal static class ClipReader
         var boundary = HeaderUtilities.RemoveQuotes(MediaTypeHeaderValue.Parse(request.ContentType).Boundary).Value;
         if (string.IsNullOrEmpty(boundary))
         {
-            violations.Add(("clip", "the content type names no boundary"));
+            violations.Add(("clip", "The content type names no boundary."));
             return clip;
         }
         try
@@ -72,13 +72,13 @@ internal static class ClipReader
             {
                 var name = HeaderUtilities.RemoveQuotes(section.GetContentDispositionHeader()?.Name ?? default).Value ?? "";
                 if (name != ImagePart && !seen.Add(name))
-                    violations.Add(($"clip.{name}", "occurs more than once"));
+                    violations.Add(($"clip.{name}", "It occurs more than once."));
                 switch (name)
                 {
                     case "audio":
                         clip.Audio = await ByteString.FromStreamAsync(section.Body, cancellation);
                         if (clip.Audio.IsEmpty)
-                            violations.Add(("clip.audio", "is empty"));
+                            violations.Add(("clip.audio", "The file is empty."));
                         break;
                     case ImagePart:
                         clip.Images.Add(await ByteString.FromStreamAsync(section.Body, cancellation));
@@ -93,19 +93,19 @@ internal static class ClipReader
                         if (Seconds(await section.ReadAsStringAsync(cancellation)) is { } hop)
                             clip.Hop = hop;
                         else
-                            violations.Add(("clip.hop", "must be seconds, as in 1.5 or 1.5s"));
+                            violations.Add(("clip.hop", "It must be seconds, as in 1.5 or 1.5s."));
                         break;
                     default:
                         violations.Add(($"clip.{name}", Reserved.Contains(name)
-                            ? "is not supported yet"
-                            : "is unknown; known are audio, image, speech_model, face_model and hop"));
+                            ? "It is not supported yet."
+                            : "It is unknown; known are audio, image, speech_model, face_model and hop."));
                         break;
                 }
             }
         }
         catch (Exception exception) when (exception is InvalidDataException or IOException and not BadHttpRequestException)
         {
-            violations.Add(("clip", "is no complete multipart/form-data"));
+            violations.Add(("clip", "It is no complete multipart/form-data."));
         }
         return clip;
     }
@@ -134,7 +134,7 @@ internal static class ClipReader
             using var json = await JsonDocument.ParseAsync(request.Body, cancellationToken: cancellation);
             if (json.RootElement.ValueKind != JsonValueKind.Object)
             {
-                violations.Add(("clip", "must be a JSON object"));
+                violations.Add(("clip", "It must be a JSON object."));
                 return clip;
             }
             var seen = new HashSet<string>();
@@ -143,7 +143,7 @@ internal static class ClipReader
         }
         catch (JsonException)
         {
-            violations.Add(("clip", "is no valid JSON"));
+            violations.Add(("clip", "It is no valid JSON."));
         }
         return clip;
     }
@@ -155,27 +155,27 @@ internal static class ClipReader
         if (field is null)
         {
             violations.Add(($"clip.{property.Name}", Reserved.Contains(property.Name)
-                ? "is not supported yet"
-                : $"is unknown; known are {string.Join(", ", Clip.Descriptor.Fields.InFieldNumberOrder().Select(known => known.Name))}"));
+                ? "It is not supported yet."
+                : $"It is unknown; known are {string.Join(", ", Clip.Descriptor.Fields.InFieldNumberOrder().Select(known => known.Name))}."));
             return;
         }
         if (!seen.Add(field.Name))
-            violations.Add(($"clip.{field.Name}", "occurs more than once"));
+            violations.Add(($"clip.{field.Name}", "It occurs more than once."));
         if (property.Value.ValueKind == JsonValueKind.Null)
             return;
         if (!field.IsRepeated)
         {
             if (Value(field, property.Value) is not { } value)
-                violations.Add(($"clip.{field.Name}", $"must be {Form(field)}"));
+                violations.Add(($"clip.{field.Name}", $"It must be {Form(field)}."));
             else if (value is ByteString { IsEmpty: true })
-                violations.Add(($"clip.{field.Name}", "is empty"));
+                violations.Add(($"clip.{field.Name}", "The file is empty."));
             else
                 field.Accessor.SetValue(clip, value);
             return;
         }
         if (property.Value.ValueKind != JsonValueKind.Array)
         {
-            violations.Add(($"clip.{field.Name}", $"must be a list, each of it {Form(field)}"));
+            violations.Add(($"clip.{field.Name}", $"It must be a list, each of it {Form(field)}."));
             return;
         }
         var list = (System.Collections.IList)field.Accessor.GetValue(clip);
@@ -184,7 +184,7 @@ internal static class ClipReader
                 list.Add(item);
             else
             {
-                violations.Add(($"clip.{field.Name}[{list.Count}]", $"must be {Form(field)}"));
+                violations.Add(($"clip.{field.Name}[{list.Count}]", $"It must be {Form(field)}."));
                 return;
             }
     }

@@ -42,7 +42,7 @@ internal static class Rest
             null or "" => Modality.Unspecified,
             "speech" or "MODALITY_SPEECH" => Modality.Speech,
             "face" or "MODALITY_FACE" => Modality.Face,
-            _ => throw RpcErrors.InvalidArgument("modality", "must be speech or face"),
+            _ => throw RpcErrors.InvalidArgument("modality", "It must be speech or face."),
         };
         return Text(new ListModelsResponse { Models = { await upstream.ListModelsAsync(asked, DateTime.MaxValue, context.RequestAborted) } });
     }

@@ -42,7 +42,7 @@ internal sealed class SizeLimit(RequestDelegate next, ILogger<SizeLimit> logger)
     /// <summary>413 over REST; INVALID_ARGUMENT over gRPC, for waiting and trying again would not help.</summary>
     public static Task RefuseAsync(HttpContext context, long limit) => context.RefuseAsync(
         context.IsGrpc()
-            ? RpcErrors.InvalidArgument("clip", $"the request is larger than {limit} bytes")
+            ? RpcErrors.InvalidArgument("clip", $"The request is larger than {limit} bytes.")
             : RpcErrors.Status(StatusCode.InvalidArgument, $"The request is larger than {limit} bytes."),
         StatusCodes.Status413PayloadTooLarge);
 

@@ -25,7 +25,7 @@ internal sealed class Upstream(FusionService.FusionServiceClient fusion, Gateway
     public async Task<IReadOnlyList<Model>> ListModelsAsync(Modality modality, DateTime deadline, CancellationToken cancellation)
     {
         if (!System.Enum.IsDefined(modality))
-            throw RpcErrors.InvalidArgument("modality", "is none of the modalities");
+            throw RpcErrors.InvalidArgument("modality", "It is none of the modalities.");
         var response = await AskAsync(call => fusion.ListModelsAsync(new(), call), deadline, cancellation);
         return [.. response.Models.Where(model => modality is Modality.Unspecified || model.Modality == modality)];
     }
@@ -34,7 +34,7 @@ internal sealed class Upstream(FusionService.FusionServiceClient fusion, Gateway
     public async Task<Model> GetModelAsync(string name, DateTime deadline, CancellationToken cancellation)
     {
         if (name.Length == 0)
-            throw RpcErrors.InvalidArgument("name", "is missing");
+            throw RpcErrors.InvalidArgument("name", "It is missing.");
         var models = await ListModelsAsync(Modality.Unspecified, deadline, cancellation);
         if (models.FirstOrDefault(model => model.Reference.Name == name) is { } found)
             return found;

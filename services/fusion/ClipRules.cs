@@ -15,16 +15,16 @@ internal static class ClipRules
     {
         if (clip is null || (clip.Audio.IsEmpty && clip.Images.Count == 0))
         {
-            refusal.Add("clip", "holds neither audio nor images; send at least one");
+            refusal.Add("clip", "It holds neither audio nor images; send at least one.");
             return;
         }
         if (clip.Hop is { } hop && !IsHop(hop))
-            refusal.Add("clip.hop", $"must be from {MinHop.TotalSeconds} s to {MaxHop.TotalSeconds} s");
+            refusal.Add("clip.hop", $"It must lie between {MinHop.TotalSeconds} s and {MaxHop.TotalSeconds} s.");
         if (clip.Images.Count > MaxImages)
-            refusal.Add("clip.images", $"holds {clip.Images.Count} pictures; at most {MaxImages} go into one clip");
+            refusal.Add("clip.images", $"There are {clip.Images.Count} pictures; at most {MaxImages} go into one clip.");
         for (var i = 0; i < Math.Min(clip.Images.Count, MaxImages); i++)
             if (clip.Images[i].IsEmpty)
-                refusal.Add($"clip.images[{i}]", "is empty");
+                refusal.Add($"clip.images[{i}]", "The file is empty.");
     }
 
     /// <summary>The hop to cut with; the default also where the clip's is wrong, so that its audio is checked all the same.</summary>

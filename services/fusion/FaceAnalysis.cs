@@ -27,9 +27,12 @@ internal sealed class FaceAnalysis(
                 var model = await models.FindAsync(Modality.Face, clip.FaceModel, calls);
                 if (model is null)
                 {
-                    refusal.Add("clip.face_model", $"no face model is called '{clip.FaceModel}'; ListModels names those there are");
-                    return result;
+                    refusal.Add("clip.face_model", $"No face model is called '{clip.FaceModel}'; ListModels names those there are.");
+                    // The default has the media checked all the same, so that the caller learns of everything at once.
+                    model = await models.FindAsync(Modality.Face, "", calls);
                 }
+                if (model is null)
+                    return result;
                 result = new FaceResult { Outcome = Outcome.Unavailable, Model = model.Reference };
                 try
                 {

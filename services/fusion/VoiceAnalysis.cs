@@ -34,9 +34,12 @@ internal sealed class VoiceAnalysis(
                 var model = await models.FindAsync(Modality.Speech, clip.SpeechModel, calls);
                 if (model is null)
                 {
-                    refusal.Add("clip.speech_model", $"no speech model is called '{clip.SpeechModel}'; ListModels names those there are");
-                    return result;
+                    refusal.Add("clip.speech_model", $"No speech model is called '{clip.SpeechModel}'; ListModels names those there are.");
+                    // The default has the media checked all the same, so that the caller learns of everything at once.
+                    model = await models.FindAsync(Modality.Speech, "", calls);
                 }
+                if (model is null)
+                    return result;
                 result = new SpeechResult { Outcome = Outcome.Unavailable, Model = model.Reference };
                 try
                 {

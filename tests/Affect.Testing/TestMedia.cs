@@ -19,7 +19,7 @@ public static class TestMedia
     public static byte[] Speech() => Fixture("golden/speech.wav");
 
     /// <summary>A photograph from the folder that AFFECT_PHOTOS names, or null where it is not set.</summary>
-    /// <param name="name">For example "1.jpg", one person, or "two_people.jpg".</param>
+    /// <param name="name">For example "two_people.jpg", or "1.jpg", a crowd.</param>
     public static byte[]? Photo(string name) =>
         Environment.GetEnvironmentVariable("AFFECT_PHOTOS") is { Length: > 0 } folder
             ? File.ReadAllBytes(Path.Combine(folder, name))

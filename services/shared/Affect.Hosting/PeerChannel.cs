@@ -37,8 +37,9 @@ public static class PeerChannel
             // A request that does not fit into these buffers is sent once and never repeated.
             MaxRetryBufferPerCallSize = maxMessageBytes,
             MaxRetryBufferSize = 4L * maxMessageBytes,
-            InitialReconnectBackoff = TimeSpan.FromMilliseconds(200),
-            MaxReconnectBackoff = TimeSpan.FromSeconds(5),
+            // A peer that is back is found again within a second: calls fail until then.
+            InitialReconnectBackoff = TimeSpan.FromMilliseconds(100),
+            MaxReconnectBackoff = TimeSpan.FromSeconds(1),
             DisposeHttpClient = true,
             HttpHandler = new SocketsHttpHandler
             {

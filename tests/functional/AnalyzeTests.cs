@@ -1,0 +1,144 @@
+using Affect.Testing;
+using Affect.V1;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+
+namespace Affect.FunctionalTests;
+
+/// <summary>The main job over gRPC: media in at the gateway, calibrated scores out, through real services and models.</summary>
+public sealed class AnalyzeTests(AffectFixture fixture)
+{
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_voice_is_cut_into_windows_that_overlap()
+    {
+        var analysis = await AnalyzeAsync(new Clip { Audio = ByteString.CopyFrom(TestMedia.Speech()) });
+
+        var speech = analysis.Speech;
+        Assert.Equal("cnn-attention", speech.Model.Name);
+        AssertScores(speech.Scores);
+        var duration = speech.Duration.ToTimeSpan();
+        Assert.Equal(4.2, duration.TotalSeconds, 0.05);
+        Assert.Equal(TimeSpan.Zero, speech.Windows[0].Start.ToTimeSpan());
+        Assert.Equal(duration, speech.Windows[^1].End.ToTimeSpan());
+        Assert.Equal(speech.Windows.Select(window => window.Start.ToTimeSpan()).Order(), speech.Windows.Select(window => window.Start.ToTimeSpan()));
+        foreach (var window in speech.Windows.Where(window => window.Outcome == Outcome.Ok))
+        {
+            AssertScores(window.Scores);
+            Assert.NotEqual(Emotion.Unspecified, window.Emotion);
+            Assert.Equal(Score(window.Scores, window.Emotion), window.Confidence, 1e-5f);
+        }
+        Assert.Null(analysis.Face);
+        Assert.Equal(speech.Scores, analysis.Fused.Scores);
+        Assert.NotEmpty(analysis.Notice);
+    }
+
+    [Fact]
+    public async Task A_shorter_hop_gives_more_windows()
+    {
+        var audio = ByteString.CopyFrom(TestMedia.Speech());
+
+        var coarse = await AnalyzeAsync(new Clip { Audio = audio });
+        var fine = await AnalyzeAsync(new Clip { Audio = audio, Hop = Duration.FromTimeSpan(TimeSpan.FromSeconds(0.1)) });
+
+        Assert.True(fine.Speech.Windows.Count > 5 * coarse.Speech.Windows.Count - 5);
+        Assert.All(fine.Speech.Windows, window => Assert.NotEqual(Outcome.Unavailable, window.Outcome));
+    }
+
+    [Fact]
+    public async Task The_mean_of_the_windows_is_the_voice()
+    {
+        var analysis = await AnalyzeAsync(new Clip { Audio = ByteString.CopyFrom(TestMedia.Speech()) });
+
+        var windows = analysis.Speech.Windows.Where(window => window.Scores is not null).ToList();
+        Assert.Equal(windows.Average(window => window.Scores.Happy), analysis.Speech.Scores.Happy, 1e-4);
+        Assert.Equal(windows.Average(window => window.Scores.Angry), analysis.Speech.Scores.Angry, 1e-4);
+    }
+
+    [Fact]
+    public async Task A_voice_and_faces_become_one_answer()
+    {
+        var analysis = await AnalyzeAsync(new Clip
+        {
+            Audio = ByteString.CopyFrom(TestMedia.Speech()),
+            Images = { Photo("two_people.jpg"), ByteString.CopyFrom(TestMedia.Png(64, 64)), Photo("1.jpg") },
+        });
+
+        var face = analysis.Face;
+        Assert.Equal("custom-cnn", face.Model.Name);
+        Assert.Equal([Outcome.Ok, Outcome.NoFace, Outcome.Ok], face.Images.Select(image => image.Outcome));
+        Assert.Equal(2, face.Images[0].Faces.Count);
+        Assert.True(face.Images[2].Faces.Count > 20, "a crowd");
+        foreach (var found in face.Images.SelectMany(image => image.Faces))
+            AssertScores(found.Scores);
+        // The mean over the largest face of each picture, and the largest comes first.
+        Assert.Equal((face.Images[0].Faces[0].Scores.Happy + face.Images[2].Faces[0].Scores.Happy) / 2, face.Scores.Happy, 1e-4f);
+
+        // The default is a product of experts over a uniform prior.
+        AssertScores(analysis.Fused.Scores);
+        Assert.Equal((1f, 1f), (analysis.Fused.SpeechWeight, analysis.Fused.FaceWeight));
+        var (heard, seen, fused) = (analysis.Speech.Scores, face.Scores, analysis.Fused.Scores);
+        Assert.Equal(
+            heard.Happy * seen.Happy / (heard.Sad * seen.Sad),
+            fused.Happy / fused.Sad,
+            1e-3f * (heard.Happy * seen.Happy / (heard.Sad * seen.Sad)));
+    }
+
+    [Fact]
+    public async Task Models_are_listed_by_modality_then_name()
+    {
+        using var channel = fixture.Host.Gateway.CreateChannel();
+        var client = new EmotionService.EmotionServiceClient(channel);
+
+        var models = (await client.ListModelsAsync(new(), cancellationToken: Cancellation)).Models;
+
+        Assert.Equal(models.OrderBy(model => model.Modality).ThenBy(model => model.Reference.Name, StringComparer.Ordinal), models);
+        Assert.Equal([Modality.Speech, Modality.Face], models.Where(model => model.IsDefault).Select(model => model.Modality));
+        var one = await client.GetModelAsync(new() { Name = models[0].Reference.Name }, cancellationToken: Cancellation);
+        Assert.Equal(models[0], one.Model);
+
+        var missing = await Assert.ThrowsAsync<RpcException>(async () =>
+            await client.GetModelAsync(new() { Name = "nonsuch" }, cancellationToken: Cancellation));
+        Assert.Equal(StatusCode.NotFound, missing.StatusCode);
+    }
+
+    [Fact]
+    public async Task Many_clips_at_once_all_get_their_own_answer()
+    {
+        var voice = ByteString.CopyFrom(TestMedia.Speech());
+        var silence = ByteString.CopyFrom(WavFile.Mono(TestMedia.Silence(2)));
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, 16).Select(i => AnalyzeAsync(new Clip { Audio = i % 2 == 0 ? voice : silence })));
+
+        for (var i = 0; i < answers.Length; i++)
+            Assert.Equal(i % 2 == 0, answers[i].Fused.Scores is not null);
+    }
+
+    private async Task<Analysis> AnalyzeAsync(Clip clip)
+    {
+        using var channel = fixture.Host.Gateway.CreateChannel();
+        var response = await new EmotionService.EmotionServiceClient(channel)
+            .AnalyzeAsync(new() { Clip = clip }, cancellationToken: Cancellation);
+        return response.Analysis;
+    }
+
+    private static ByteString Photo(string name)
+    {
+        var photo = TestMedia.Photo(name);
+        Assert.SkipWhen(photo is null, "AFFECT_PHOTOS names no folder of photographs");
+        return ByteString.CopyFrom(photo);
+    }
+
+    private static float[] All(EmotionScores scores) =>
+        [scores.Neutral, scores.Happy, scores.Sad, scores.Angry, scores.Fear, scores.Disgust, scores.Surprise];
+
+    private static float Score(EmotionScores scores, Emotion emotion) => All(scores)[(int)emotion - 1];
+
+    private static void AssertScores(EmotionScores scores)
+    {
+        Assert.All(All(scores), score => Assert.InRange(score, 0, 1));
+        Assert.Equal(1, All(scores).Sum(), 1e-4f);
+    }
+}

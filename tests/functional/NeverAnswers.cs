@@ -1,0 +1,72 @@
+using Affect.Face.V1;
+using Affect.Features.V1;
+using Affect.Fusion.V1;
+using Affect.Speech.V1;
+using Grpc.Core;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace Affect.FunctionalTests;
+
+/// <summary>A fake: all internal services at once, which take every call and answer none.</summary>
+internal static class NeverAnswers
+{
+    public static void Add(WebApplicationBuilder builder) =>
+        builder.Services.AddHealthChecks().AddCheck("never-answers", () => HealthCheckResult.Healthy());
+
+    public static void Map(WebApplication app)
+    {
+        app.MapGrpcService<Features>();
+        app.MapGrpcService<Speech>();
+        app.MapGrpcService<Face>();
+        app.MapGrpcService<Fusion>();
+    }
+
+    private static async Task<T> WaitAsync<T>(ServerCallContext context)
+    {
+        await Task.Delay(Timeout.Infinite, context.CancellationToken);
+        throw new InvalidOperationException("an infinite delay came to its end");
+    }
+
+    /// <param name="entered">Where it is registered, told of the first call.</param>
+    private sealed class Features(TaskCompletionSource? entered = null) : FeaturesService.FeaturesServiceBase
+    {
+        public override Task ExtractSpeech(
+            ExtractSpeechRequest request, IServerStreamWriter<ExtractSpeechResponse> responseStream, ServerCallContext context)
+        {
+            entered?.TrySetResult();
+            return WaitAsync<ExtractSpeechResponse>(context);
+        }
+
+        public override Task<ExtractFacesResponse> ExtractFaces(ExtractFacesRequest request, ServerCallContext context) =>
+            WaitAsync<ExtractFacesResponse>(context);
+    }
+
+    private sealed class Speech : SpeechService.SpeechServiceBase
+    {
+        public override Task<Affect.Speech.V1.ClassifyResponse> Classify(Affect.Speech.V1.ClassifyRequest request, ServerCallContext context) =>
+            WaitAsync<Affect.Speech.V1.ClassifyResponse>(context);
+
+        public override Task<Affect.Speech.V1.ListModelsResponse> ListModels(Affect.Speech.V1.ListModelsRequest request, ServerCallContext context) =>
+            WaitAsync<Affect.Speech.V1.ListModelsResponse>(context);
+    }
+
+    private sealed class Face : FaceService.FaceServiceBase
+    {
+        public override Task<Affect.Face.V1.ClassifyResponse> Classify(Affect.Face.V1.ClassifyRequest request, ServerCallContext context) =>
+            WaitAsync<Affect.Face.V1.ClassifyResponse>(context);
+
+        public override Task<Affect.Face.V1.ListModelsResponse> ListModels(Affect.Face.V1.ListModelsRequest request, ServerCallContext context) =>
+            WaitAsync<Affect.Face.V1.ListModelsResponse>(context);
+    }
+
+    private sealed class Fusion : FusionService.FusionServiceBase
+    {
+        public override Task<AnalyzeResponse> Analyze(AnalyzeRequest request, ServerCallContext context) =>
+            WaitAsync<AnalyzeResponse>(context);
+
+        public override Task<Affect.Fusion.V1.ListModelsResponse> ListModels(Affect.Fusion.V1.ListModelsRequest request, ServerCallContext context) =>
+            WaitAsync<Affect.Fusion.V1.ListModelsResponse>(context);
+    }
+}
