@@ -46,7 +46,7 @@ internal sealed class FeaturesService(
             if (message.HasSpeech)
             {
                 var start = time.GetTimestamp();
-                message.Features = Bytes(clip.Extract(part, set));
+                message.Features = Bytes(clip.Extract(part, window, set));
                 metrics.WindowExtracted(time.GetElapsedTime(start));
             }
 

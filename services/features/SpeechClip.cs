@@ -28,23 +28,30 @@ internal sealed class SpeechClip
     /// The clip's windows in the order of time: one each hop, and a last one that ends with the clip. A clip
     /// that is shorter than a window is one window; one without voice has none.
     /// </summary>
-    public IReadOnlyList<Window> Windows(TimeSpan length, TimeSpan hop)
-    {
-        return Segments.Count == 0 ? [] : Affect.Audio.Windows.Over(_samples.Length, Samples(length), Samples(hop));
-
-        static int Samples(TimeSpan time) => (int)Math.Round(time.TotalSeconds * FeatureExtractor.SampleRate);
-    }
+    public IReadOnlyList<Window> Windows(TimeSpan length, TimeSpan hop) =>
+        Segments.Count == 0 ? [] : Affect.Audio.Windows.Over(_samples.Length, Samples(length), Samples(hop));
 
     /// <summary>Whether a stretch of voice reaches into the window.</summary>
     public bool HasSpeech(Window window) =>
         Segments.Any(segment => segment.Start < window.Start + window.Length && segment.End > window.Start);
 
-    /// <summary>The features of a window, [frame][feature].</summary>
-    public float[] Extract(Window window, FeatureSet set)
+    /// <summary>
+    /// The features of a window of the given length, [frame][feature]. What a short clip lacks is silence, as
+    /// in training: models take a fixed number of frames.
+    /// </summary>
+    public float[] Extract(Window window, TimeSpan length, FeatureSet set)
     {
         var samples = _samples.AsSpan(window.Start, window.Length);
+        if (samples.Length < Samples(length))
+        {
+            var padded = new float[Samples(length)];
+            samples.CopyTo(padded);
+            samples = padded;
+        }
         var features = new float[FeatureExtractor.FrameCount(samples.Length) * FeatureExtractor.FeatureCount(set)];
         FeatureExtractor.Extract(samples, set, features);
         return features;
     }
+
+    private static int Samples(TimeSpan time) => (int)Math.Round(time.TotalSeconds * FeatureExtractor.SampleRate);
 }
