@@ -11,6 +11,7 @@ internal sealed class AudioDecoder(Ffmpeg ffmpeg, IOptions<FeaturesOptions> opti
     /// <summary>Decodes a file to one channel of <see cref="FeatureExtractor.SampleRate"/>.</summary>
     /// <exception cref="AudioFormatException">The file is no audio, broken, or too long.</exception>
     /// <exception cref="DecoderMissingException">The file needs ffmpeg, which is not installed.</exception>
+    /// <exception cref="BusyException">Decoding took too long because this machine has too much to do.</exception>
     public async Task<float[]> DecodeAsync(ReadOnlyMemory<byte> file, CancellationToken cancellationToken)
     {
         if (file.IsEmpty)

@@ -33,7 +33,7 @@ public sealed class FeaturesOptions
     [Required]
     public string FfmpegPath { get; set; } = "ffmpeg";
 
-    /// <summary>After this time ffmpeg is stopped and the file refused.</summary>
+    /// <summary>After this time ffmpeg is stopped.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "00:05:00")]
     public TimeSpan DecodeTimeout { get; set; } = TimeSpan.FromSeconds(10);
 

@@ -155,7 +155,7 @@ internal sealed class FeaturesService(
         }
         catch (BusyException)
         {
-            throw RpcErrors.ResourceExhausted("too many files are waiting to be decoded", RetryAfter);
+            throw RpcErrors.ResourceExhausted("features has more to do than it can do in time", RetryAfter);
         }
     }
 }

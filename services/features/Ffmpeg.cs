@@ -35,6 +35,7 @@ internal sealed class Ffmpeg
     /// <summary>Decodes the file's first audio track to a WAV file: 16 bits, one channel, at most 48 kHz.</summary>
     /// <exception cref="AudioFormatException">The file is broken, has no audio, or takes too long.</exception>
     /// <exception cref="DecoderMissingException">There is no ffmpeg.</exception>
+    /// <exception cref="BusyException">It took too long because this machine has too much to do.</exception>
     public async Task<ReadOnlyMemory<byte>> ToWavAsync(
         ReadOnlyMemory<byte> file, AudioContainer container, CancellationToken cancellationToken)
     {
@@ -57,7 +58,10 @@ internal sealed class Ffmpeg
         }
         catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            throw new AudioFormatException($"The {container.Name} file takes longer than {_options.DecodeTimeout.TotalSeconds} s to decode.");
+            // A child that had a core for itself was kept busy by its file; one that waited, by this machine.
+            throw HasWorked(process, _options.DecodeTimeout / 2)
+                ? new AudioFormatException($"The {container.Name} file takes longer than {_options.DecodeTimeout.TotalSeconds} s to decode.")
+                : new BusyException();
         }
         finally
         {
@@ -65,6 +69,18 @@ internal sealed class Ffmpeg
             await stop.CancelAsync();
             if (!process.HasExited)
                 process.Kill(entireProcessTree: true);
+        }
+    }
+
+    private static bool HasWorked(Process process, TimeSpan time)
+    {
+        try
+        {
+            return process.TotalProcessorTime >= time;
+        }
+        catch (InvalidOperationException)
+        {
+            return false; // it has ended just now
         }
     }
 

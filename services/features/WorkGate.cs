@@ -33,5 +33,5 @@ internal sealed class WorkGate(int concurrency, int waiting) : IDisposable
     public void Dispose() => _slots.Dispose();
 }
 
-/// <summary>There is more to do than can be waited for.</summary>
+/// <summary>There is more to do than can be done in time; another try after a while may go through.</summary>
 internal sealed class BusyException : Exception;

@@ -18,7 +18,7 @@ internal sealed class YuNetDetector : FaceDetector
     /// <summary>Above this overlap (shared area by the smaller box) two finds are one face.</summary>
     private const float SameFace = 0.5f;
 
-    /// <summary>Detectors that are kept for the next picture; one for 1024 × 768 pixels holds 40 MB.</summary>
+    /// <summary>Detectors that are kept for the next picture; one for 1024 × 1024 pixels holds 58 MB.</summary>
     private const int MaxIdle = 4;
 
     private readonly string _modelPath;

@@ -144,9 +144,26 @@ public sealed class AudioDecoderTests
         var decoding = Decoder(new FeaturesOptions { FfmpegPath = program.Path }, time).DecodeAsync("fLaC and more"u8.ToArray(), Cancellation);
         var child = Process.GetProcessById(int.Parse(await program.ReadAsync("pid")));
 
+        // It has slept: whatever it waited for, it was not the file.
         time.Advance(TimeSpan.FromSeconds(10));
+        await Assert.ThrowsAsync<BusyException>(() => decoding);
+        await child.WaitForExitAsync(Cancellation);
+    }
+
+    [Fact]
+    public async Task A_file_that_takes_too_long_is_refused()
+    {
+        using var program = new Program("echo $$ > \"$0.pid\"\nwhile :; do :; done");
+        var time = new FakeTimeProvider();
+        var options = new FeaturesOptions { FfmpegPath = program.Path, DecodeTimeout = TimeSpan.FromMilliseconds(100) };
+        var decoding = Decoder(options, time).DecodeAsync("fLaC and more"u8.ToArray(), Cancellation);
+        var child = Process.GetProcessById(int.Parse(await program.ReadAsync("pid")));
+        while (child.TotalProcessorTime < options.DecodeTimeout)
+            await Task.Delay(10, Cancellation);
+
+        time.Advance(options.DecodeTimeout);
         var refusal = await Assert.ThrowsAsync<AudioFormatException>(() => decoding);
-        Assert.Contains("10 s", refusal.Message);
+        Assert.Contains("0.1 s", refusal.Message);
         await child.WaitForExitAsync(Cancellation);
     }
 
