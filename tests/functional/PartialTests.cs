@@ -4,7 +4,6 @@ using Affect.V1;
 using Google.Protobuf;
 using Google.Rpc;
 using Grpc.Core;
-using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Affect.FunctionalTests;
