@@ -48,6 +48,12 @@ internal static class AnalyzeCommand
         {
             Files, Json, SpeechModel, FaceModel, Hop,
         };
+        Files.Validators.Add(result =>
+        {
+            // Otherwise a mistyped option would be a file that is not there.
+            foreach (var token in result.Tokens.Where(token => token.Value.Length > 1 && token.Value[0] == '-'))
+                result.AddError($"unknown option '{token.Value}' (a file of that name is ./{token.Value})");
+        });
         Hop.Validators.Add(result =>
         {
             if (result.Tokens.Count > 0 && !(result.GetValueOrDefault<double?>() is >= 0.1 and <= 10))
