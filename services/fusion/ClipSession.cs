@@ -1,3 +1,4 @@
+using Affect.Emotions;
 using Affect.Hosting;
 using Affect.V1;
 

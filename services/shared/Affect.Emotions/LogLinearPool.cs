@@ -1,6 +1,4 @@
-using Affect.Emotions;
-
-namespace Affect.Fusion;
+namespace Affect.Emotions;
 
 /// <summary>
 /// The logarithmic opinion pool of calibrated posteriors, divided by the prior that they share:

@@ -1,7 +1,6 @@
 using Affect.Emotions;
-using Affect.Fusion;
 
-namespace Affect.UnitTests.Fusion;
+namespace Affect.UnitTests.Emotions;
 
 public sealed class PoolFitTests
 {

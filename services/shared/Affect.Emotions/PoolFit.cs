@@ -1,6 +1,4 @@
-using Affect.Emotions;
-
-namespace Affect.Fusion;
+namespace Affect.Emotions;
 
 /// <summary>What two modalities said of one emotion: a voice and a face that carry the same label.</summary>
 /// <param name="Speech">Calibrated posterior of the voice.</param>
