@@ -65,6 +65,9 @@ internal sealed record Recipe
     /// <summary>α of the Beta(α, α) from which mixup (Zhang et al. 2018) draws; 0 leaves samples unmixed.</summary>
     public double Mixup { get; init; }
 
+    /// <summary>Last epochs, with slight augmentation: nearer to what comes in use (He et al. 2019, arXiv:1909.09148).</summary>
+    public int GentleEpochs { get; init; }
+
     /// <summary>Decay of the moving average of the weights, which is what is validated and exported.</summary>
     public double AverageDecay { get; init; } = 0.998;
 

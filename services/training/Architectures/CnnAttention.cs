@@ -27,6 +27,8 @@ internal sealed class CnnAttention : Architecture
 
     public override long[] Shape => [Frames, Features];
 
+    // The shipped weights began with 60 epochs in view, and the rate was put on the course to 40 after the ninth,
+    // when it was within 2 % of it.
     public override Recipe Recipe { get; } = new()
     {
         Epochs = 40,

@@ -6,7 +6,7 @@ namespace Affect.Training.Architectures;
 /// <summary>
 /// The study's face model: stacks of 64, 128 and 256 filters, flatten, dropout, dense. The first filters
 /// stride, for at full size they cost as much memory traffic as all others together, and normalisation
-/// (Ioffe and Szegedy 2015) follows each.
+/// (Ioffe and Szegedy 2015) follows each. In use it looks at a face and at its mirror image.
 /// </summary>
 internal sealed class CustomCnn : Architecture
 {
@@ -35,6 +35,7 @@ internal sealed class CustomCnn : Architecture
         Rate = 2e-3,
         WeightDecay = 0.05,
         LabelSmoothing = 0.1,
+        GentleEpochs = 4,
         AverageDecay = 0.998,
     };
 
@@ -51,5 +52,8 @@ internal sealed class CustomCnn : Architecture
         new Flatten(),
         new Dropout(0.3),
         new Dense(256 * 3 * 3, 256, relu: true),
-        new Dropout(0.2));
+        new Dropout(0.2))
+    {
+        Mirrored = true,
+    };
 }

@@ -24,9 +24,10 @@ internal sealed class Batches(Architecture architecture, Recipe recipe, Normaliz
     {
         var order = Enumerable.Range(0, samples.Count).ToArray();
         new Random(Seeds.Of(seed, epoch)).Shuffle(order);
+        var gentle = epoch >= recipe.Epochs - recipe.GentleEpochs;
         return Produce(Enumerable.Range(from, PerEpoch(samples) - from).Select(number =>
         {
-            var batch = Plain(samples, order.AsSpan(number * recipe.BatchSize, recipe.BatchSize), i => new Random(Seeds.Of(seed, epoch, i)));
+            var batch = Plain(samples, order.AsSpan(number * recipe.BatchSize, recipe.BatchSize), i => new Augmentation(new(Seeds.Of(seed, epoch, i)), gentle));
             for (var i = 0; i < batch.Targets.Length; i++)
                 batch.Targets[i] = (float)(batch.Targets[i] * (1 - recipe.LabelSmoothing) + recipe.LabelSmoothing / EmotionLabels.Count);
             if (recipe.Mixup > 0)
@@ -39,14 +40,14 @@ internal sealed class Batches(Architecture architecture, Recipe recipe, Normaliz
     public IAsyncEnumerable<Batch> Evaluation(Samples samples, CancellationToken cancellation) =>
         Produce(Enumerable.Range(0, samples.Count).Chunk(recipe.BatchSize).Select(indices => Plain(samples, indices, _ => null)), cancellation);
 
-    private Batch Plain(Samples samples, ReadOnlySpan<int> indices, Func<int, Random?> random)
+    private Batch Plain(Samples samples, ReadOnlySpan<int> indices, Func<int, Augmentation?> augmentation)
     {
         var length = architecture.Length;
         var batch = new Batch(indices.Length, new float[indices.Length * length], new float[indices.Length * EmotionLabels.Count], new long[indices.Length]);
         for (var i = 0; i < indices.Length; i++)
         {
             var features = batch.Features.AsSpan(i * length, length);
-            samples.Fill(indices[i], random(indices[i]), features);
+            samples.Fill(indices[i], augmentation(indices[i]), features);
             normalization.Apply(architecture, features);
             var label = (int)samples.Label(indices[i]);
             batch.Labels[i] = label;

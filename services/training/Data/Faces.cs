@@ -11,29 +11,29 @@ internal sealed class Faces(byte[][] pictures, Emotion[] labels) : Samples
 
     public override Emotion Label(int index) => labels[index];
 
-    public override void Fill(int index, Random? random, Span<float> destination)
+    public override void Fill(int index, Augmentation? augmentation, Span<float> destination)
     {
         var picture = pictures[index];
-        if (random is null)
+        if (augmentation is { } change)
+            Augment(picture, change.Random, change.Gentle ? 0.4f : 1, destination);
+        else
             for (var i = 0; i < picture.Length; i++)
                 destination[i] = picture[i];
-        else
-            Augment(picture, random, destination);
     }
 
     public override IEnumerable<float[]> Windows(int index) => [Array.ConvertAll(pictures[index], pixel => (float)pixel)];
 
     // Mirror, turn by up to 10°, scale by up to 10 %, shift by up to 3 pixels, brightness and contrast,
-    // and in one of four a rectangle of noise (random erasing, Zhong et al. 2020).
-    private static void Augment(byte[] picture, Random random, Span<float> destination)
+    // and at full strength in one of four a rectangle of noise (random erasing, Zhong et al. 2020).
+    private static void Augment(byte[] picture, Random random, float strength, Span<float> destination)
     {
-        var angle = Between(random, -10, 10) * MathF.PI / 180;
-        var scale = Between(random, 0.9f, 1.1f);
+        var angle = strength * Between(random, -10, 10) * MathF.PI / 180;
+        var scale = 1 + strength * Between(random, -0.1f, 0.1f);
         var (sin, cos) = (MathF.Sin(angle) * scale, MathF.Cos(angle) * scale);
-        var (shiftX, shiftY) = (Between(random, -3, 3), Between(random, -3, 3));
+        var (shiftX, shiftY) = (strength * Between(random, -3, 3), strength * Between(random, -3, 3));
         var mirror = random.Next(2) == 0 ? -1 : 1;
-        var contrast = Between(random, 0.75f, 1.25f);
-        var brightness = Between(random, -25, 25);
+        var contrast = 1 + strength * Between(random, -0.25f, 0.25f);
+        var brightness = strength * Between(random, -25, 25);
         const float Centre = (Edge - 1) / 2f;
         for (var y = 0; y < Edge; y++)
             for (var x = 0; x < Edge; x++)
@@ -42,7 +42,7 @@ internal sealed class Faces(byte[][] pictures, Emotion[] labels) : Samples
                 var value = Bilinear(picture, cos * dx - sin * dy + Centre + shiftX, sin * dx + cos * dy + Centre + shiftY);
                 destination[y * Edge + x] = Math.Clamp((value - 128) * contrast + 128 + brightness, 0, 255);
             }
-        if (random.Next(4) == 0)
+        if (strength == 1 && random.Next(4) == 0)
         {
             var (width, height) = (random.Next(6, 20), random.Next(6, 20));
             var (left, top) = (random.Next(Edge - width), random.Next(Edge - height));

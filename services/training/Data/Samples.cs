@@ -13,13 +13,16 @@ internal abstract class Samples
 
     /// <summary>Writes a sample's features, neither shifted nor scaled.</summary>
     /// <param name="index">From 0 to <see cref="Count"/>.</param>
-    /// <param name="random">Changes the sample at random (augmentation); null leaves it as it is.</param>
+    /// <param name="augmentation">Changes the sample at random; null leaves it as it is.</param>
     /// <param name="destination">As long as the model's input.</param>
-    public abstract void Fill(int index, Random? random, Span<float> destination);
+    public abstract void Fill(int index, Augmentation? augmentation, Span<float> destination);
 
     /// <summary>All that a service would judge of a sample, whose scores it would then average.</summary>
     public abstract IEnumerable<float[]> Windows(int index);
 }
+
+/// <summary>Where changes of a sample draw from, and whether they are slight or as strong as can be learnt from.</summary>
+internal readonly record struct Augmentation(Random Random, bool Gentle = false);
 
 /// <summary>The three parts: weights learn from one, choices are made on the next, figures come from the last.</summary>
 internal sealed record DataSet(string Protocol, string Data, Samples Train, Samples Validation, Samples Test);

@@ -15,16 +15,16 @@ internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length,
 
     public override Emotion Label(int index) => clips[index].Emotion;
 
-    public override void Fill(int index, Random? random, Span<float> destination)
+    public override void Fill(int index, Augmentation? augmentation, Span<float> destination)
     {
         var clip = clips[index].Samples.Span;
         var window = new float[length];
-        if (random is null)
-            Cut(clip, Loudest(clip), window);
+        if (augmentation is { } change)
+            Augment(clip, change, window);
         else
-            Augment(clip, random, window);
+            Cut(clip, Loudest(clip), window);
         FeatureExtractor.Extract(window, features, destination);
-        if (random is not null)
+        if (augmentation is { Gentle: false, Random: var random })
             MaskTime(random, destination);
     }
 
@@ -74,10 +74,11 @@ internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length,
         return start;
     }
 
-    // Speed and pitch by up to 12 %, place, gain, noise, a telephone line.
-    private void Augment(ReadOnlySpan<short> clip, Random random, Span<float> window)
+    // Speed and pitch by up to 12 %, place, gain, noise, a telephone line; gentle: place and gain.
+    private void Augment(ReadOnlySpan<short> clip, Augmentation augmentation, Span<float> window)
     {
-        var speed = random.Next(2) == 0 ? 1 : Between(random, 0.88f, 1.12f);
+        var (random, gentle) = augmentation;
+        var speed = gentle || random.Next(2) == 0 ? 1 : Between(random, 0.88f, 1.12f);
         var duration = (int)(clip.Length / speed);
         var room = duration - length;
         // Positive: where in the clip the window begins. Negative: silence before the clip.
@@ -94,9 +95,9 @@ internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length,
         var gain = MathF.Pow(10, Between(random, -10, 6) / 20);
         foreach (ref var sample in window)
             sample = Math.Clamp(sample * gain, -1, 1);
-        if (random.Next(4) == 0)
+        if (!gentle && random.Next(4) == 0)
             AddNoise(random, window);
-        if (random.Next(7) == 0)
+        if (!gentle && random.Next(7) == 0)
             Telephone(random, window);
     }
 

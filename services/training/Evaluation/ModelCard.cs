@@ -20,7 +20,7 @@ internal static class ModelCard
 
     private const string SpeechLimits = """
         - Trained on actors who speak given sentences. Real speech shows less, and mixes emotions.
-        - TESS is two women with one sentence each emotion and word, and a random split has the same voices on both
+        - TESS is two women and one sentence of which a word changes, and a random split has the same voices on both
           sides: the figure for unseen speakers is the one to expect of strangers.
         - English only. Language, age, accent and illness change a voice in ways that these data do not show.
         """;
@@ -48,7 +48,7 @@ internal static class ModelCard
             | | |
             | --- | --- |
             | input | `{manifest.Input.Tensor}` [N, {string.Join(", ", architecture.Shape)}] float32, {JsonName(manifest.Input.Layout)} of {JsonName(manifest.Input.Features)}, (x − mean) / scale |
-            | output | `logits` [N, 7], `embedding` [N, …], ONNX opset {OnnxGraph.Opset} |
+            | output | `logits` [N, 7] and `embedding`; ONNX opset {OnnxGraph.Opset}, any N |
             | labels | {string.Join(", ", manifest.Output.Labels)} |
             | temperature | {manifest.Output.Temperature}, fitted on validation data |
             | abstains | below a score of {manifest.Output.AbstainBelow} (of validation data at most the least certain 15 %) |
@@ -65,7 +65,7 @@ internal static class ModelCard
                 : "Trained on Training, chosen and calibrated on PublicTest, measured on PrivateTest.")}
             The splits are files in `services/training/splits`. Test data choose nothing.
 
-            AdamW, {recipe.Epochs} epochs of batches of {recipe.BatchSize}, rate up to {recipe.Rate} in one cycle, weight decay {recipe.WeightDecay}, label smoothing {recipe.LabelSmoothing}{(recipe.Mixup > 0 ? $", mixup {recipe.Mixup}" : "")}, averaged weights (decay {recipe.AverageDecay}), the epoch of the best validation accuracy.
+            AdamW, {recipe.Epochs} epochs of batches of {recipe.BatchSize}, rate up to {recipe.Rate} in one cycle, weight decay {recipe.WeightDecay}, label smoothing {recipe.LabelSmoothing}{(recipe.Mixup > 0 ? $", mixup {recipe.Mixup}" : "")}{(recipe.GentleEpochs > 0 ? $", the last {recipe.GentleEpochs} epochs with slight augmentation" : "")}, averaged weights (decay {recipe.AverageDecay}), the epoch of the best validation accuracy.
 
             ## Figures
 
@@ -82,6 +82,8 @@ internal static class ModelCard
             dotnet run -c Release --project services/training -- export --model {manifest.Name} --data DIR{(manifest.Default ? " --default" : "")}
             dotnet run -c Release --project services/training -- evaluate --model {manifest.Name} --data DIR
             ```
+
+            Weights differ in their last digits between machines and numbers of threads, and figures with them.
 
             """;
     }

@@ -20,19 +20,34 @@ internal sealed class Network : nn.Module<Tensor, (Tensor Logits, Tensor Embeddi
         register_module("head", _head);
     }
 
+    /// <summary>
+    /// Whether, once trained, the embedding is the mean of those of a picture and of its mirror image:
+    /// twice the work, for a face shows the same either way.
+    /// </summary>
+    public bool Mirrored { get; init; }
+
     /// <summary>Length of the embedding.</summary>
     public int EmbeddingLength => _head.Inputs;
 
     public override (Tensor Logits, Tensor Embedding) forward(Tensor input)
     {
-        var embedding = _body.call(input);
+        var embedding = Mirrored && !training ? (_body.call(input) + _body.call(input.flip(-1))) / 2 : _body.call(input);
         return (_head.call(embedding), embedding);
     }
 
     /// <summary>Adds the nodes; returns the names of the two results.</summary>
     public (string Logits, string Embedding) Emit(OnnxGraph graph, string input)
     {
-        var embedding = _body.Emit(graph, input);
+        var embedding = Mirrored ? EmitMirrored(graph, input) : _body.Emit(graph, input);
         return (_head.Emit(graph, embedding), embedding);
+    }
+
+    // Both pictures go through the same nodes, one batch behind the other.
+    private string EmitMirrored(OnnxGraph graph, string input)
+    {
+        var mirror = graph.Node("Slice", [input, graph.Integers(-1), graph.Integers(long.MinValue), graph.Integers(3), graph.Integers(-1)]);
+        var both = _body.Emit(graph, graph.Node("Concat", [input, mirror], ("axis", 0L)));
+        var apart = graph.Node("Reshape", [both, graph.Integers(2, -1, EmbeddingLength)]);
+        return graph.Node("ReduceMean", [apart], ("axes", new long[] { 0 }), ("keepdims", 0L));
     }
 }

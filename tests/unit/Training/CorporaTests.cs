@@ -97,9 +97,9 @@ public sealed class CorporaTests : IDisposable
         var faces = new Faces([[.. Enumerable.Range(0, 48 * 48).Select(i => (byte)(i * 7))]], [Emotion.Happy]);
         var (first, again, other) = (new float[48 * 48], new float[48 * 48], new float[48 * 48]);
 
-        faces.Fill(0, new Random(1), first);
-        faces.Fill(0, new Random(1), again);
-        faces.Fill(0, new Random(2), other);
+        faces.Fill(0, new Augmentation(new(1)), first);
+        faces.Fill(0, new Augmentation(new(1)), again);
+        faces.Fill(0, new Augmentation(new(2)), other);
 
         Assert.Equal(first, again);
         Assert.NotEqual(first, other);
@@ -121,7 +121,7 @@ public sealed class CorporaTests : IDisposable
         Assert.True(shorter[41] > 0);
         Assert.Equal(4, windows.Windows(1).Count()); // from 0, 1 and 2 s on, and the last 3 s
         var augmented = new float[130 * 42];
-        windows.Fill(1, new Random(1), augmented);
+        windows.Fill(1, new Augmentation(new(1)), augmented);
         Assert.All(augmented, value => Assert.True(float.IsFinite(value)));
     }
 

@@ -29,6 +29,7 @@ internal sealed class TinyCnn : Architecture
         WeightDecay = 0.01,
         LabelSmoothing = 0.1,
         Mixup = 0.2,
+        GentleEpochs = 1,
         AverageDecay = 0.9,
     };
 
@@ -43,9 +44,9 @@ internal sealed class TinyFaces(int count, int seed) : Samples
 
     public override Emotion Label(int index) => (Emotion)(index % EmotionLabels.Count);
 
-    public override void Fill(int index, Random? random, Span<float> destination)
+    public override void Fill(int index, Augmentation? augmentation, Span<float> destination)
     {
-        var noise = random ?? new Random(Seeds.Of(seed, index));
+        var noise = augmentation?.Random ?? new Random(Seeds.Of(seed, index));
         for (var i = 0; i < destination.Length; i++)
             destination[i] = noise.Next(100) + (i / TinyCnn.Edge == (int)Label(index) ? 100 : 0);
     }
