@@ -54,7 +54,7 @@ build() {
   say "building $1"
   mkdir -p "${stamp%/*}"
   touch "$stamp.new"
-  dotnet build "$2" -c Release -p:RestoreLockedMode=true -nologo -v quiet -clp:NoSummary >&2 || die "the build of $1 failed"
+  dotnet build "$2" -c Release -p:RestoreLockedMode=true -nologo -v quiet -clp:ErrorsOnly >&2 || die "the build of $1 failed"
   mv "$stamp.new" "$stamp"
 }
 
@@ -71,7 +71,9 @@ yunet() {
   fi
   if ! sha256sum --status -c <<<"$sha256  $file" 2>/dev/null; then
     mkdir -p "${file%/*}"
-    if ! { timeout 5 curl -fsSL -o "$file.new" "$url" || timeout 5 wget -q -O "$file.new" "$url"; } 2>/dev/null ||
+    local fetch=(curl -fsSL -o "$file.new" "$url")
+    command -v curl >/dev/null || fetch=(wget -q -O "$file.new" "$url")
+    if ! timeout 5 "${fetch[@]}" 2>/dev/null ||
       ! sha256sum --status -c <<<"$sha256  $file.new"; then
       rm -f "$file.new"
       say "the YuNet face detector could not be fetched; Haar cascades find the faces"
