@@ -24,7 +24,10 @@ internal abstract class Samples
 /// <summary>Where changes of a sample draw from, and whether they are slight or as strong as can be learnt from.</summary>
 internal readonly record struct Augmentation(Random Random, bool Gentle = false);
 
-/// <summary>The three parts: weights learn from one, choices are made on the next, figures come from the last.</summary>
+/// <summary>
+/// The three parts: weights learn from one, choices are made on the next, figures come from the last, whose
+/// corpora <paramref name="Data"/> names.
+/// </summary>
 internal sealed record DataSet(string Protocol, string Data, Samples Train, Samples Validation, Samples Test);
 
 /// <summary>Numbers that look random and depend on their arguments alone, the same on every machine.</summary>

@@ -37,7 +37,8 @@ internal sealed record Workspace(string Data, string Run, string Splits)
             _ => FeatureSet.LogMel,
         };
         var length = (int)(architecture.Input.WindowSeconds!.Value * FeatureExtractor.SampleRate);
-        return new(split.Protocol, "RAVDESS+SAVEE+TESS", Windows(Part.Train), Windows(Part.Validation), Windows(Part.Test));
+        var corpora = clips.Where(clip => split.Of(clip.Id) == Part.Test).Select(clip => clip.Id.Split('/')[0].ToUpperInvariant()).Distinct();
+        return new(split.Protocol, string.Join('+', corpora), Windows(Part.Train), Windows(Part.Validation), Windows(Part.Test));
 
         SpeechWindows Windows(Part part) => new([.. clips.Where(clip => split.Of(clip.Id) == part)], length, set);
     }

@@ -99,10 +99,14 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
     }
 
     /// <summary>The best averaged weights of a run, and its state at that time.</summary>
+    /// <exception cref="FileNotFoundException">Nothing was trained there.</exception>
     public static (Network Network, RunState State) LoadBest(Architecture architecture, string folder)
     {
+        var path = Path.Combine(folder, "best.safetensors");
+        if (!File.Exists(path))
+            throw new FileNotFoundException($"no file {path}: train the model first", path);
         var network = architecture.Build();
-        var text = SafeTensors.Read(Path.Combine(folder, "best.safetensors"), network.state_dict().Select(tensor => (tensor.Key, tensor.Value)));
+        var text = SafeTensors.Read(path, network.state_dict().Select(tensor => (tensor.Key, tensor.Value)));
         network.eval();
         return (network, JsonSerializer.Deserialize<RunState>(text)!);
     }
