@@ -11,7 +11,7 @@ internal sealed class SpeechClip
     public SpeechClip(float[] samples)
     {
         _samples = samples;
-        Segments = samples.Length < Affect.Audio.Windows.MinLength
+        Segments = samples.Length < Windowing.MinLength
             ? []
             : VoiceActivityDetector.Detect(samples, FeatureExtractor.SampleRate);
     }
@@ -29,7 +29,7 @@ internal sealed class SpeechClip
     /// that is shorter than a window is one window; one without voice has none.
     /// </summary>
     public IReadOnlyList<Window> Windows(TimeSpan length, TimeSpan hop) =>
-        Segments.Count == 0 ? [] : Affect.Audio.Windows.Over(_samples.Length, Samples(length), Samples(hop));
+        Segments.Count == 0 ? [] : Windowing.Over(_samples.Length, Samples(length), Samples(hop));
 
     /// <summary>Whether a stretch of voice reaches into the window.</summary>
     public bool HasSpeech(Window window) =>

@@ -1,6 +1,7 @@
 using Affect.Emotions;
 using Affect.Hosting;
 using Affect.V1;
+using Outcome = Affect.V1.Outcome;
 
 namespace Affect.Fusion;
 

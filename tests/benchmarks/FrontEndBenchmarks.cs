@@ -20,7 +20,7 @@ public class FrontEndBenchmarks
     private readonly float[] _window = Noise(FeatureExtractor.SampleRate);
     private readonly float[] _telephone = Noise(8_000);
     private readonly float[] _studio = Noise(48_000);
-    private readonly float[] _features = new float[FeatureExtractor.FrameCount(Audio.Windows.Length) * FeatureExtractor.MelCount];
+    private readonly float[] _features = new float[FeatureExtractor.FrameCount(Windowing.Length) * FeatureExtractor.MelCount];
 
     [Benchmark(Baseline = true)]
     public void MfccZcrRms() => FeatureExtractor.Extract(_window, FeatureSet.MfccZcrRms, _features);

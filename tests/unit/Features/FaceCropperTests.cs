@@ -21,13 +21,13 @@ public sealed class FaceCropperTests
         var landmarks = Array.ConvertAll(Upright, point => new Point2f(
             (float)(300 + scale * (cos * (point.X - 24) - sin * (point.Y - 24))),
             (float)(250 + scale * (sin * (point.X - 24) + cos * (point.Y - 24)))));
-        using var picture = new Mat(500, 600, MatType.CV_8UC3, Scalar.Black);
+        using var picture = new Mat(500, 600, MatType.CV_8UC3, OpenCvSharp.Scalar.Black);
         foreach (var point in landmarks)
         {
             // Eight bits of subpixels; OpenCV draws from pixel centres.
             Cv2.Circle(
                 picture, (int)Math.Round((point.X - 0.5) * 256), (int)Math.Round((point.Y - 0.5) * 256), (int)(2.5 * scale * 256),
-                Scalar.White, -1, LineTypes.AntiAlias, shift: 8);
+                OpenCvSharp.Scalar.White, -1, LineTypes.AntiAlias, shift: 8);
         }
 
         var crop = FaceCropper.Crop(picture, new DetectedFace(default, 1, landmarks), 48, gray: true);
@@ -54,7 +54,7 @@ public sealed class FaceCropperTests
     [Fact]
     public void Colour_is_red_green_blue_and_grey_its_luma()
     {
-        using var picture = new Mat(100, 100, MatType.CV_8UC3, new Scalar(30, 20, 200)); // blue, green, red
+        using var picture = new Mat(100, 100, MatType.CV_8UC3, new OpenCvSharp.Scalar(30, 20, 200)); // blue, green, red
         var face = new DetectedFace(new Rect2f(20, 20, 40, 50), 1, null);
         var colour = FaceCropper.Crop(picture, face, 16, gray: false);
         Assert.Equal(16 * 16 * 3, colour.Length);
@@ -68,8 +68,8 @@ public sealed class FaceCropperTests
     public void Without_landmarks_the_box_is_the_crop()
     {
         // Left half black, right half white; the box's middle lies on the edge between them.
-        using var picture = new Mat(200, 200, MatType.CV_8UC3, Scalar.Black);
-        Cv2.Rectangle(picture, new Rect(100, 0, 100, 200), Scalar.White, -1);
+        using var picture = new Mat(200, 200, MatType.CV_8UC3, OpenCvSharp.Scalar.Black);
+        Cv2.Rectangle(picture, new Rect(100, 0, 100, 200), OpenCvSharp.Scalar.White, -1);
         var crop = FaceCropper.Crop(picture, new DetectedFace(new Rect2f(60, 60, 80, 80), 1, null), 40, gray: true);
         for (var row = 0; row < 40; row++)
         {
@@ -81,7 +81,7 @@ public sealed class FaceCropperTests
     [Fact]
     public void A_face_may_reach_out_of_the_picture()
     {
-        using var picture = new Mat(100, 100, MatType.CV_8UC3, new Scalar(50, 50, 50));
+        using var picture = new Mat(100, 100, MatType.CV_8UC3, new OpenCvSharp.Scalar(50, 50, 50));
         foreach (var (x, y) in new[] { (-40f, -40f), (60f, 60f), (-500f, 20f), (5000f, 5000f) })
         {
             var box = new Rect2f(x, y, 80, 80);
@@ -93,7 +93,7 @@ public sealed class FaceCropperTests
     [Fact]
     public void Landmarks_that_are_no_face_leave_the_box()
     {
-        using var picture = new Mat(100, 100, MatType.CV_8UC3, new Scalar(50, 50, 50));
+        using var picture = new Mat(100, 100, MatType.CV_8UC3, new OpenCvSharp.Scalar(50, 50, 50));
         Point2f[] onePlace = [new(5, 5), new(5, 5), new(5, 5), new(5, 5), new(5, 5)];
         Point2f[] none = Array.ConvertAll(onePlace, _ => new Point2f(float.NaN, float.NaN));
         foreach (var landmarks in new[] { onePlace, none })

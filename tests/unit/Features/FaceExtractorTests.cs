@@ -44,7 +44,7 @@ public sealed class FaceExtractorTests
     {
         using var detector = YuNet();
         using var face = Face();
-        using var grid = new Mat(5 * 120, 8 * 120, MatType.CV_8UC3, Scalar.Gray);
+        using var grid = new Mat(5 * 120, 8 * 120, MatType.CV_8UC3, OpenCvSharp.Scalar.Gray);
         using var small = face.Resize(new Size(100, 100), interpolation: InterpolationFlags.Area);
         for (var i = 0; i < 40; i++)
         {
@@ -141,8 +141,8 @@ public sealed class FaceExtractorTests
     {
         Assert.SkipUnless(File.Exists(HaarDetector.CascadePath(Cascades)), "opencv-data is not installed");
         using var detector = Haar();
-        using var shape = new Mat(120, 160, MatType.CV_8UC3, Scalar.Gray);
-        Cv2.Circle(shape, 80, 60, 40, Scalar.White, 5);
+        using var shape = new Mat(120, 160, MatType.CV_8UC3, OpenCvSharp.Scalar.Gray);
+        Cv2.Circle(shape, 80, 60, 40, OpenCvSharp.Scalar.White, 5);
         var random = new Random(1);
         foreach (var extension in new[] { ".jpg", ".png", ".webp", ".bmp" })
         {
@@ -173,7 +173,7 @@ public sealed class FaceExtractorTests
         Assert.SkipUnless(File.Exists(HaarDetector.CascadePath(Cascades)), "opencv-data is not installed");
         using var detector = Haar();
         using var picture = new Mat(400, 500, MatType.CV_8UC3);
-        Cv2.Randu(picture, Scalar.Black, Scalar.White);
+        Cv2.Randu(picture, OpenCvSharp.Scalar.Black, OpenCvSharp.Scalar.White);
         var whole = picture.ImEncode(extension);
         Assert.Equal(500, Extract(detector, whole).Width);
         var refusal = Assert.Throws<PictureFormatException>(() => Extract(detector, whole[..(whole.Length / 2)]));

@@ -6,7 +6,7 @@ namespace Affect.Audio;
 public readonly record struct Window(int Start, int Length);
 
 /// <summary>How a signal at <see cref="FeatureExtractor.SampleRate"/> is cut into the windows that the models judge.</summary>
-public static class Windows
+public static class Windowing
 {
     /// <summary>Samples of a window, unless said otherwise: 3 s.</summary>
     public const int Length = 3 * FeatureExtractor.SampleRate;
