@@ -1,7 +1,7 @@
+using Affect.Face.V1;
 using Affect.Hosting;
 using Affect.Inference;
 using Affect.Inference.Grpc;
-using Affect.Face.V1;
 using Grpc.Core;
 
 namespace Affect.Face;

@@ -1,5 +1,5 @@
-using Affect.Hosting;
 using Affect.Face;
+using Affect.Hosting;
 
 var builder = WebApplication.CreateBuilder(args);
 builder.AddAffectDefaults("affect-face");

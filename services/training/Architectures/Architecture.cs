@@ -34,6 +34,9 @@ internal abstract class Architecture
     /// <summary>How it learns.</summary>
     public abstract Recipe Recipe { get; }
 
+    /// <summary>What its card says besides: what the recipe does not show.</summary>
+    public virtual string Remarks => "";
+
     /// <summary>A fresh network with random weights from torch's generator.</summary>
     public abstract Network Build();
 

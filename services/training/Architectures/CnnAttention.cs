@@ -27,8 +27,6 @@ internal sealed class CnnAttention : Architecture
 
     public override long[] Shape => [Frames, Features];
 
-    // The shipped weights began with 60 epochs in view, and the rate was put on the course to 40 after the ninth,
-    // when it was within 2 % of it.
     public override Recipe Recipe { get; } = new()
     {
         Epochs = 40,
@@ -40,6 +38,9 @@ internal sealed class CnnAttention : Architecture
         Mixup = 0.2,
         AverageDecay = 0.998,
     };
+
+    public override string Remarks =>
+        "The shipped weights began with 60 epochs in view; the rate was put on the course to 40 after the ninth, when it was within 2 % of it.";
 
     public override Network Build() => new(128,
         new SwapAxes(), // [42, 130]: convolutions take time last

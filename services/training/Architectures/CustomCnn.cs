@@ -39,6 +39,11 @@ internal sealed class CustomCnn : Architecture
         AverageDecay = 0.998,
     };
 
+    public override string Remarks =>
+        "In use the model looks at a face and at its mirror image, within the ONNX graph, and averages what it sees: chosen on "
+        + "validation data (PublicTest), where accuracy rose from 64.20 % to 65.34 %; it costs twice the computation. That the last epochs be "
+        + "gentle was decided after the sixteenth, likewise on validation data.";
+
     public override Network Build() => new(256,
         Convolution.OverPicture(1, 64, kernel: 5, stride: 2), // 24×24
         Convolution.OverPicture(64, 64),

@@ -39,9 +39,11 @@ internal static class EvaluateCommand
             var labels = Enumerable.Range(0, data.Test.Count).Select(data.Test.Label).ToList();
             var scores = runner.Windows(data.Test, cancellation).ConvertAll(windows => Calibration.Scores(windows, temperature));
             var metrics = Metrics.Of(name, $"{data.Data} test", scores, labels);
+            // The shipped weights' figures come first.
+            var others = manifest.Metrics.Where(old => old.Protocol.Split(';')[0] != data.Protocol);
             ModelFolder.Write(models, architecture, manifest with
             {
-                Metrics = [.. manifest.Metrics.Where(old => old.Protocol.Split(';')[0] != data.Protocol), metrics],
+                Metrics = protocol == Workspace.DefaultProtocol(architecture) ? [metrics, .. others] : [.. others, metrics],
             });
 
             Console.WriteLine(Tables.Figures([metrics]));

@@ -66,6 +66,7 @@ internal static class ModelCard
             The splits are files in `services/training/splits`. Test data choose nothing.
 
             AdamW, {recipe.Epochs} epochs of batches of {recipe.BatchSize}, rate up to {recipe.Rate} in one cycle, weight decay {recipe.WeightDecay}, label smoothing {recipe.LabelSmoothing}{(recipe.Mixup > 0 ? $", mixup {recipe.Mixup}" : "")}{(recipe.GentleEpochs > 0 ? $", the last {recipe.GentleEpochs} epochs with slight augmentation" : "")}, averaged weights (decay {recipe.AverageDecay}), the epoch of the best validation accuracy.
+            {architecture.Remarks}
 
             ## Figures
 
