@@ -6,6 +6,12 @@ export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() { say "$@"; exit 1; }
 
+# quietly COMMAND...: what it prints is of interest only where it fails.
+quietly() {
+  local output
+  output=$("$@" 2>&1) || { printf '%s\n' "$output" >&2; return 1; }
+}
+
 need_sdk() {
   [[ $(dotnet --list-sdks 2>/dev/null) =~ (^|$'\n')10\. ]] ||
     die "the .NET 10 SDK is missing: see https://dotnet.microsoft.com/download/dotnet/10.0"
@@ -54,7 +60,7 @@ build() {
   say "building $1"
   mkdir -p "${stamp%/*}"
   touch "$stamp.new"
-  dotnet build "$2" -c Release -p:RestoreLockedMode=true -nologo -v quiet -clp:ErrorsOnly >&2 || die "the build of $1 failed"
+  quietly dotnet build "$2" -c Release -p:RestoreLockedMode=true -nologo || die "the build of $1 failed"
   mv "$stamp.new" "$stamp"
 }
 

@@ -112,13 +112,13 @@ internal static class AnalyzeCommand
     }
 
     /// <summary>One audio file has all pictures; otherwise each file stands alone.</summary>
-    internal static IEnumerable<IReadOnlyList<InputFile>> Clips(IReadOnlyList<InputFile> files) =>
+    private static IEnumerable<IReadOnlyList<InputFile>> Clips(IReadOnlyList<InputFile> files) =>
         files.Count(file => !file.IsPicture) == 1
             ? [[.. files.OrderBy(file => file.IsPicture)]]
             : files.Select(file => (IReadOnlyList<InputFile>)[file]);
 
     /// <summary>What a server says of a field, said of the file or option that filled it.</summary>
-    internal static IEnumerable<string> Messages(AffectException exception, IReadOnlyList<InputFile> clip)
+    private static IEnumerable<string> Messages(AffectException exception, IReadOnlyList<InputFile> clip)
     {
         if (exception.FieldViolations.Count == 0)
             return [$"{clip[0].Name}: {exception.Message}"];

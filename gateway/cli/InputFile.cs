@@ -42,7 +42,7 @@ internal sealed record InputFile(string Name, bool IsPicture, Media Media)
     }
 
     /// <summary>JPEG, PNG, GIF, WebP, BMP, TIFF: the server takes not all of them, but none of them is audio.</summary>
-    internal static bool IsPictureSignature(ReadOnlySpan<byte> start) =>
+    private static bool IsPictureSignature(ReadOnlySpan<byte> start) =>
         start.StartsWith((ReadOnlySpan<byte>)[0xFF, 0xD8, 0xFF]) ||
         start.StartsWith((ReadOnlySpan<byte>)[0x89, (byte)'P', (byte)'N', (byte)'G']) ||
         start.StartsWith("GIF8"u8) ||
