@@ -11,6 +11,7 @@ namespace Affect.Benchmarks;
 /// <summary>The audio front end on one core, for three seconds of sound.</summary>
 /// <remarks>In this process, so that no second build is waited for: nothing here depends on how the process was started.</remarks>
 [InProcess]
+[WarmupCount(5), IterationCount(12), IterationTime(250)]
 [MemoryDiagnoser]
 [Config(typeof(Config))]
 public class FrontEndBenchmarks
