@@ -17,7 +17,7 @@ need_sdk() {
     die "the .NET 10 SDK is missing: see https://dotnet.microsoft.com/download/dotnet/10.0"
 }
 
-has_library() { { /sbin/ldconfig -p 2>/dev/null || ldconfig -p; } | grep -q "^[[:space:]]*$1 "; }
+has_library() { [[ $(PATH=$PATH:/sbin ldconfig -p) == *[[:space:]]"$1 "* ]]; }
 
 # The native packages that are missing, by what they are needed for: ffmpeg opens all audio that is not
 # WAV, OpenCvSharp's native library links GTK, DRM and atomic, and opencv-data has the Haar cascades.

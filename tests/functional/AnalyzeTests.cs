@@ -1,3 +1,4 @@
+using Affect.Fusion;
 using Affect.Testing;
 using Affect.V1;
 using Google.Protobuf;
@@ -76,14 +77,14 @@ public sealed class AnalyzeTests(AffectFixture fixture)
         // The mean over the largest face of each picture, and the largest comes first.
         Assert.Equal((face.Images[0].Faces[0].Scores.Happy + face.Images[2].Faces[0].Scores.Happy) / 2, face.Scores.Happy, 1e-4f);
 
-        // The default is a product of experts over a uniform prior.
+        // A log-linear pool over a uniform prior, which cancels in the ratio of two scores.
         AssertScores(analysis.Fused.Scores);
-        Assert.Equal((1f, 1f), (analysis.Fused.SpeechWeight, analysis.Fused.FaceWeight));
+        var defaults = new FusionOptions();
+        Assert.Equal((float)defaults.SpeechWeight, analysis.Fused.SpeechWeight);
+        Assert.Equal((float)defaults.FaceWeight, analysis.Fused.FaceWeight);
         var (heard, seen, fused) = (analysis.Speech.Scores, face.Scores, analysis.Fused.Scores);
-        Assert.Equal(
-            heard.Happy * seen.Happy / (heard.Sad * seen.Sad),
-            fused.Happy / fused.Sad,
-            1e-3f * (heard.Happy * seen.Happy / (heard.Sad * seen.Sad)));
+        var ratio = Math.Pow(heard.Happy / heard.Sad, defaults.SpeechWeight) * Math.Pow(seen.Happy / seen.Sad, defaults.FaceWeight);
+        Assert.Equal(ratio, fused.Happy / fused.Sad, 1e-3 * ratio);
     }
 
     [Fact]
