@@ -41,7 +41,10 @@ public static class GatewayHosting
         services.AddSingleton<Upstream>();
         services.AddSingleton<Callers>();
 
-        services.AddAuthentication(ApiKeyHandler.SchemeName)
+        // Not AddAuthentication: it brings DataProtection for cookies, which writes a key file into the home folder.
+        services.AddAuthenticationCore(authentication => authentication.DefaultScheme = ApiKeyHandler.SchemeName);
+        services.AddWebEncoders();
+        new AuthenticationBuilder(services)
             .AddScheme<AuthenticationSchemeOptions, ApiKeyHandler>(ApiKeyHandler.SchemeName, null);
         services.AddAuthorization();
         services.AddRateLimiter(limiter => limiter.AddPolicy<string, RateLimit>(RateLimit.Policy));
