@@ -29,7 +29,6 @@ internal static class LocalHosting
                 ["Fusion:SpeechAddress"] = self,
                 ["Fusion:FaceAddress"] = self,
                 ["Logging:LogLevel:Default"] = "Warning",
-                ["Logging:LogLevel:Microsoft.AspNetCore.DataProtection"] = "Error",
             },
         });
     }
