@@ -40,13 +40,15 @@ internal static class ModelsCommand
 
     private static Table List(IReadOnlyList<Model> models)
     {
-        var table = new Table().Border(TableBorder.Simple).AddColumns("model", "", "measured on");
-        foreach (var heading in (string[])["accuracy", "UAR", "F1", "ECE"])
+        var table = new Table().Border(TableBorder.Simple)
+            .AddColumn(new TableColumn("model").NoWrap()).AddColumn(new TableColumn("").NoWrap()).AddColumn("measured on");
+        foreach (var heading in (string[])["accuracy", "UAR", "F1", "ECE", "latency"])
             table.AddColumn(new TableColumn(heading).RightAligned());
         foreach (var model in models)
         {
             var first = true;
-            foreach (var metrics in model.Metrics.DefaultIfEmpty())
+            // Those of telephones and the like are for who asks for the one model.
+            foreach (var metrics in model.Metrics.Where(metrics => metrics.Condition.Length == 0).DefaultIfEmpty())
             {
                 table.AddRow(
                     new Text(first ? $"{model.Name} {model.Version}" : ""),
@@ -55,7 +57,8 @@ internal static class ModelsCommand
                     new Text(metrics is null ? "" : Percent(metrics.Accuracy)),
                     new Text(metrics is null ? "" : Percent(metrics.UnweightedAverageRecall)),
                     new Text(metrics is null ? "" : Percent(metrics.MacroF1)),
-                    new Text(metrics is null ? "" : Percent(metrics.ExpectedCalibrationError)));
+                    new Text(metrics is null ? "" : Percent(metrics.ExpectedCalibrationError)),
+                    new Text(first && model.Latency is { } latency ? Milliseconds(latency) : ""));
                 first = false;
             }
         }
@@ -68,9 +71,12 @@ internal static class ModelsCommand
         console.WriteLine(model.Description);
         console.WriteLine($"Licence: {model.Licence}");
         console.WriteLine($"Temperature {model.Temperature:0.###}, uncertain below {Percent(model.AbstainBelow)}");
+        if (model.Latency is { } latency)
+            console.WriteLine($"Latency {Milliseconds(latency)} on one core, the model alone");
         foreach (var metrics in model.Metrics)
         {
-            console.Write(new Markup($"\n[bold]{Markup.Escape($"{metrics.Data}, {metrics.Protocol}")}[/], {metrics.Samples} samples\n"));
+            var title = metrics.Condition.Length == 0 ? $"{metrics.Data}, {metrics.Protocol}" : $"{metrics.Data}, {metrics.Protocol}, {metrics.Condition}";
+            console.Write(new Markup($"\n[bold]{Markup.Escape(title)}[/], {metrics.Samples} samples\n"));
             console.WriteLine(
                 $"accuracy {Percent(metrics.Accuracy)}, unweighted average recall {Percent(metrics.UnweightedAverageRecall)}, " +
                 $"macro F1 {Percent(metrics.MacroF1)}, macro precision {Percent(metrics.MacroPrecision)}, " +
@@ -87,6 +93,8 @@ internal static class ModelsCommand
     }
 
     private static string Lower(Modality modality) => modality.ToString().ToLowerInvariant();
+
+    private static string Milliseconds(TimeSpan time) => $"{time.TotalMilliseconds:0.0} ms";
 
     private static string Percent(double share) => $"{share * 100:0.0} %";
 }

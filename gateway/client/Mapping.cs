@@ -37,6 +37,7 @@ internal static class Mapping
         Temperature = proto.Temperature,
         AbstainBelow = proto.AbstainBelow,
         Metrics = [.. proto.Metrics.Select(ToMetrics)],
+        Latency = proto.Cost?.Latency?.ToTimeSpan(),
         Proto = proto,
     };
 
@@ -102,6 +103,7 @@ internal static class Mapping
     {
         Protocol = proto.Protocol,
         Data = proto.Data,
+        Condition = proto.Condition,
         Samples = proto.Samples,
         Accuracy = proto.Accuracy,
         UnweightedAverageRecall = proto.UnweightedAverageRecall,

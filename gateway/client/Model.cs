@@ -37,6 +37,9 @@ public sealed record Model
     /// <summary>What was measured, and on what.</summary>
     public required IReadOnlyList<ModelMetrics> Metrics { get; init; }
 
+    /// <summary>Median time of one input on one core, the model alone; null where nobody measured it.</summary>
+    public TimeSpan? Latency { get; init; }
+
     internal V1.Model? Proto { get; init; }
 
     /// <summary>The JSON that the REST API answers; empty unless a server gave this model.</summary>
@@ -51,6 +54,9 @@ public sealed record ModelMetrics
 
     /// <summary>For example "RAVDESS+SAVEE+TESS test".</summary>
     public required string Data { get; init; }
+
+    /// <summary>What was done to the data before, for example "8 kHz, µ-law"; empty where they are as they come.</summary>
+    public string Condition { get; init; } = "";
 
     /// <summary>Number of samples measured on.</summary>
     public required int Samples { get; init; }

@@ -51,7 +51,7 @@ public static class FeaturesHosting
         }
 
         var cascade = HaarDetector.CascadePath(options.HaarCascadesPath);
-        Log.DetectorIsHaar(logger, options.FaceDetectorPath, cascade);
+        Log.DetectorIsHaar(logger, options.FaceDetectorPath is { Length: > 0 } path ? $"'{path}'" : "not set", cascade);
         return new HaarDetector(cascade);
     }
 

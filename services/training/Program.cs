@@ -7,6 +7,7 @@ var root = new RootCommand("Trains, exports and measures the models of Affect.")
     TrainCommand.Create(),
     ExportCommand.Create(),
     EvaluateCommand.Create(),
+    ReportCommand.Create(),
     FuseCommand.Create(),
 };
 return await root.Parse(args).InvokeAsync(new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(60) });

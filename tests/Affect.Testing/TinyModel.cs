@@ -63,9 +63,12 @@ public static class TinyModel
     /// <param name="manifest">What the manifest says, with the versions that were written before.</param>
     /// <param name="bias">One logit per label; <see cref="Happy"/> where there are seven labels and no bias is given.</param>
     /// <param name="weight">Weight from flattened input value to label; zero where not given.</param>
+    /// <param name="last">Operator behind the logits, whose result is given in their place: "Softmax", "LogSoftmax".</param>
+    /// <param name="batch">Number of inputs that the file takes at a time; any where null.</param>
     /// <returns>The manifest as written.</returns>
     public static ModelManifest Write(
-        string root, ModelManifest manifest, IReadOnlyList<float>? bias = null, Func<int, int, float>? weight = null)
+        string root, ModelManifest manifest, IReadOnlyList<float>? bias = null, Func<int, int, float>? weight = null,
+        string? last = null, int? batch = null)
     {
         var labels = manifest.Output.Labels.Count;
         bias ??= labels == Happy.Count ? Happy : new float[labels];
@@ -75,7 +78,7 @@ public static class TinyModel
         var file = $"{version}/model.onnx";
         var path = Path.Combine(root, manifest.Name, file);
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        var onnx = Onnx(manifest, bias, weight);
+        var onnx = Onnx(manifest, bias, weight, last, batch);
         File.WriteAllBytes(path, onnx);
 
         var sha256 = Convert.ToHexStringLower(SHA256.HashData(onnx));
@@ -92,7 +95,8 @@ public static class TinyModel
     }
 
     /// <summary>The ONNX file: Flatten, Gemm and, where an embedding is named, Relu. Field numbers are those of onnx.proto3.</summary>
-    public static byte[] Onnx(ModelManifest manifest, IReadOnlyList<float> bias, Func<int, int, float>? weight = null)
+    public static byte[] Onnx(
+        ModelManifest manifest, IReadOnlyList<float> bias, Func<int, int, float>? weight = null, string? last = null, int? batch = null)
     {
         var shape = manifest.Input.ShapeOfOne().ToArray();
         var inputs = shape.Aggregate(1, (product, axis) => product * axis);
@@ -104,14 +108,16 @@ public static class TinyModel
 
         var graph = new Message()
             .Add(1, Node("Flatten", [manifest.Input.Tensor], "flat"))
-            .Add(1, Node("Gemm", ["flat", "weights", "bias"], manifest.Output.Logits))
+            .Add(1, Node("Gemm", ["flat", "weights", "bias"], last is null ? manifest.Output.Logits : "sums"))
             .Add(2, "tiny")
             .Add(5, Tensor("weights", [inputs, bias.Count], weights))
             .Add(5, Tensor("bias", [bias.Count], [.. bias]))
-            .Add(11, Value(manifest.Input.Tensor, shape))
-            .Add(12, Value(manifest.Output.Logits, [bias.Count]));
+            .Add(11, Value(manifest.Input.Tensor, shape, batch))
+            .Add(12, Value(manifest.Output.Logits, [bias.Count], batch));
+        if (last is not null)
+            graph.Add(1, Node(last, ["sums"], manifest.Output.Logits));
         if (manifest.Output.Embedding is { } embedding)
-            graph.Add(1, Node("Relu", [manifest.Output.Logits], embedding)).Add(12, Value(embedding, [bias.Count]));
+            graph.Add(1, Node("Relu", [manifest.Output.Logits], embedding)).Add(12, Value(embedding, [bias.Count], batch));
 
         return new Message()
             .Add(1, 8) // ir_version
@@ -139,10 +145,10 @@ public static class TinyModel
         return tensor.Add(2, 1).Add(8, name).Add(9, raw); // data_type FLOAT, raw_data
     }
 
-    /// <summary>A float tensor whose first axis, the batch, is dynamic.</summary>
-    private static Message Value(string name, int[] shapeOfOne)
+    /// <summary>A float tensor whose first axis is the batch.</summary>
+    private static Message Value(string name, int[] shapeOfOne, int? batch)
     {
-        var shape = new Message().Add(1, new Message().Add(2, "batch"));
+        var shape = new Message().Add(1, batch is { } size ? new Message().Add(1, size) : new Message().Add(2, "batch"));
         foreach (var axis in shapeOfOne)
             shape.Add(1, new Message().Add(1, axis));
         return new Message().Add(1, name).Add(2, new Message().Add(1, new Message().Add(1, 1).Add(2, shape)));

@@ -18,7 +18,7 @@ public sealed class AnalyzeTests(AffectFixture fixture)
         var analysis = await AnalyzeAsync(new Clip { Audio = ByteString.CopyFrom(TestMedia.Speech()) });
 
         var speech = analysis.Speech;
-        Assert.Equal("cnn-attention", speech.Model.Name);
+        Assert.Equal("mfcc-attention", speech.Model.Name);
         AssertScores(speech.Scores);
         var duration = speech.Duration.ToTimeSpan();
         Assert.Equal(4.2, duration.TotalSeconds, 0.05);
@@ -68,7 +68,7 @@ public sealed class AnalyzeTests(AffectFixture fixture)
         });
 
         var face = analysis.Face;
-        Assert.Equal("custom-cnn", face.Model.Name);
+        Assert.Equal("se-resnet", face.Model.Name);
         Assert.Equal([Outcome.Ok, Outcome.NoFace, Outcome.Ok], face.Images.Select(image => image.Outcome));
         Assert.Equal(2, face.Images[0].Faces.Count);
         Assert.True(face.Images[2].Faces.Count > 20, "a crowd");

@@ -35,7 +35,7 @@ public sealed partial class RestTests(AffectFixture fixture) : IDisposable
             { new ByteArrayContent(audio), "audio", "a.wav" },
             { new ByteArrayContent(image), "image", "i.png" },
             { new StringContent("1.0s"), "hop" },
-            { new StringContent("cnn-attention"), "speech_model" },
+            { new StringContent("mfcc-attention"), "speech_model" },
         }, Cancellation);
         using var json = await _http.PostAsJsonAsync("v1/analyze", new { audio, images = new[] { image }, hop = "1s" }, Cancellation);
 
@@ -73,6 +73,38 @@ public sealed partial class RestTests(AffectFixture fixture) : IDisposable
 
         var one = JsonParser.Default.Parse<Model>(await _http.GetStringAsync($"v1/models/{all[0].Reference.Name}", Cancellation));
         Assert.Equal(all[0], one);
+    }
+
+    [Theory]
+    [InlineData(Modality.Speech, 4)] // clean, 8 kHz, µ-law, both
+    [InlineData(Modality.Face, 2)] // as they come, and without those that Training holds too
+    public async Task A_shipped_model_tells_what_was_measured_of_it(Modality modality, int conditions)
+    {
+        var all = JsonParser.Default.Parse<ListModelsResponse>(await _http.GetStringAsync("v1/models", Cancellation)).Models;
+        var name = all.Single(model => model.Modality == modality && model.IsDefault).Reference.Name;
+
+        var model = JsonParser.Default.Parse<Model>(await _http.GetStringAsync($"v1/models/{name}", Cancellation));
+
+        Assert.InRange(model.Cost.Parameters, 10_000, 50_000_000);
+        Assert.InRange(model.Cost.FileBytes, model.Cost.Parameters, 5 * model.Cost.Parameters);
+        Assert.InRange(model.Cost.Latency.ToTimeSpan().TotalMilliseconds, 0.1, 100);
+        Assert.NotEmpty(model.Learning.Loss);
+        Assert.Equal(model.Learning.Loss.Count, model.Learning.ValidationAccuracy.Count);
+        var shipped = model.Metrics.TakeWhile(metrics => metrics.Split == model.Metrics[0].Split).ToList();
+        Assert.Equal(conditions, shipped.Count);
+        Assert.Equal(conditions, shipped.DistinctBy(metrics => metrics.Condition).Count());
+        Assert.Equal("", shipped[0].Condition);
+        Assert.All(shipped, metrics =>
+        {
+            Assert.Equal(7, metrics.Classes.Count);
+            Assert.Equal(metrics.Samples, metrics.Classes.Sum(one => one.Support));
+            Assert.Equal(metrics.UnweightedAverageRecall, metrics.Classes.Average(one => one.Recall), 1e-4);
+            Assert.Equal(15, metrics.Reliability.Count);
+            Assert.Equal(metrics.Samples, metrics.Reliability.Sum(bin => bin.Count));
+            Assert.Equal(0.8, metrics.MostCertain.Coverage, 0.01);
+            Assert.InRange(metrics.MostCertain.Accuracy, metrics.Accuracy, 1);
+            Assert.InRange(metrics.AtThreshold.Coverage, 0.5, 1);
+        });
     }
 
     [Theory]

@@ -39,7 +39,8 @@ internal sealed class ErrorInterceptor(ILogger<ErrorInterceptor> logger) : Inter
 
     private RpcException ToStatus(Exception exception, ServerCallContext context)
     {
-        if (context.CancellationToken.IsCancellationRequested)
+        // The request is aborted a moment before the call's own token says so (grpc-dotnet links the two).
+        if (context.CancellationToken.IsCancellationRequested || context.GetHttpContext().RequestAborted.IsCancellationRequested)
             return context.Deadline < DateTime.UtcNow
                 ? RpcErrors.Status(StatusCode.DeadlineExceeded, "the deadline passed")
                 : RpcErrors.Status(StatusCode.Cancelled, "the caller went away");

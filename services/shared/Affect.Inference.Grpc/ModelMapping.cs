@@ -32,6 +32,21 @@ public static class ModelMapping
             Temperature = manifest.Output.Temperature,
             AbstainBelow = manifest.Output.AbstainBelow,
         };
+        if (manifest.Cost is { } cost)
+            model.Cost = new()
+            {
+                Parameters = cost.Parameters,
+                FileBytes = cost.FileBytes,
+                Latency = Duration.FromTimeSpan(TimeSpan.FromMilliseconds(cost.LatencyMs)),
+            };
+        if (manifest.Learning is { } curves)
+            model.Learning = new()
+            {
+                Loss = { curves.Loss },
+                Accuracy = { curves.Accuracy },
+                ValidationLoss = { curves.ValidationLoss },
+                ValidationAccuracy = { curves.ValidationAccuracy },
+            };
         model.Metrics.AddRange(manifest.Metrics.Select(ToProto));
         return model;
     }
@@ -48,9 +63,22 @@ public static class ModelMapping
             MacroF1 = metrics.MacroF1,
             MacroPrecision = metrics.MacroPrecision,
             ExpectedCalibrationError = metrics.ExpectedCalibrationError,
+            Condition = metrics.Condition ?? "",
+            Split = metrics.Split ?? "",
+            MostCertain = ToProto(metrics.MostCertain),
+            AtThreshold = ToProto(metrics.AtThreshold),
         };
         foreach (var row in metrics.Confusion)
             proto.Confusion.Add(new V1.ConfusionRow { Counts = { row } });
+        foreach (var (precision, recall, f1, support) in metrics.Classes)
+            proto.Classes.Add(new V1.ClassMetrics { Precision = precision, Recall = recall, F1 = f1, Support = support });
+        foreach (var bin in metrics.Reliability)
+            proto.Reliability.Add(new V1.ReliabilityBin { Count = bin.Count, Confidence = bin.Confidence, Accuracy = bin.Accuracy });
+        foreach (var (name, samples, accuracy, recall) in metrics.Folds)
+            proto.Folds.Add(new V1.FoldMetrics { Name = name, Samples = samples, Accuracy = accuracy, UnweightedAverageRecall = recall });
         return proto;
     }
+
+    private static V1.AnsweredShare? ToProto(Answered? answered) =>
+        answered is null ? null : new() { Coverage = answered.Coverage, Accuracy = answered.Accuracy };
 }

@@ -2,7 +2,6 @@ using System.Collections.Frozen;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Microsoft.ML.OnnxRuntime;
 
 namespace Affect.Inference;
 
@@ -49,7 +48,7 @@ public sealed class Classifiers(
             ExecutionProvider.TensorRt => "TensorrtExecutionProvider",
             _ => "CPUExecutionProvider",
         };
-        var available = OrtEnv.Instance().GetAvailableProviders();
+        var available = OnnxEnvironment.Instance.GetAvailableProviders();
         if (!available.Contains(provider))
             throw new InvalidOperationException(
                 $"Provider {options.Provider} is configured, but this build has only {string.Join(", ", available)}; build with -p:AffectGpu=true.");

@@ -11,9 +11,10 @@ namespace Affect.Inference;
 /// </summary>
 public static partial class ManifestReader
 {
-    private const double ShortestWindowSeconds = 0.25;
-    private const double LongestWindowSeconds = 30;
-    private const int SmallestFace = 8;
+    // What the features service makes.
+    private const double ShortestWindowSeconds = 0.5;
+    private const double LongestWindowSeconds = 10;
+    private const int SmallestFace = 16;
     private const int LargestFace = 512;
 
     private static readonly JsonTypeInfo ManifestType = TypeInfo(typeof(ModelManifest));
@@ -139,6 +140,10 @@ public static partial class ManifestReader
         for (var i = 0; i < manifest.Metrics.Count; i++)
             foreach (var mistake in Validate(manifest.Metrics[i]))
                 yield return $"metrics[{i}].{mistake}";
+        if (manifest.Cost is { } cost && (cost.Parameters < 0 || cost.FileBytes < 0 || cost.LatencyMs is not (>= 0 and < double.PositiveInfinity)))
+            yield return "cost: must not be negative";
+        if (manifest.Learning is { } curves && new[] { curves.Accuracy, curves.ValidationLoss, curves.ValidationAccuracy }.Any(curve => curve.Count != curves.Loss.Count))
+            yield return "learning: needs as many values in each of its four";
     }
 
     private static IEnumerable<string> Validate(ModelInput input, Modality modality)
@@ -241,6 +246,13 @@ public static partial class ManifestReader
         })
             if (value is not (>= 0 and <= 1))
                 yield return $"{name}: {value} must lie in [0, 1]";
+        foreach (var (name, answered) in new[] { ("most_certain", metrics.MostCertain), ("at_threshold", metrics.AtThreshold) })
+            if (answered is not null && (answered.Coverage is not (>= 0 and <= 1) || answered.Accuracy is not (>= 0 and <= 1)))
+                yield return $"{name}: must lie in [0, 1]";
+        if (metrics.Reliability.Any(bin => bin.Count < 0 || bin.Confidence is not (>= 0 and <= 1) || bin.Accuracy is not (>= 0 and <= 1)))
+            yield return "reliability: needs counts, and shares in [0, 1]";
+        if (metrics.Folds.Any(fold => fold.Samples <= 0 || fold.Accuracy is not (>= 0 and <= 1) || fold.UnweightedAverageRecall is not (>= 0 and <= 1)))
+            yield return "folds: need samples, and shares in [0, 1]";
         if (metrics.Confusion.Count > 0 && (metrics.Confusion.Count != EmotionLabels.Count
             || metrics.Confusion.Any(row => row.Count != EmotionLabels.Count || row.Any(count => count < 0))))
             yield return "confusion: must be 7 rows of 7 counts";

@@ -40,6 +40,12 @@ public sealed record ModelManifest
     /// <summary>What was measured, each with protocol and data. Written by training, served by GetModel.</summary>
     public IReadOnlyList<ModelMetrics> Metrics { get; init; } = [];
 
+    /// <summary>What the newest version takes; absent where nobody measured it.</summary>
+    public ModelCost? Cost { get; init; }
+
+    /// <summary>How the weights were learnt; absent where that is not known.</summary>
+    public LearningCurves? Learning { get; init; }
+
     /// <summary>The JSON form of every manifest: snake_case, indented, enums as snake_case strings.</summary>
     public static JsonSerializerOptions Json { get; } = new(JsonSerializerDefaults.Web)
     {
@@ -98,7 +104,7 @@ public enum TensorLayout
     Nhwc,
 }
 
-/// <summary>The tensor that a model takes: float32, batch dynamic.</summary>
+/// <summary>The tensor that a model takes: float32; the batch is dynamic, or 1, and then inputs are computed one by one.</summary>
 public sealed record ModelInput
 {
     /// <summary>Name of the ONNX input.</summary>
@@ -161,8 +167,12 @@ public sealed record ModelInput
 /// <summary>The tensors that a model gives.</summary>
 public sealed record ModelOutput
 {
-    /// <summary>Name of the ONNX output with one logit (or log-probability) per label.</summary>
+    /// <summary>Name of the ONNX output with one logit (or log-probability) per label, [batch, labels].</summary>
     public required string Logits { get; init; }
+
+    /// <summary>Whether that output gives probabilities: the model's last layer is a softmax.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Probabilities { get; init; }
 
     /// <summary>Name of the ONNX output with the embedding, where the model has one.</summary>
     public string? Embedding { get; init; }
@@ -197,14 +207,34 @@ public sealed record ModelVersion
     public required string Sha256 { get; init; }
 }
 
+/// <summary>What a model takes to run.</summary>
+/// <param name="Parameters">Numbers that were learnt, as the file holds them: batch normalisation is part of the convolutions.</param>
+/// <param name="FileBytes">Size of the file.</param>
+/// <param name="LatencyMs">Median processor time of one input on one core of the machine that measured, in milliseconds; the model alone.</param>
+public sealed record ModelCost(long Parameters, long FileBytes, double LatencyMs);
+
+/// <summary>One value for each epoch of the run that gave the weights; all four are of equal length.</summary>
+/// <param name="Loss">Mean cross-entropy on the training data as they were learnt from, in nats.</param>
+/// <param name="Accuracy">Share of these that were right, [0, 1].</param>
+/// <param name="ValidationLoss">Mean cross-entropy on validation data in nats.</param>
+/// <param name="ValidationAccuracy">Share of these that were right, [0, 1].</param>
+public sealed record LearningCurves(
+    IReadOnlyList<double> Loss, IReadOnlyList<double> Accuracy, IReadOnlyList<double> ValidationLoss, IReadOnlyList<double> ValidationAccuracy);
+
 /// <summary>What was measured on one set of data under one protocol.</summary>
 public sealed record ModelMetrics
 {
-    /// <summary>For example "random 80/20, seed 1" or "five folds of actors, speaker-independent".</summary>
+    /// <summary>For example "random 80/20, seed 1" or "unseen speakers: all 5 folds".</summary>
     public required string Protocol { get; init; }
+
+    /// <summary>The file of <c>services/training/splits</c> that says which sample is tested, or what the names of several have in common.</summary>
+    public string? Split { get; init; }
 
     /// <summary>For example "RAVDESS+SAVEE+TESS test".</summary>
     public required string Data { get; init; }
+
+    /// <summary>What was done to the data before: "8 kHz", "µ-law". Absent where they are as they come.</summary>
+    public string? Condition { get; init; }
 
     /// <summary>Number of samples measured on.</summary>
     public required int Samples { get; init; }
@@ -224,6 +254,54 @@ public sealed record ModelMetrics
     /// <summary>Expected calibration error over 15 bins of confidence, [0, 1] (Guo et al. 2017).</summary>
     public required double ExpectedCalibrationError { get; init; }
 
+    /// <summary>The most certain 80 %: how many are right where the least certain fifth is left unanswered.</summary>
+    public Answered? MostCertain { get; init; }
+
+    /// <summary>The samples whose best score reaches <see cref="ModelOutput.AbstainBelow"/>.</summary>
+    public Answered? AtThreshold { get; init; }
+
+    /// <summary>Equal bins of confidence from 0 to 1, the empty ones too.</summary>
+    public IReadOnlyList<ReliabilityBin> Reliability { get; init; } = [];
+
     /// <summary>Counts, [true label][predicted label], in the order of the seven.</summary>
     public IReadOnlyList<IReadOnlyList<int>> Confusion { get; init; } = [];
+
+    /// <summary>The parts, where each was measured with weights of its own.</summary>
+    public IReadOnlyList<FoldMetrics> Folds { get; init; } = [];
+
+    /// <summary>Each of the seven by itself, from <see cref="Confusion"/>; none where that is not known.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<ClassMetrics> Classes => [.. Confusion.Select((row, label) =>
+    {
+        var (hits, are, said) = (row[label], row.Sum(), Confusion.Sum(other => other[label]));
+        // A class that never occurs or is never said counts as zero, as in scikit-learn (zero_division=0).
+        return new ClassMetrics(Share(hits, said), Share(hits, are), Share(2 * hits, are + said), are);
+    })];
+
+    private static double Share(int part, int whole) => whole == 0 ? 0 : (double)part / whole;
 }
+
+/// <summary>How one label fares against the six others.</summary>
+/// <param name="Precision">Share of the samples given this label that have it, [0, 1].</param>
+/// <param name="Recall">Share of the samples with this label that were given it, [0, 1].</param>
+/// <param name="F1">Harmonic mean of the two, [0, 1].</param>
+/// <param name="Support">Number of samples with this label.</param>
+public readonly record struct ClassMetrics(double Precision, double Recall, double F1, int Support);
+
+/// <summary>What is right of what was answered, where uncertain samples are not.</summary>
+/// <param name="Coverage">Share of the samples that were answered, [0, 1].</param>
+/// <param name="Accuracy">Share of these that are right, [0, 1].</param>
+public sealed record Answered(double Coverage, double Accuracy);
+
+/// <summary>Samples of about equal confidence: calibrated scores are as often right as they say.</summary>
+/// <param name="Count">Number of samples.</param>
+/// <param name="Confidence">Mean of their best scores, [0, 1].</param>
+/// <param name="Accuracy">Share of them that are right, [0, 1].</param>
+public sealed record ReliabilityBin(int Count, double Confidence, double Accuracy);
+
+/// <summary>One part of several that were measured with weights of their own.</summary>
+/// <param name="Name">The file of <c>services/training/splits</c>.</param>
+/// <param name="Samples">Number of samples measured on.</param>
+/// <param name="Accuracy">Share of them that are right, [0, 1].</param>
+/// <param name="UnweightedAverageRecall">Mean of the recalls of the classes that occur, [0, 1].</param>
+public sealed record FoldMetrics(string Name, int Samples, double Accuracy, double UnweightedAverageRecall);

@@ -22,6 +22,7 @@ public sealed unsafe class OnnxModel : IDisposable
     private readonly string[] _inputNames;
     private readonly string[] _outputNames;
     private readonly bool _pads;
+    private readonly bool _oneByOne; // the file's batch is fixed at 1
     private readonly float* _batch; // MaxBatchSize inputs, owned by this
 
     private OnnxModel(InferenceSession session, ModelManifest manifest, InferenceOptions options)
@@ -35,6 +36,7 @@ public sealed unsafe class OnnxModel : IDisposable
         // On a CPU the time of a batch grows with its size, so padding it would be paid for in full. CUDA and
         // TensorRT choose kernels for each shape that they meet, so there only a few shapes may occur.
         _pads = options.Provider != ExecutionProvider.Cpu;
+        _oneByOne = session.InputMetadata[manifest.Input.Tensor].Dimensions[0] == 1;
         MaxBatchSize = options.MaxBatchSize;
         _batch = (float*)NativeMemory.AlignedAlloc((nuint)BatchBytes(MaxBatchSize), CacheLine);
     }
@@ -53,6 +55,7 @@ public sealed unsafe class OnnxModel : IDisposable
     public static OnnxModel Load(byte[] file, ModelManifest manifest, InferenceOptions options)
     {
         InferenceSession session;
+        _ = OnnxEnvironment.Instance;
         try
         {
             using var sessionOptions = CreateSessionOptions(manifest, options);
@@ -82,19 +85,25 @@ public sealed unsafe class OnnxModel : IDisposable
         }
     }
 
-    /// <summary>Computes a batch.</summary>
+    /// <summary>Computes a batch; one input after another where the file takes no more.</summary>
     /// <param name="inputs">1 to <see cref="MaxBatchSize"/> inputs, checked with <see cref="InputTensor.Check"/>.</param>
     /// <param name="results">One for each input; null where the model gave no finite logits for it.</param>
     public void Run(ReadOnlySpan<ReadOnlyMemory<byte>> inputs, Span<Classification?> results)
     {
+        if (_oneByOne && inputs.Length > 1)
+        {
+            for (var i = 0; i < inputs.Length; i++)
+                Run(inputs.Slice(i, 1), results.Slice(i, 1));
+            return;
+        }
         for (var i = 0; i < inputs.Length; i++)
             _input.Write(inputs[i].Span, new Span<float>(_batch + (long)i * _input.Length, _input.Length));
-        using var outputs = RunBatch(_pads ? Bucket(inputs.Length) : inputs.Length);
+        var size = _pads ? Bucket(inputs.Length) : inputs.Length;
+        using var outputs = RunBatch(size);
 
         var logits = outputs[0].GetTensorDataAsSpan<float>();
         var embeddings = outputs.Count > 1 ? outputs[1].GetTensorDataAsSpan<float>() : default;
         var labels = _manifest.Output.Labels.Count;
-        var size = _pads ? Bucket(inputs.Length) : inputs.Length;
         var features = embeddings.Length / size;
         for (var i = 0; i < inputs.Length; i++)
             results[i] = _labels.Map(logits.Slice(i * labels, labels)) is { } scores
@@ -132,7 +141,7 @@ public sealed unsafe class OnnxModel : IDisposable
         {
             using var outputs = RunBatch(size);
             ThrowOn(outputs.Zip(_outputNames, Mistake).OfType<string>());
-            if (size == MaxBatchSize)
+            if (size == MaxBatchSize || _oneByOne)
                 return;
 
             string? Mistake(OrtValue output, string name)
@@ -146,6 +155,8 @@ public sealed unsafe class OnnxModel : IDisposable
                 foreach (var value in output.GetTensorDataAsSpan<float>())
                     if (!float.IsFinite(value))
                         return $"output '{name}' is not finite for an input of zeros";
+                    else if (name == _manifest.Output.Logits && _manifest.Output.Probabilities && value is < -1e-3f or > 1 + 1e-3f)
+                        return $"output '{name}' gives {value} for an input of zeros, which is no probability; output.probabilities says that it gives these";
                 return null;
             }
         }
@@ -175,8 +186,8 @@ public sealed unsafe class OnnxModel : IDisposable
                 yield return $"input '{manifest.Input.Tensor}' is no tensor of float32";
             else if (actual.Length != expected.Length || !actual.Skip(1).Zip(expected.Skip(1), (a, e) => a == e || a < 0).All(fits => fits))
                 yield return $"input '{manifest.Input.Tensor}' has the shape {Text(actual)}; the manifest says {Text(expected)}";
-            else if (actual[0] >= 0)
-                yield return $"input '{manifest.Input.Tensor}' has a batch fixed at {actual[0]}; it must be dynamic";
+            else if (actual[0] is 0 or > 1)
+                yield return $"input '{manifest.Input.Tensor}' has a batch fixed at {actual[0]}; it must be dynamic, or 1";
         }
         foreach (var other in session.InputMetadata.Keys.Where(name => name != manifest.Input.Tensor))
             yield return $"it has a further input, '{other}'";

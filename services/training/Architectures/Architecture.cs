@@ -44,14 +44,24 @@ internal abstract class Architecture
     public int Length => checked((int)Shape.Aggregate(1L, (product, size) => product * size));
 }
 
-/// <summary>How a model learns: AdamW with one-cycle rate, label smoothing, mixup and averaged weights.</summary>
+/// <summary>
+/// How a model learns. Two ways: a rate in one cycle over a number of epochs, after which the weights are kept
+/// as they are; or, with <see cref="Patience"/>, as in the study: a constant rate that is halved where validation
+/// gets no better, an early end, and the weights of the epoch with the least validation loss.
+/// </summary>
 internal sealed record Recipe
 {
-    /// <summary>Passes over the training data.</summary>
+    /// <summary>Passes over the training data, at most.</summary>
     public required int Epochs { get; init; }
 
     /// <summary>Samples per step.</summary>
     public required int BatchSize { get; init; }
+
+    /// <summary>Epochs without less validation loss after which the run ends (early stopping); 0 is a rate in one cycle.</summary>
+    public int Patience { get; init; }
+
+    /// <summary>Epochs without less validation loss after which the rate is halved (reduce on plateau).</summary>
+    public int PlateauPatience { get; init; } = 3;
 
     /// <summary>Highest rate of learning, reached after <see cref="WarmUp"/>.</summary>
     public required double Rate { get; init; }
@@ -62,16 +72,40 @@ internal sealed record Recipe
     /// <summary>Decoupled weight decay (Loshchilov and Hutter 2019); 0 makes the optimiser plain Adam.</summary>
     public double WeightDecay { get; init; }
 
+    /// <summary>Whether each epoch sees the samples changed at random; otherwise always as they are.</summary>
+    public bool Augment { get; init; } = true;
+
     /// <summary>Share of the target that is spread over all labels (Szegedy et al. 2016).</summary>
     public double LabelSmoothing { get; init; }
 
     /// <summary>α of the Beta(α, α) from which mixup (Zhang et al. 2018) draws; 0 leaves samples unmixed.</summary>
     public double Mixup { get; init; }
 
-    /// <summary>Last epochs, with slight augmentation: nearer to what comes in use (He et al. 2019, arXiv:1909.09148).</summary>
+    /// <summary>
+    /// Last epochs, with slight augmentation and pictures of full size: nearer to what comes in use
+    /// (He et al. 2019, arXiv:1909.09148).
+    /// </summary>
     public int GentleEpochs { get; init; }
 
-    /// <summary>Decay of the moving average of the weights, which is what is validated and exported.</summary>
+    /// <summary>Face: edge of the pictures to learn from before that, in pixels; 0 is that of the input.</summary>
+    public int Edge { get; init; }
+
+    /// <summary>Speech: largest number of clips of one speaker in an epoch, for a corpus of few; 0 is no limit.</summary>
+    public int PerSpeaker { get; init; }
+
+    /// <summary>Augmented versions of a sample that are computed once and kept; 0 is a new one each time.</summary>
+    public int Variants { get; init; }
+
+    /// <summary>Face: share of the target that ten people's votes make (FER+, Barsoum et al. 2016).</summary>
+    public double Votes { get; init; }
+
+    /// <summary>An exported model whose scores make a share of the target (distillation, Hinton et al. 2015).</summary>
+    public string? Teacher { get; init; }
+
+    /// <summary>Share of the target that the teacher makes.</summary>
+    public double Taught { get; init; }
+
+    /// <summary>Decay of the moving average of the weights, which is what is validated and exported; 0 is no average.</summary>
     public double AverageDecay { get; init; } = 0.998;
 
     /// <summary>Largest norm of the gradient; longer ones are scaled down.</summary>

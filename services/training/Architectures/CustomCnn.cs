@@ -44,7 +44,7 @@ internal sealed class CustomCnn : Architecture
         + "validation data (PublicTest), where accuracy rose from 64.20 % to 65.34 %; it costs twice the computation. That the last epochs be "
         + "gentle was decided after the sixteenth, likewise on validation data.";
 
-    public override Network Build() => new(256,
+    public override Network Build() => new SingleNetwork(256,
         Convolution.OverPicture(1, 64, kernel: 5, stride: 2), // 24×24
         Convolution.OverPicture(64, 64),
         new MaxPool(2), // 12×12

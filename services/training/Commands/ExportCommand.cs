@@ -1,7 +1,7 @@
 using System.CommandLine;
-using Affect.Training.Architectures;
-using Affect.Training.Data;
+using Affect.Training.Evaluation;
 using Affect.Training.Export;
+using Affect.Training.Learning;
 
 namespace Affect.Training.Commands;
 
@@ -19,15 +19,16 @@ internal static class ExportCommand
         };
         command.SetAction((parsed, cancellation) => Shared.Guard(async () =>
         {
-            var architecture = Architecture.All[parsed.GetValue(Shared.Model)!];
-            var protocol = Workspace.DefaultProtocol(architecture);
+            var (architecture, protocol) = Shared.Choice(parsed);
             var workspace = Shared.Workspace(parsed);
             Shared.StartTorch(parsed.GetValue(Shared.Threads));
             var data = await Shared.LoadAsync(workspace, architecture, protocol, cancellation);
-            var exported = Exporter.Export(architecture, workspace.Folder(architecture, protocol), data, !parsed.GetValue(full), cancellation);
-            var path = ModelFolder.Write(parsed.GetValue(Shared.Models)!, architecture, exported, parsed.GetValue(version)!, parsed.GetValue(isDefault));
+            var folder = workspace.Folder(architecture, protocol);
+            var exported = Exporter.Export(architecture, folder, data, !parsed.GetValue(full), cancellation);
+            var path = ModelFolder.Write(parsed.GetValue(Shared.Models)!, architecture, exported, parsed.GetValue(version)!, parsed.GetValue(isDefault),
+                Figures.Curves(Trainer.ReadState(folder)));
             Console.WriteLine($"{path}: {exported.Model.Length:N0} bytes, largest difference from TorchSharp {exported.Difference:G3}, " +
-                $"temperature {exported.Temperature}, abstains below {exported.AbstainBelow}");
+                $"{exported.Accuracy:P2} right on validation data, temperature {exported.Temperature}, abstains below {exported.AbstainBelow}");
         }));
         return command;
     }

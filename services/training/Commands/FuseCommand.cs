@@ -56,9 +56,11 @@ internal static class FuseCommand
         Modality modality, Workspace workspace, string models, CancellationToken cancellation)
     {
         var (architecture, manifest) = Architecture.All.Values
-            .Where(architecture => architecture.Modality == modality)
+            .Where(architecture => architecture.Modality == modality && Directory.Exists(Path.Combine(models, architecture.Name)))
             .Select(architecture => (architecture, ModelFolder.Read(models, architecture)))
-            .First(model => model.Item2.Default);
+            .FirstOrDefault(model => model.Item2.Default);
+        if (manifest is null)
+            throw new FileNotFoundException($"{models} has no default model of {modality.ToString().ToLowerInvariant()}: export one with --default");
         var data = await Shared.LoadAsync(workspace, architecture, Workspace.DefaultProtocol(architecture), cancellation);
         using var runner = new OnnxRunner(
             ModelFolder.ReadModel(models, manifest), architecture, new([.. manifest.Input.Mean], [.. manifest.Input.Scale]));

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Affect.Training.Architectures;
 using Affect.Training.Data;
 
 namespace Affect.Training.Commands;
@@ -15,8 +16,19 @@ internal static class PrepareCommand
         command.SetAction((parsed, cancellation) => Shared.Guard(async () =>
         {
             var workspace = Shared.Workspace(parsed);
-            foreach (var architecture in Architectures.Architecture.All.Values.DistinctBy(architecture => architecture.Modality))
-                await Shared.LoadAsync(workspace, architecture, Workspace.DefaultProtocol(architecture), cancellation);
+            // Who wants to train faces alone has no use for speech, and is told what is missing all the same.
+            var missing = new List<string>();
+            foreach (var architecture in Architecture.All.Values.DistinctBy(architecture => architecture.Modality))
+                try
+                {
+                    await Shared.LoadAsync(workspace, architecture, Workspace.DefaultProtocol(architecture), cancellation);
+                }
+                catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+                {
+                    missing.Add(exception.Message);
+                }
+            if (missing.Count > 0)
+                throw new IOException(string.Join("; ", missing));
         }));
         return command;
     }

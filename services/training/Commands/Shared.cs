@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.ComponentModel;
 using Affect.Training.Architectures;
 using Affect.Training.Data;
 using Spectre.Console;
@@ -11,64 +12,64 @@ internal static class Shared
 {
     private const int Failed = 1, Interrupted = 130;
 
-    public static Option<string> Model { get; } = new("--model")
-    {
-        Description = $"Model: {string.Join(", ", Architecture.All.Keys)}.",
-        Required = true,
-    };
+    public static Option<string> Model { get; } = Option("--model", $"Model: {string.Join(", ", Architecture.All.Keys)}.", "");
 
-    public static Option<string> Data { get; } = new("--data")
-    {
-        Description = "Folder with the corpora: ravdess/ savee/ tess/ fer2013/. [env: AFFECT_DATA]",
-        DefaultValueFactory = _ => Environment.GetEnvironmentVariable("AFFECT_DATA") ?? "",
-    };
+    public static Option<string> Data { get; } = Option("--data", "Folder with the corpora: ravdess/ savee/ tess/ cremad/ fer2013/.", "");
 
-    public static Option<string> Run { get; } = new("--run")
-    {
-        Description = "Folder for prepared data and checkpoints. [env: AFFECT_RUN]",
-        DefaultValueFactory = _ => Environment.GetEnvironmentVariable("AFFECT_RUN") ?? Path.Combine("artifacts", "training-run"),
-    };
+    public static Option<string> Run { get; } = Option("--run", "Folder for prepared data and checkpoints.", Path.Combine("artifacts", "training-run"));
 
-    public static Option<string> Splits { get; } = new("--splits")
-    {
-        Description = "Folder with the splits.",
-        DefaultValueFactory = _ => Path.Combine(AppContext.BaseDirectory, "splits"),
-    };
+    public static Option<string> Splits { get; } = Option("--splits", "Folder with the splits.", Path.Combine(AppContext.BaseDirectory, "splits"));
 
-    public static Option<string?> Protocol { get; } = new("--protocol")
-    {
-        Description = "Name of a split; the default is that of the shipped weights (speech-random, fer2013-official).",
-    };
+    public static Option<string> Protocol { get; } = Option("--protocol",
+        "Name of a split, for evaluate also of several folds (speech-ravdess); the default is that of the shipped weights (speech-random, fer2013-official).", "");
 
-    public static Option<string> Models { get; } = new("--models")
-    {
-        Description = "The model repository.",
-        DefaultValueFactory = _ => Path.Combine("services", "models"),
-    };
+    public static Option<string> Models { get; } = Option("--models", "The model repository.", Path.Combine("services", "models"));
 
-    public static Option<int> Threads { get; } = new("--threads")
-    {
-        Description = "Threads of torch. [env: AFFECT_THREADS]",
-        DefaultValueFactory = _ => int.TryParse(Environment.GetEnvironmentVariable("AFFECT_THREADS"), out var threads) ? threads : Environment.ProcessorCount,
-    };
+    public static Option<int> Threads { get; } = Option("--threads", "Threads of torch.", Environment.ProcessorCount);
 
-    /// <summary>Refuses a model that nobody knows.</summary>
-    static Shared() => Model.AcceptOnlyFromAmong([.. Architecture.All.Keys]);
+    /// <summary>An option with a variable of the environment behind it: AFFECT_DATA behind --data.</summary>
+    public static Option<T> Option<T>(string name, string description, T fallback)
+    {
+        var variable = $"AFFECT_{name.TrimStart('-').Replace('-', '_').ToUpperInvariant()}";
+        return new(name)
+        {
+            Description = $"{description} [env: {variable}]",
+            DefaultValueFactory = result =>
+            {
+                if (Environment.GetEnvironmentVariable(variable) is not { Length: > 0 } text)
+                    return fallback;
+                try
+                {
+                    return (T)TypeDescriptor.GetConverter(typeof(T)).ConvertFromInvariantString(text)!;
+                }
+                catch (Exception exception) when (exception is ArgumentException or FormatException)
+                {
+                    result.AddError($"{variable}: '{text}' is nothing for {name}");
+                    return fallback;
+                }
+            },
+        };
+    }
 
     /// <summary>The folders that a command line names.</summary>
     public static Workspace Workspace(ParseResult parsed)
     {
         var data = parsed.GetValue(Data)!;
-        return data.Length > 0
+        if (data.Length == 0)
+            throw new IOException("no data folder: give --data or set AFFECT_DATA");
+        return Directory.Exists(data)
             ? new(data, parsed.GetValue(Run)!, parsed.GetValue(Splits)!)
-            : throw new IOException("no data folder: give --data or set AFFECT_DATA");
+            : throw new DirectoryNotFoundException($"no folder {data}: --data or AFFECT_DATA must name the one that holds the corpora");
     }
 
     /// <summary>The architecture and protocol that a command line names.</summary>
     public static (Architecture Architecture, string Protocol) Choice(ParseResult parsed)
     {
-        var architecture = Architecture.All[parsed.GetValue(Model)!];
-        return (architecture, parsed.GetValue(Protocol) ?? Affect.Training.Data.Workspace.DefaultProtocol(architecture));
+        var name = parsed.GetValue(Model)!;
+        if (!Architecture.All.TryGetValue(name, out var architecture))
+            throw new InvalidDataException((name.Length == 0 ? "no model: give --model or set AFFECT_MODEL" : $"no model {name}") +
+                $"; there are {string.Join(", ", Architecture.All.Keys)}");
+        return (architecture, parsed.GetValue(Protocol) is { Length: > 0 } protocol ? protocol : Affect.Training.Data.Workspace.DefaultProtocol(architecture));
     }
 
     /// <summary>Runs a command: failures that a user can mend end with one line on standard error, Ctrl-C with 130.</summary>
@@ -84,9 +85,10 @@ internal static class Shared
             await Console.Error.WriteLineAsync("interrupted; the same command goes on from here");
             return Interrupted;
         }
-        catch (Exception exception) when (exception is IOException or InvalidDataException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or InvalidDataException or UnauthorizedAccessException or System.Runtime.InteropServices.ExternalException)
         {
-            await Console.Error.WriteLineAsync($"error: {exception.Message}");
+            // What torch says (ExternalException: out of memory, a device that fails) has its own stack behind the first line.
+            await Console.Error.WriteLineAsync($"error: {(exception is System.Runtime.InteropServices.ExternalException ? exception.Message.Split('\n')[0] : exception.Message)}");
             return Failed;
         }
     }
@@ -107,14 +109,23 @@ internal static class Shared
     }
 
     /// <summary>Reads a data set behind a progress bar, and prints what was found.</summary>
-    public static async Task<DataSet> LoadAsync(Workspace workspace, Architecture architecture, string protocol, CancellationToken cancellation)
+    public static async Task<DataSet> LoadAsync(Workspace workspace, Architecture architecture, string protocol, CancellationToken cancellation) =>
+        (await LoadAsync(workspace, architecture, [protocol], cancellation))[0];
+
+    /// <summary>The same in several splits, read once.</summary>
+    public static async Task<List<DataSet>> LoadAsync(Workspace workspace, Architecture architecture, IReadOnlyList<string> protocols, CancellationToken cancellation)
     {
         var report = new Report();
-        var data = await WithProgress("reading clips", (progress, stop) => workspace.LoadAsync(architecture, protocol, report, progress, stop), cancellation);
+        var sets = await WithProgress("reading clips", async (progress, stop) =>
+        {
+            var open = await workspace.OpenAsync(architecture, report, progress, stop);
+            return protocols.Select(open).ToList();
+        }, cancellation);
         foreach (var line in report.Lines)
             Console.WriteLine($"  {line}");
-        Console.WriteLine($"{data.Data}, {data.Protocol}: {data.Train.Count} to train, {data.Validation.Count} to validate, {data.Test.Count} to test");
-        return data;
+        foreach (var data in sets)
+            Console.WriteLine($"{data.Data}, {data.Protocol}: {data.Train.Count} to train, {data.Validation.Count} to validate, {data.Test.Count} to test");
+        return sets;
     }
 
     /// <summary>Shows a bar on a terminal, a line now and then elsewhere.</summary>

@@ -1,5 +1,10 @@
 using System.CommandLine;
 using System.Diagnostics;
+using Affect.Emotions;
+using Affect.Training.Architectures;
+using Affect.Training.Data;
+using Affect.Training.Evaluation;
+using Affect.Training.Export;
 using Affect.Training.Learning;
 using Spectre.Console;
 
@@ -8,13 +13,16 @@ namespace Affect.Training.Commands;
 /// <summary><c>train</c>: learns, or goes on learning where a checkpoint lies.</summary>
 internal static class TrainCommand
 {
+    /// <summary>How often training goes on by itself after torch failed.</summary>
+    private const int Again = 5;
+
     public static Command Create()
     {
-        var seed = new Option<int>("--seed") { Description = "Seed of weights, order and augmentation.", DefaultValueFactory = _ => 1 };
-        var epochs = new Option<int?>("--epochs") { Description = "Passes over the data; the default is the recipe's." };
+        var seed = Shared.Option("--seed", "Seed of weights, order and augmentation.", 1);
+        var epochs = Shared.Option<int?>("--epochs", "Passes over the data; the default is the recipe's.", null);
         var command = new Command("train", "Trains a model; goes on where a checkpoint lies. Ctrl-C saves and exits with 130.")
         {
-            Shared.Model, Shared.Data, Shared.Run, Shared.Splits, Shared.Protocol, Shared.Threads, seed, epochs,
+            Shared.Model, Shared.Data, Shared.Run, Shared.Splits, Shared.Models, Shared.Protocol, Shared.Threads, seed, epochs,
         };
         command.SetAction((parsed, cancellation) => Shared.Guard(async () =>
         {
@@ -23,11 +31,42 @@ internal static class TrainCommand
             Shared.StartTorch(parsed.GetValue(Shared.Threads));
             var data = await Shared.LoadAsync(workspace, architecture, protocol, cancellation);
             var recipe = architecture.Recipe;
+            if (recipe.Teacher is { } name)
+            {
+                var teacher = Architecture.All[name];
+                // The same samples in the form that the teacher takes.
+                var seen = await Shared.LoadAsync(workspace, teacher, protocol, cancellation);
+                data = data with { Train = Taught(data.Train, seen.Train, teacher, parsed.GetValue(Shared.Models)!, recipe.Taught, cancellation) };
+            }
             var trainer = new Trainer(architecture, recipe with { Epochs = parsed.GetValue(epochs) ?? recipe.Epochs }, data,
                 parsed.GetValue(seed), workspace.Folder(architecture, protocol));
-            await (Console.IsOutputRedirected ? RunPlainAsync(trainer, cancellation) : RunLiveAsync(trainer, cancellation));
+            for (var again = Again; ; again--)
+                try
+                {
+                    await (Console.IsOutputRedirected ? RunPlainAsync(trainer, cancellation) : RunLiveAsync(trainer, cancellation));
+                    return;
+                }
+                // TorchSharp 0.107 passes numbers in objects that may be collected during the call ("Unknown scalar type", seen
+                // once in some thousand steps under load); the checkpoint is whole.
+                catch (System.Runtime.InteropServices.ExternalException exception) when (again > 0)
+                {
+                    await Console.Error.WriteLineAsync($"torch failed ({exception.Message.Split('\n')[0]}); on from the last checkpoint");
+                }
         }));
         return command;
+    }
+
+    // What an exported model says of the samples, as they are.
+    private static SoftLabels Taught(Samples samples, Samples seen, Architecture teacher, string models, double share, CancellationToken cancellation)
+    {
+        var manifest = ModelFolder.Read(models, teacher);
+        using var runner = new OnnxRunner(ModelFolder.ReadModel(models, manifest), teacher, new([.. manifest.Input.Mean], [.. manifest.Input.Scale]));
+        var beliefs = runner.Windows(seen, cancellation).ConvertAll(windows =>
+        {
+            var scores = Calibration.Scores(windows, manifest.Output.Temperature);
+            return (float[]?)[.. Enum.GetValues<Emotion>().Select(emotion => scores[emotion])];
+        });
+        return new(samples, beliefs, share);
     }
 
     private static async Task RunPlainAsync(Trainer trainer, CancellationToken cancellation)

@@ -1,12 +1,13 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Affect.Emotions;
+using Affect.Inference;
 using Affect.Training.Architectures;
 
 namespace Affect.Training.Data;
 
-/// <summary>Samples side by side: [count, length] features, [count, 7] targets that sum to 1, and the labels.</summary>
-internal sealed record Batch(int Count, float[] Features, float[] Targets, long[] Labels);
+/// <summary>Samples side by side: features of a shape that begins with their number, [count, 7] targets that sum to 1, and the labels.</summary>
+internal sealed record Batch(int Count, long[] Shape, float[] Features, float[] Targets, long[] Labels);
 
 /// <summary>
 /// Turns samples to batches, ahead of the learner in a thread of its own. Order, augmentation and mixing
@@ -17,17 +18,22 @@ internal sealed class Batches(Architecture architecture, Recipe recipe, Normaliz
     private const int Ahead = 4;
 
     /// <summary>Number of whole batches; the few samples left over come another time.</summary>
-    public int PerEpoch(Samples samples) => samples.Count / recipe.BatchSize;
+    public int PerEpoch(Samples samples) => Draw(Enumerable.Range(0, samples.Count), samples).Count / recipe.BatchSize;
 
-    /// <summary>An epoch's batches from one on: shuffled, augmented, mixed, smoothed.</summary>
+    /// <summary>An epoch's batches from one on: shuffled and, as the recipe says, augmented, mixed, smoothed.</summary>
     public IAsyncEnumerable<Batch> Training(Samples samples, int seed, int epoch, int from, CancellationToken cancellation)
     {
         var order = Enumerable.Range(0, samples.Count).ToArray();
         new Random(Seeds.Of(seed, epoch)).Shuffle(order);
+        var drawn = Draw(order, samples).ToArray();
         var gentle = epoch >= recipe.Epochs - recipe.GentleEpochs;
+        var shape = architecture.Shape;
+        if (recipe.Edge > 0 && !gentle)
+            shape = [shape[0], recipe.Edge, recipe.Edge];
         return Produce(Enumerable.Range(from, PerEpoch(samples) - from).Select(number =>
         {
-            var batch = Plain(samples, order.AsSpan(number * recipe.BatchSize, recipe.BatchSize), i => new Augmentation(new(Seeds.Of(seed, epoch, i)), gentle));
+            var batch = Plain(samples, shape, drawn.AsSpan(number * recipe.BatchSize, recipe.BatchSize),
+                i => recipe.Augment ? new Augmentation(new(Seeds.Of(seed, epoch, i)), gentle) : null);
             for (var i = 0; i < batch.Targets.Length; i++)
                 batch.Targets[i] = (float)(batch.Targets[i] * (1 - recipe.LabelSmoothing) + recipe.LabelSmoothing / EmotionLabels.Count);
             if (recipe.Mixup > 0)
@@ -38,20 +44,31 @@ internal sealed class Batches(Architecture architecture, Recipe recipe, Normaliz
 
     /// <summary>All samples in their order, as they are.</summary>
     public IAsyncEnumerable<Batch> Evaluation(Samples samples, CancellationToken cancellation) =>
-        Produce(Enumerable.Range(0, samples.Count).Chunk(recipe.BatchSize).Select(indices => Plain(samples, indices, _ => null)), cancellation);
+        Produce(Enumerable.Range(0, samples.Count).Chunk(recipe.BatchSize).Select(indices => Plain(samples, architecture.Shape, indices, _ => null)), cancellation);
 
-    private Batch Plain(Samples samples, ReadOnlySpan<int> indices, Func<int, Augmentation?> augmentation)
+    // The first so many of each speaker.
+    private List<int> Draw(IEnumerable<int> order, Samples samples)
     {
-        var length = architecture.Length;
-        var batch = new Batch(indices.Length, new float[indices.Length * length], new float[indices.Length * EmotionLabels.Count], new long[indices.Length]);
+        if (recipe.PerSpeaker == 0)
+            return [.. order];
+        var heard = new Dictionary<string, int>();
+        return [.. order.Where(i => (heard[samples.Speaker(i)] = heard.GetValueOrDefault(samples.Speaker(i)) + 1) <= recipe.PerSpeaker)];
+    }
+
+    private Batch Plain(Samples samples, long[] shape, ReadOnlySpan<int> indices, Func<int, Augmentation?> augmentation)
+    {
+        var length = (int)shape.Aggregate(1L, (product, size) => product * size);
+        var batch = new Batch(indices.Length, [indices.Length, .. shape], new float[indices.Length * length], new float[indices.Length * EmotionLabels.Count], new long[indices.Length]);
         for (var i = 0; i < indices.Length; i++)
         {
             var features = batch.Features.AsSpan(i * length, length);
-            samples.Fill(indices[i], augmentation(indices[i]), features);
+            var change = augmentation(indices[i]);
+            samples.Fill(indices[i], change, features);
+            if (change is { Gentle: false, Random: var random } && architecture.Modality == Modality.Speech)
+                SpecAugment.Apply(random, features, architecture.Input.Channels, bands: architecture.Input.Features == FeatureKind.LogMel);
             normalization.Apply(architecture, features);
-            var label = (int)samples.Label(indices[i]);
-            batch.Labels[i] = label;
-            batch.Targets[i * EmotionLabels.Count + label] = 1;
+            batch.Labels[i] = (int)samples.Label(indices[i]);
+            samples.Target(indices[i], batch.Targets.AsSpan(i * EmotionLabels.Count, EmotionLabels.Count));
         }
         return batch;
     }

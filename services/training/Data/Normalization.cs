@@ -10,12 +10,10 @@ namespace Affect.Training.Data;
 internal sealed record Normalization(float[] Mean, float[] Scale)
 {
     /// <summary>How many neighbouring values of a tensor share a pair.</summary>
-    private static int Run(Architecture architecture) => architecture.Input.Layout switch
+    private static int Run(Architecture architecture, int length) => architecture.Input.Layout switch
     {
         TensorLayout.Ntf or TensorLayout.Nhwc => 1,
-        TensorLayout.Nft => checked((int)architecture.Shape[1]),
-        TensorLayout.N1ft => checked((int)architecture.Shape[2]),
-        _ => checked((int)(architecture.Shape[1] * architecture.Shape[2])),
+        _ => length / Pairs(architecture),
     };
 
     /// <summary>Number of pairs: features or channels.</summary>
@@ -30,7 +28,7 @@ internal sealed record Normalization(float[] Mean, float[] Scale)
     /// <summary>Mean and standard deviation of each feature over at most 4,000 samples, evenly chosen.</summary>
     public static Normalization Fit(Architecture architecture, Samples samples)
     {
-        var (run, pairs) = (Run(architecture), Pairs(architecture));
+        var (run, pairs) = (Run(architecture, architecture.Length), Pairs(architecture));
         var (sums, squares, count) = (new double[pairs], new double[pairs], 0L);
         var values = new float[architecture.Length];
         var every = Math.Max(1, samples.Count / 4000);
@@ -52,11 +50,12 @@ internal sealed record Normalization(float[] Mean, float[] Scale)
     /// <summary>Shifts and scales one sample in place.</summary>
     public void Apply(Architecture architecture, Span<float> values)
     {
-        var (run, pairs) = (Run(architecture), Mean.Length);
-        for (var i = 0; i < values.Length; i++)
+        var (run, pairs) = (Run(architecture, values.Length), Mean.Length);
+        for (var (start, pair) = (0, 0); start < values.Length; start += run, pair = (pair + 1) % pairs)
         {
-            var pair = i / run % pairs;
-            values[i] = (values[i] - Mean[pair]) / Scale[pair];
+            var (mean, factor) = (Mean[pair], 1 / Scale[pair]);
+            foreach (ref var value in values.Slice(start, run))
+                value = (value - mean) * factor;
         }
     }
 }

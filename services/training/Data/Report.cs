@@ -19,6 +19,23 @@ internal sealed class Report
         }
     }
 
+    /// <summary>Takes over all of another report.</summary>
+    public void Add(Report other)
+    {
+        foreach (var (kind, what) in other.Entries)
+            Note(kind, what);
+    }
+
+    /// <summary>Every count's kind and file or row.</summary>
+    public IEnumerable<(string Kind, string What)> Entries
+    {
+        get
+        {
+            lock (_lines)
+                return [.. _lines.SelectMany(line => line.Value.Select(what => (line.Key, what)))];
+        }
+    }
+
     /// <summary>One line for each kind: what, how many, and the first few.</summary>
     public IEnumerable<string> Lines
     {
@@ -28,5 +45,18 @@ internal sealed class Report
                 return [.. _lines.Select(line =>
                     $"{line.Key}: {line.Value.Count} ({string.Join(", ", line.Value.Order(StringComparer.Ordinal).Take(3).Select(Path.GetFileName))}{(line.Value.Count > 3 ? ", …" : "")})")];
         }
+    }
+
+    /// <summary>Writes every entry: kind, tab, file or row.</summary>
+    public void Write(string path) => File.WriteAllLines(path, Entries.Select(entry => $"{entry.Kind}\t{entry.What}"));
+
+    /// <summary>Reads what <see cref="Write"/> wrote.</summary>
+    public static Report Read(string path)
+    {
+        var report = new Report();
+        foreach (var line in File.ReadLines(path))
+            if (line.Split('\t', 2) is [var kind, var what])
+                report.Note(kind, what);
+        return report;
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Affect.Audio;
 using Affect.Emotions;
 
@@ -7,16 +8,29 @@ namespace Affect.Training.Data;
 /// One window of each clip: the loudest as it is, a random one when augmented. Clips that are shorter than
 /// a window are padded with zeros, behind (as in the services), or also before when augmented.
 /// </summary>
-internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length, FeatureSet features) : Samples
+/// <param name="clips">The clips.</param>
+/// <param name="length">Samples in a window.</param>
+/// <param name="features">What is computed of a window.</param>
+/// <param name="keep">Whether features of windows as they are stay in memory once computed, as for a run that sees no others.</param>
+internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length, FeatureSet features, bool keep = false) : Samples
 {
     private const float Rate = FeatureExtractor.SampleRate;
+    private readonly float[]?[] _kept = keep ? new float[clips.Count][] : [];
 
     public override int Count => clips.Count;
 
     public override Emotion Label(int index) => clips[index].Emotion;
 
+    public override string Speaker(int index) => clips[index].Speaker;
+
     public override void Fill(int index, Augmentation? augmentation, Span<float> destination)
     {
+        var keeps = keep && augmentation is null;
+        if (keeps && _kept[index] is { } kept)
+        {
+            kept.CopyTo(destination);
+            return;
+        }
         var clip = clips[index].Samples.Span;
         var window = new float[length];
         if (augmentation is { } change)
@@ -24,8 +38,8 @@ internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length,
         else
             Cut(clip, Loudest(clip), window);
         FeatureExtractor.Extract(window, features, destination);
-        if (augmentation is { Gentle: false, Random: var random })
-            MaskTime(random, destination);
+        if (keeps)
+            _kept[index] = destination.ToArray();
     }
 
     /// <summary>
@@ -50,6 +64,13 @@ internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length,
             yield return values;
         }
     }
+
+    /// <summary>The same clips after something has happened to the sound of each.</summary>
+    /// <param name="change">From samples at 22,050 Hz to as many.</param>
+    public SpeechWindows Through(Func<ReadOnlyMemory<short>, short[]> change) =>
+        new([.. clips.Select(clip => clip with { Samples = change(clip.Samples) })], length, features);
+
+    public override ReadOnlySpan<byte> Content(int index) => MemoryMarshal.AsBytes(clips[index].Samples.Span);
 
     // As much of a clip as the window holds; what is beyond its end stays zero.
     private static void Cut(ReadOnlySpan<short> clip, int start, Span<float> window)
@@ -92,7 +113,8 @@ internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length,
             window[i] = (clip[before] + (position - before) * (clip[before + 1] - clip[before])) / 32768f;
         }
 
-        var gain = MathF.Pow(10, Between(random, -10, 6) / 20);
+        // Every other clip keeps its level, for how loud a voice is says much where levels can be compared.
+        var gain = random.Next(2) == 0 ? 1 : MathF.Pow(10, Between(random, -10, 6) / 20);
         foreach (ref var sample in window)
             sample = Math.Clamp(sample * gain, -1, 1);
         if (!gentle && random.Next(4) == 0)
@@ -127,26 +149,6 @@ internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length,
             G711.RoundTripMuLaw(narrow);
         var wide = Resampler.Resample(narrow, 8000, (int)Rate);
         wide.AsSpan(0, Math.Min(wide.Length, window.Length)).CopyTo(window);
-    }
-
-    // SpecAugment's time mask (Park et al. 2019): up to two stretches of up to 0.35 s show each feature's mean.
-    private void MaskTime(Random random, Span<float> frames)
-    {
-        var count = FeatureExtractor.FeatureCount(features);
-        var total = FeatureExtractor.FrameCount(length);
-        for (var mask = random.Next(3); mask > 0; mask--)
-        {
-            var span = random.Next(1, 16);
-            var start = random.Next(total - span);
-            for (var feature = 0; feature < count; feature++)
-            {
-                var mean = 0f;
-                for (var frame = 0; frame < total; frame++)
-                    mean += frames[frame * count + feature] / total;
-                for (var frame = start; frame < start + span; frame++)
-                    frames[frame * count + feature] = mean;
-            }
-        }
     }
 
     private static float Between(Random random, float low, float high) => low + (high - low) * random.NextSingle();

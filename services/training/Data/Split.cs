@@ -22,17 +22,23 @@ internal sealed class Split
     /// <summary>What the split is called in reports.</summary>
     public string Protocol { get; }
 
+    /// <summary>The samples that the split names one by one.</summary>
+    public IEnumerable<string> Ids => _parts.Keys.Where(id => !id.EndsWith('/'));
+
     /// <summary>Reads a split.</summary>
-    /// <exception cref="InvalidDataException">A line is not understood.</exception>
+    /// <exception cref="InvalidDataException">A line is not understood, or an id is there twice.</exception>
     public static Split Read(string path)
     {
         var lines = File.ReadAllLines(path);
-        var split = new Split(lines[0].TrimStart('#', ' '));
+        if (lines is not [['#', .. var protocol], ..])
+            throw new InvalidDataException($"{path}: the first line must be # and the name of the protocol");
+        var split = new Split(protocol.Trim());
         foreach (var line in lines.Where(line => line.Length > 0 && line[0] != '#'))
         {
             if (line.Split('\t') is not [var name, var id] || !Enum.TryParse<Part>(name, ignoreCase: true, out var part))
                 throw new InvalidDataException($"{path}: '{line}' is not part, tab, id");
-            split._parts[id] = part;
+            if (!split._parts.TryAdd(id, part))
+                throw new InvalidDataException($"{path}: '{id}' is there twice");
         }
         return split;
     }
@@ -53,20 +59,27 @@ internal sealed class Split
 
     /// <summary>
     /// Writes a random split: of each group (corpus and emotion) a fifth to test, and a tenth of the rest to
-    /// validate.
+    /// validate. Groups and ids are drawn in their order, so that a seed says it all.
     /// </summary>
-    public static void WriteRandom(string path, string protocol, IEnumerable<(string Id, string Group)> samples, int seed)
+    /// <param name="path">The file; its folder is made.</param>
+    /// <param name="protocol">What the split is called in reports.</param>
+    /// <param name="samples">What is drawn.</param>
+    /// <param name="seed">Of the generator.</param>
+    /// <param name="others">A split whose lines are taken over.</param>
+    public static void WriteRandom(string path, string protocol, IEnumerable<(string Id, string Group)> samples, int seed, Split? others = null)
     {
         var random = new Random(seed);
-        var lines = new List<string>();
+        var parts = others is null ? [] : others._parts.Select(line => (Id: line.Key, Part: line.Value)).ToList();
         foreach (var group in samples.GroupBy(sample => sample.Group).OrderBy(group => group.Key, StringComparer.Ordinal))
         {
             var ids = group.Select(sample => sample.Id).Order(StringComparer.Ordinal).ToArray();
             random.Shuffle(ids);
             var test = (int)Math.Round(ids.Length * 0.2);
             var validation = (int)Math.Round((ids.Length - test) * 0.1);
-            lines.AddRange(ids.Select((id, i) => $"{id}\t{(i < test ? "test" : i < test + validation ? "validation" : "train")}"));
+            parts.AddRange(ids.Select((id, i) => (id, i < test ? Part.Test : i < test + validation ? Part.Validation : Part.Train)));
         }
-        File.WriteAllLines(path, lines.Order(StringComparer.Ordinal).Select(line => line.Split('\t') is [var id, var part] ? $"{part}\t{id}" : line).Prepend($"# {protocol}"));
+        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+        File.WriteAllLines(path, parts.OrderBy(line => line.Id, StringComparer.Ordinal)
+            .Select(line => $"{line.Part.ToString().ToLowerInvariant()}\t{line.Id}").Prepend($"# {protocol}"));
     }
 }

@@ -8,7 +8,10 @@ internal static class Metrics
 {
     private const int Bins = 15;
 
-    /// <summary>Computes all that a manifest holds of a measurement.</summary>
+    /// <summary>Share of the samples that <see cref="ModelMetrics.MostCertain"/> is of.</summary>
+    private const double MostCertain = 0.8;
+
+    /// <summary>Computes what follows from posteriors and labels alone.</summary>
     public static ModelMetrics Of(string protocol, string data, IReadOnlyList<EmotionScores> scores, IReadOnlyList<Emotion> labels)
     {
         var confusion = new int[EmotionLabels.Count][];
@@ -17,45 +20,60 @@ internal static class Metrics
         for (var i = 0; i < labels.Count; i++)
             confusion[(int)labels[i]][(int)scores[i].Best]++;
 
-        var recalls = new double[EmotionLabels.Count];
-        var precisions = new double[EmotionLabels.Count];
-        var f1 = new double[EmotionLabels.Count];
-        for (var c = 0; c < EmotionLabels.Count; c++)
-        {
-            var (hits, are, said) = (confusion[c][c], confusion[c].Sum(), confusion.Sum(row => row[c]));
-            // A class that never occurs or is never said counts as zero, as in scikit-learn (zero_division=0).
-            recalls[c] = are == 0 ? 0 : (double)hits / are;
-            precisions[c] = said == 0 ? 0 : (double)hits / said;
-            f1[c] = are + said == 0 ? 0 : 2.0 * hits / (are + said);
-        }
-        return new()
+        var metrics = new ModelMetrics
         {
             Protocol = protocol,
             Data = data,
             Samples = labels.Count,
             Accuracy = Round((double)confusion.Select((row, c) => row[c]).Sum() / labels.Count),
-            UnweightedAverageRecall = Round(recalls.Average()),
-            MacroF1 = Round(f1.Average()),
-            MacroPrecision = Round(precisions.Average()),
+            UnweightedAverageRecall = 0,
+            MacroF1 = 0,
+            MacroPrecision = 0,
             ExpectedCalibrationError = Round(CalibrationError(scores, labels)),
+            MostCertain = Among(scores, labels, Enumerable.Range(0, labels.Count)
+                .OrderByDescending(i => scores[i].Confidence).Take((int)Math.Round(MostCertain * labels.Count))),
+            Reliability = [.. Reliability(scores, labels).Select(bin => new ReliabilityBin(bin.Count, Round(bin.Confidence), Round(bin.Accuracy)))],
             Confusion = confusion,
         };
+        return metrics with
+        {
+            UnweightedAverageRecall = Round(metrics.Classes.Average(c => c.Recall)),
+            MacroF1 = Round(metrics.Classes.Average(c => c.F1)),
+            MacroPrecision = Round(metrics.Classes.Average(c => c.Precision)),
+        };
+    }
+
+    /// <summary>How many of the answered samples are right, and how many were answered.</summary>
+    public static Answered Among(IReadOnlyList<EmotionScores> scores, IReadOnlyList<Emotion> labels, IEnumerable<int> answered)
+    {
+        var (count, right) = (0, 0);
+        foreach (var i in answered)
+        {
+            count++;
+            right += scores[i].Best == labels[i] ? 1 : 0;
+        }
+        return new(Round((double)count / labels.Count), Round((double)right / Math.Max(1, count)));
     }
 
     /// <summary>
     /// Expected calibration error (Naeini et al. 2015; Guo et al. 2017): over 15 equal bins of confidence,
     /// |accuracy − confidence| weighted by the bin's share.
     /// </summary>
-    public static double CalibrationError(IReadOnlyList<EmotionScores> scores, IReadOnlyList<Emotion> labels)
+    public static double CalibrationError(IReadOnlyList<EmotionScores> scores, IReadOnlyList<Emotion> labels) =>
+        Reliability(scores, labels).Sum(bin => bin.Count * Math.Abs(bin.Accuracy - bin.Confidence)) / labels.Count;
+
+    /// <summary>Confidence and accuracy in 15 equal bins of confidence.</summary>
+    public static IReadOnlyList<ReliabilityBin> Reliability(IReadOnlyList<EmotionScores> scores, IReadOnlyList<Emotion> labels)
     {
-        var (confidence, correct) = (new double[Bins], new int[Bins]);
+        var (counts, confidence, right) = (new int[Bins], new double[Bins], new int[Bins]);
         for (var i = 0; i < labels.Count; i++)
         {
             var bin = Math.Min((int)(scores[i].Confidence * Bins), Bins - 1);
+            counts[bin]++;
             confidence[bin] += scores[i].Confidence;
-            correct[bin] += scores[i].Best == labels[i] ? 1 : 0;
+            right[bin] += scores[i].Best == labels[i] ? 1 : 0;
         }
-        return Enumerable.Range(0, Bins).Sum(bin => Math.Abs(correct[bin] - confidence[bin])) / labels.Count;
+        return [.. counts.Select((count, bin) => new ReliabilityBin(count, confidence[bin] / Math.Max(1, count), (double)right[bin] / Math.Max(1, count)))];
     }
 
     /// <summary>Mean of −ln p(label), in nats.</summary>

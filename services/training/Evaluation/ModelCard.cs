@@ -7,15 +7,18 @@ namespace Affect.Training.Evaluation;
 /// <summary>The card of a model: what it is, what it learnt from, what was measured, and what not to expect.</summary>
 internal static class ModelCard
 {
-    private const string SpeechData = """
-        RAVDESS speech (Livingstone and Russo 2018, CC BY-NC-SA 4.0; calm counts as neutral), SAVEE (Haq and Jackson
-        2009, research only) and TESS (Dupuis and Pichora-Fuller 2010, CC BY-NC-ND 4.0). Acted English: 24 actors,
-        four men, two women. Files that repeat another byte by byte, are empty or cannot be decoded are left out.
-        """;
+    /// <summary>Corpora by the names that figures give them.</summary>
+    private static readonly (string Name, string Text)[] Corpora =
+    [
+        ("RAVDESS", "RAVDESS speech (Livingstone and Russo 2018, CC BY-NC-SA 4.0): 24 actors; calm counts as neutral"),
+        ("SAVEE", "SAVEE (Haq and Jackson 2009, research only): four men"),
+        ("TESS", "TESS (Dupuis and Pichora-Fuller 2010, CC BY-NC-ND 4.0): two women"),
+        ("CREMAD", "CREMA-D (Cao et al. 2014, Open Database License): 91 actors"),
+    ];
 
     private const string FaceData = """
         FER2013 (Goodfellow et al. 2013), 35,887 grey pictures of 48×48 pixels, found on the web and labelled by
-        few people; for research. People agree with its labels on about 65 % of it. The official parts are kept.
+        few people; for research. People agree with its labels on about 65 % of it.
         """;
 
     private const string SpeechLimits = """
@@ -28,18 +31,17 @@ internal static class ModelCard
     private const string FaceLimits = """
         - Tells what a face shows, not what a person feels.
         - Pictures from web searches: ages, skin tones and cultures are not balanced, and nobody noted them.
-        - Fear, sadness and disgust are the least certain; disgust has 547 pictures in all.
+        - Disgust has 547 pictures in all; the figures of each emotion say what follows from that.
         - Expects an upright face that fills the crop.
         """;
 
-    /// <summary>Writes the card in Markdown; all figures are the manifest's.</summary>
-    public static string Write(Architecture architecture, ModelManifest manifest)
+    /// <summary>Writes the card in Markdown; all figures are the manifest's, all of the training is the recipe's.</summary>
+    /// <param name="architecture">What the model is made of, and how it learns.</param>
+    /// <param name="manifest">What is known of it.</param>
+    /// <param name="plots">Names of the plots that lie beside the card.</param>
+    public static string Write(Architecture architecture, ModelManifest manifest, IReadOnlyList<string> plots)
     {
         var speech = architecture.Modality == Modality.Speech;
-        var recipe = architecture.Recipe;
-        var figures = manifest.Metrics.Count == 0
-            ? "Not measured yet: `evaluate` writes the figures here."
-            : $"{Tables.Figures(manifest.Metrics)}\n{string.Join("\n\n", manifest.Metrics.Select(m => $"{m.Protocol}:\n\n{Tables.Confusion(m).TrimEnd()}"))}";
         return $"""
             # {manifest.Name}
 
@@ -51,26 +53,25 @@ internal static class ModelCard
             | output | `logits` [N, 7] and `embedding`; ONNX opset {OnnxGraph.Opset}, any N |
             | labels | {string.Join(", ", manifest.Output.Labels)} |
             | temperature | {manifest.Output.Temperature}, fitted on validation data |
-            | abstains | below a score of {manifest.Output.AbstainBelow} (of validation data at most the least certain 15 %) |
+            | abstains | below a score of {manifest.Output.AbstainBelow}: the least certain {Calibration.AbstainShare:P0} of validation data |{Cost(manifest)}
             | licence | {manifest.Licence} |
 
             ## Data
 
-            {(speech ? SpeechData : FaceData)}
+            {(speech ? VoiceData(manifest) : FaceData)}
 
             ## Protocol
 
             {(speech
-                ? "A fifth of each corpus and emotion is test data, drawn with a fixed seed; a tenth of the rest validates. Unseen speakers: RAVDESS in the published five folds of actors. A clip's score is the mean over windows of 3 s, one each second."
-                : "Trained on Training, chosen and calibrated on PublicTest, measured on PrivateTest.")}
+                ? "A fifth of each corpus and emotion is test data, drawn with a fixed seed; a tenth of the rest validates. A clip's score is the mean over windows of 3 s, one each second. Conditions are those of a telephone: the whole clip at 8 kHz, through µ-law, or both."
+                : "The official parts: trained on Training, chosen and calibrated on PublicTest, measured on PrivateTest.")}
             The splits are files in `services/training/splits`. Test data choose nothing.
 
-            AdamW, {recipe.Epochs} epochs of batches of {recipe.BatchSize}, rate up to {recipe.Rate} in one cycle, weight decay {recipe.WeightDecay}, label smoothing {recipe.LabelSmoothing}{(recipe.Mixup > 0 ? $", mixup {recipe.Mixup}" : "")}{(recipe.GentleEpochs > 0 ? $", the last {recipe.GentleEpochs} epochs with slight augmentation" : "")}, averaged weights (decay {recipe.AverageDecay}), the epoch of the best validation accuracy.
-            {architecture.Remarks}
+            {Training(architecture, manifest)}
 
             ## Figures
 
-            {figures}
+            {Figures(manifest, plots)}
 
             ## Limits
 
@@ -79,15 +80,99 @@ internal static class ModelCard
             ## How to reproduce
 
             ```
-            dotnet run -c Release --project services/training -- train --model {manifest.Name} --data DIR --seed 1
-            dotnet run -c Release --project services/training -- export --model {manifest.Name} --data DIR{(manifest.Default ? " --default" : "")}
-            dotnet run -c Release --project services/training -- evaluate --model {manifest.Name} --data DIR
+            {string.Join('\n', Commands(architecture, manifest))}
             ```
 
             Weights differ in their last digits between machines and numbers of threads, and figures with them.
 
             """;
     }
+
+    private static string Cost(ModelManifest manifest) => manifest.Cost is not { } cost ? "" :
+        $"\n| size | {cost.Parameters:N0} parameters, {cost.FileBytes / 1e6:0.0} MB |\n| latency | {cost.LatencyMs:0.00} ms for one input on one core, the model alone |";
+
+    private static string VoiceData(ModelManifest manifest)
+    {
+        // What was tested is what was taught: the random split takes a part of each corpus.
+        var used = Corpora.Where(corpus => manifest.Metrics.Any(metrics => metrics.Folds.Count == 0 && metrics.Data.Contains(corpus.Name, StringComparison.Ordinal))).ToList();
+        return used.Count == 0
+            ? "Not measured yet: `evaluate` names the corpora here."
+            : $"""
+                {string.Join('\n', used.Select(corpus => $"- {corpus.Text}."))}
+
+                Acted English. Files that repeat another byte by byte, are empty or cannot be decoded are left out.
+                """;
+    }
+
+    private static string Training(Architecture architecture, ModelManifest manifest)
+    {
+        var recipe = architecture.Recipe;
+        var epochs = manifest.Learning?.Loss.Count;
+        List<string> ways = [$"{(recipe.WeightDecay > 0 ? $"AdamW (weight decay {recipe.WeightDecay})" : "Adam")} on cross-entropy in batches of {recipe.BatchSize}"];
+        ways.Add(recipe.Patience > 0
+            ? $"at most {recipe.Epochs} epochs{(epochs is { } ended ? $", of which {ended} were run" : "")}; a rate of {recipe.Rate}, halved after every {recipe.PlateauPatience} epochs without less validation loss; an early end after {recipe.Patience} such epochs"
+            : $"{epochs ?? recipe.Epochs} epochs; a rate in one cycle, rising to {recipe.Rate} over the first {recipe.WarmUp:P0} of the steps and falling as a cosine");
+        ways.Add(recipe.Augment ? "samples are changed at random" : "samples are taken as they are");
+        if (recipe.Augment && recipe.Variants > 0)
+            ways.Add($"{recipe.Variants} changed versions of each are kept");
+        if (recipe.Edge > 0)
+            ways.Add($"pictures are seen at {recipe.Edge}×{recipe.Edge} pixels{(recipe.GentleEpochs > 0 ? $" until {recipe.GentleEpochs} epochs before the end" : "")}");
+        if (recipe.GentleEpochs > 0)
+            ways.Add($"the last {recipe.GentleEpochs} epochs change them only slightly");
+        if (recipe.PerSpeaker > 0)
+            ways.Add($"at most {recipe.PerSpeaker} clips of one speaker in an epoch, drawn anew in each");
+        if (recipe.LabelSmoothing > 0)
+            ways.Add($"label smoothing {recipe.LabelSmoothing}");
+        if (recipe.Mixup > 0)
+            ways.Add($"mixup {recipe.Mixup}");
+        if (recipe.Votes > 0)
+            ways.Add($"{recipe.Votes:P0} of each target are the votes of ten people (FER+, Barsoum et al. 2016)");
+        if (recipe.Teacher is { } teacher)
+            ways.Add($"{recipe.Taught:P0} of each target are the scores of `{teacher}` (distillation, Hinton et al. 2015)");
+        var average = recipe.AverageDecay > 0 ? $"kept is the moving average of the weights (decay {recipe.AverageDecay})" : "kept are the weights";
+        ways.Add(recipe.Patience > 0
+            ? $"{average} at the epoch of the least validation loss{(manifest.Learning is { } curves ? $", the {Ordinal(LeastLoss(curves))}" : "")}"
+            : $"{average} at the end");
+        if (recipe.Votes > 0)
+            ways.Add("at export the biases of the logits are fitted to the labels of validation data, for votes name some emotions more often");
+        return $"{string.Join("; ", ways)}.\n{architecture.Remarks}".TrimEnd();
+    }
+
+    private static string Figures(ModelManifest manifest, IReadOnlyList<string> plots)
+    {
+        if (manifest.Metrics.Count == 0)
+            return "Not measured yet: `evaluate` writes the figures here.";
+        List<string> parts = [Tables.Figures(manifest.Metrics).TrimEnd()];
+        if (manifest.Metrics[0].AtThreshold is { } answered)
+            parts.Add($"Below its threshold the model leaves {(1 - answered.Coverage) * 100:0.0} % of the first row's samples unanswered, and is right in {answered.Accuracy * 100:0.0} % of the rest.");
+        if (plots.Count > 0)
+            parts.Add(string.Join('\n', plots.Select(plot => $"![{Path.GetFileNameWithoutExtension(plot)}]({plot})")));
+        parts.AddRange(manifest.Metrics.Where(metrics => metrics.Condition is null && metrics.Confusion.Count > 0)
+            .Select(metrics => $"{metrics.Protocol}:\n\n{Tables.Confusion(metrics).TrimEnd()}"));
+        return string.Join("\n\n", parts);
+    }
+
+    private static IEnumerable<string> Commands(Architecture architecture, ModelManifest manifest)
+    {
+        const string Run = "dotnet run -c Release --project services/training --";
+        var own = Data.Workspace.DefaultProtocol(architecture);
+        if (architecture.Recipe.Teacher is { } teacher)
+            yield return $"# first all of {teacher}, the teacher";
+        yield return $"{Run} train --model {manifest.Name} --data DIR --seed 1";
+        yield return $"{Run} export --model {manifest.Name} --data DIR{(manifest.Default ? " --default" : "")}";
+        yield return $"{Run} evaluate --model {manifest.Name} --data DIR";
+        foreach (var metrics in manifest.Metrics.Where(metrics => metrics.Condition is null && metrics.Split is not null && metrics.Split != own))
+        {
+            foreach (var split in metrics.Folds.Count > 0 ? metrics.Folds.Select(fold => fold.Name) : [metrics.Split!])
+                yield return $"{Run} train --model {manifest.Name} --data DIR --seed 1 --protocol {split}";
+            yield return $"{Run} evaluate --model {manifest.Name} --data DIR --protocol {metrics.Split}";
+        }
+        yield return $"{Run} report";
+    }
+
+    private static int LeastLoss(LearningCurves curves) => 1 + Enumerable.Range(0, curves.ValidationLoss.Count).MinBy(epoch => curves.ValidationLoss[epoch]);
+
+    private static string Ordinal(int number) => number + (number % 100 is >= 11 and <= 13 ? "th" : (number % 10) switch { 1 => "st", 2 => "nd", 3 => "rd", _ => "th" });
 
     private static string JsonName<T>(T value) where T : struct, Enum =>
         System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());

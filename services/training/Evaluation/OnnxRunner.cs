@@ -1,4 +1,5 @@
 using Affect.Emotions;
+using Affect.Inference;
 using Affect.Training.Architectures;
 using Affect.Training.Data;
 using Microsoft.ML.OnnxRuntime;
@@ -9,7 +10,13 @@ namespace Affect.Training.Evaluation;
 internal sealed class OnnxRunner(byte[] model, Architecture architecture, Normalization normalization) : IDisposable
 {
     private const int BatchSize = 64;
-    private readonly InferenceSession _session = new(model);
+    private readonly InferenceSession _session = Open(model);
+
+    private static InferenceSession Open(byte[] model)
+    {
+        _ = OnnxEnvironment.Instance;
+        return new(model);
+    }
 
     /// <summary>Runs one batch of features that are shifted and scaled already.</summary>
     /// <returns>Logits, [count, 7].</returns>

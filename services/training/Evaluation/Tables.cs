@@ -4,27 +4,31 @@ using Affect.Inference;
 
 namespace Affect.Training.Evaluation;
 
-/// <summary>Figures as Markdown tables, for terminal and model cards.</summary>
+/// <summary>Figures as Markdown tables, for terminal, model cards and the report.</summary>
 internal static class Tables
 {
     /// <summary>One row for each measurement.</summary>
-    public static string Figures(IEnumerable<ModelMetrics> measurements)
-    {
-        var text = new StringBuilder("| protocol | data | samples | accuracy | average recall | macro precision | macro F1 | calibration error |\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
-        foreach (var m in measurements)
-            text.Append($"| {m.Protocol} | {m.Data} | {m.Samples} | {m.Accuracy:P2} | {m.UnweightedAverageRecall:P2} | {m.MacroPrecision:P2} | {m.MacroF1:P2} | {m.ExpectedCalibrationError:P2} |\n");
-        return text.ToString();
-    }
+    public static string Figures(IEnumerable<ModelMetrics> measurements) => Table(
+        ["protocol", "data", "condition", "> samples", "> accuracy", "> average recall", "> macro precision", "> macro F1", "> calibration error", "> most certain 80 %"],
+        measurements.Select(m => (string[])[m.Protocol, m.Data, m.Condition ?? "", $"{m.Samples}", $"{m.Accuracy:P2}", $"{m.UnweightedAverageRecall:P2}",
+            $"{m.MacroPrecision:P2}", $"{m.MacroF1:P2}", $"{m.ExpectedCalibrationError:P2}", m.MostCertain is { } certain ? $"{certain.Accuracy:P2}" : ""]));
 
-    /// <summary>Rows are true labels, columns what was said, and the last column the recall.</summary>
-    public static string Confusion(ModelMetrics metrics)
+    /// <summary>Rows are true labels, columns what was said.</summary>
+    public static string Confusion(ModelMetrics metrics) => Table(
+        ["true \\ said", .. EmotionLabels.Names.Select(name => $"> {name}"), "> precision", "> recall", "> F1"],
+        EmotionLabels.Names.Select((name, i) => (string[])[name, .. metrics.Confusion[i].Select(count => $"{count}"),
+            $"{metrics.Classes[i].Precision:P1}", $"{metrics.Classes[i].Recall:P1}", $"{metrics.Classes[i].F1:P1}"]));
+
+    /// <summary>A table; a heading that begins with "> " has its column to the right.</summary>
+    public static string Table(IReadOnlyList<string> headings, IEnumerable<IReadOnlyList<string>> rows)
     {
-        var text = new StringBuilder($"| true \\ said | {string.Join(" | ", EmotionLabels.Names)} | recall |\n|{string.Concat(Enumerable.Repeat(" --- |", 1))}{string.Concat(Enumerable.Repeat(" ---: |", EmotionLabels.Count + 1))}\n");
-        for (var i = 0; i < EmotionLabels.Count; i++)
-        {
-            var row = metrics.Confusion[i];
-            text.Append($"| {EmotionLabels.Names[i]} | {string.Join(" | ", row)} | {(row.Sum() == 0 ? 0 : (double)row[i] / row.Sum()):P1} |\n");
-        }
+        var text = new StringBuilder();
+        Row(headings.Select(heading => heading.TrimStart('>', ' ')));
+        Row(headings.Select(heading => heading.StartsWith("> ", StringComparison.Ordinal) ? "---:" : "---"));
+        foreach (var row in rows)
+            Row(row);
         return text.ToString();
+
+        void Row(IEnumerable<string> cells) => text.Append("| ").AppendJoin(" | ", cells).Append(" |\n");
     }
 }

@@ -8,8 +8,8 @@ using static TorchSharp.torch;
 
 namespace Affect.Training.Export;
 
-/// <summary>A checked ONNX file, the run that its weights come from, what goes with it into a manifest, and the largest difference from TorchSharp's logits.</summary>
-internal sealed record Exported(byte[] Model, RunState Run, float Temperature, float AbstainBelow, double Difference);
+/// <summary>A checked ONNX file, the run that its weights come from, what goes with it into a manifest, the largest difference from TorchSharp's logits, and the accuracy on validation data.</summary>
+internal sealed record Exported(byte[] Model, RunState Run, float Temperature, float AbstainBelow, double Difference, double Accuracy);
 
 /// <summary>From a run's best weights to an ONNX file that is known to compute the same.</summary>
 internal static class Exporter
@@ -27,13 +27,16 @@ internal static class Exporter
     {
         var (network, state) = Trainer.LoadBest(architecture, folder);
         using var _ = network;
+        var labels = Enumerable.Range(0, data.Validation.Count).Select(data.Validation.Label).ToList();
+        // Votes name some emotions more often than labels do.
+        if (architecture.Recipe.Votes > 0)
+            network.Shift(Calibration.Bias([.. Validate(Write(architecture, network, half: false)).Select(windows => windows.Single())], labels));
         var exact = Write(architecture, network, half: false);
         var difference = Compare(architecture, network, state.Normalization, exact, data.Train);
         if (!(difference <= Tolerance))
             throw new InvalidDataException($"ONNX Runtime differs from TorchSharp by {difference:G3}, more than {Tolerance:G1}");
 
         var model = half ? Write(architecture, network, half: true) : exact;
-        var labels = Enumerable.Range(0, data.Validation.Count).Select(data.Validation.Label).ToList();
         var logits = Validate(model);
         if (half)
         {
@@ -43,7 +46,7 @@ internal static class Exporter
         }
         var temperature = Calibration.Temperature(logits, labels);
         var abstain = Calibration.AbstainBelow(logits.Select(windows => Calibration.Scores(windows, temperature)));
-        return new(model, state, temperature, abstain, difference);
+        return new(model, state, temperature, abstain, difference, Accuracy(logits));
 
         List<List<float[]>> Validate(byte[] bytes)
         {

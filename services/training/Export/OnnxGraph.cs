@@ -26,7 +26,7 @@ internal sealed class OnnxGraph(bool half = false)
     /// <summary>Adds a node.</summary>
     /// <param name="operation">Name of an operator of the default domain.</param>
     /// <param name="inputs">Names of values.</param>
-    /// <param name="attributes">Values are <see cref="long"/>, <see cref="float"/> or arrays of <see cref="long"/>.</param>
+    /// <param name="attributes">Values are <see cref="long"/>, <see cref="float"/>, <see cref="string"/> or arrays of <see cref="long"/>.</param>
     /// <returns>The name of its (first) output.</returns>
     public string Node(string operation, string[] inputs, params (string Name, object Value)[] attributes)
     {
@@ -137,6 +137,10 @@ internal sealed class OnnxGraph(bool half = false)
             case long number:
                 Write(attribute, 3, number);
                 Write(attribute, 20, 2);
+                break;
+            case string text:
+                Write(attribute, 4, text);
+                Write(attribute, 20, 3);
                 break;
             case long[] numbers:
                 foreach (var number in numbers)

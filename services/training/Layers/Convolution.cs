@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 namespace Affect.Training.Layers;
 
 /// <summary>
-/// Convolution without bias, batch normalisation, ReLU; zero padding keeps the size (before the stride).
+/// Convolution without bias, batch normalisation, and ReLU unless told otherwise; zero padding keeps the size
+/// (before the stride).
 /// At export the normalisation, which is linear once trained, is folded into the convolution:
 /// w' = w·γ/√(σ²+ε), b' = β − μ·γ/√(σ²+ε).
 /// </summary>
@@ -14,26 +15,44 @@ internal sealed class Convolution : Layer
     private readonly nn.Module<Tensor, Tensor> _convolution;
     private readonly nn.Module<Tensor, Tensor> _norm;
     private readonly int _dimensions, _kernel, _stride;
+    private readonly bool _relu;
 
-    private Convolution(int dimensions, int inputs, int outputs, int kernel, int stride) : base(nameof(Convolution))
+    private Convolution(int dimensions, int inputs, int outputs, int kernel, int stride, bool relu) : base(nameof(Convolution))
     {
-        (_dimensions, _kernel, _stride) = (dimensions, kernel, stride);
+        (_dimensions, _kernel, _stride, _relu) = (dimensions, kernel, stride, relu);
         long padding = kernel / 2;
         _convolution = dimensions == 1
             ? nn.Conv1d(inputs, outputs, kernel, stride, padding, bias: false)
             : nn.Conv2d(inputs, outputs, kernel, stride, padding, bias: false);
         _norm = dimensions == 1 ? nn.BatchNorm1d(outputs, Epsilon) : nn.BatchNorm2d(outputs, Epsilon);
+        // Weights with channels last make oneDNN work so throughout: a quarter faster on a CPU.
+        if (_convolution is TorchSharp.Modules.Conv2d picture)
+            picture.weight = nn.Parameter(picture.weight.detach().permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2));
         register_module("convolution", _convolution);
         register_module("norm", _norm);
     }
 
     /// <summary>Over time: [N, inputs, T] → [N, outputs, ⌈T/stride⌉].</summary>
-    public static Convolution OverTime(int inputs, int outputs, int kernel, int stride = 1) => new(1, inputs, outputs, kernel, stride);
+    public static Convolution OverTime(int inputs, int outputs, int kernel, int stride = 1) => new(1, inputs, outputs, kernel, stride, relu: true);
 
     /// <summary>Over a picture: [N, inputs, H, W] → [N, outputs, ⌈H/stride⌉, ⌈W/stride⌉].</summary>
-    public static Convolution OverPicture(int inputs, int outputs, int kernel = 3, int stride = 1) => new(2, inputs, outputs, kernel, stride);
+    public static Convolution OverPicture(int inputs, int outputs, int kernel = 3, int stride = 1, bool relu = true) =>
+        new(2, inputs, outputs, kernel, stride, relu);
 
-    public override Tensor forward(Tensor input) => nn.functional.relu(_norm.call(_convolution.call(input)), inplace: true);
+    /// <summary>Begins with γ = 0: a residual block is then nothing but its shortcut at first, and deep networks learn sooner (Goyal et al. 2017).</summary>
+    public Convolution Silent()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        _norm.get_parameter("weight")!.zero_();
+        return this;
+    }
+
+    public override Tensor forward(Tensor input)
+    {
+        var output = _norm.call(_convolution.call(input));
+        return _relu ? nn.functional.relu(output, inplace: true) : output;
+    }
 
     public override string Emit(OnnxGraph graph, string input)
     {
@@ -48,6 +67,6 @@ internal sealed class Convolution : Layer
             ("kernel_shape", Enumerable.Repeat((long)_kernel, _dimensions).ToArray()),
             ("strides", Enumerable.Repeat((long)_stride, _dimensions).ToArray()),
             ("pads", Enumerable.Repeat((long)(_kernel / 2), 2 * _dimensions).ToArray()));
-        return graph.Node("Relu", [convolved]);
+        return _relu ? graph.Node("Relu", [convolved]) : convolved;
     }
 }

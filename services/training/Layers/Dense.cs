@@ -22,6 +22,14 @@ internal sealed class Dense : Layer
 
     public int Outputs { get; }
 
+    /// <summary>Adds to the biases.</summary>
+    public void Shift(float[] bias)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        _linear.bias!.add_(tensor(bias));
+    }
+
     public override Tensor forward(Tensor input)
     {
         var output = _linear.call(input);

@@ -4,15 +4,28 @@ using static TorchSharp.torch;
 
 namespace Affect.Training.Layers;
 
+/// <summary>From a model's input to one logit per emotion, and to an embedding.</summary>
+internal abstract class Network(string name) : nn.Module<Tensor, (Tensor Logits, Tensor Embedding)>(name)
+{
+    /// <summary>Length of the embedding.</summary>
+    public abstract int EmbeddingLength { get; }
+
+    /// <summary>Adds something to each logit from now on.</summary>
+    public abstract void Shift(float[] bias);
+
+    /// <summary>Adds the nodes; returns the names of the two results.</summary>
+    public abstract (string Logits, string Embedding) Emit(OnnxGraph graph, string input);
+}
+
 /// <summary>A body that ends in an embedding, and a dense layer from there to one logit per emotion.</summary>
-internal sealed class Network : nn.Module<Tensor, (Tensor Logits, Tensor Embedding)>
+internal sealed class SingleNetwork : Network
 {
     private readonly Layer _body;
     private readonly Dense _head;
 
     /// <param name="embedding">Length of the body's output, [N, embedding].</param>
     /// <param name="body">Layers from the model's input to the embedding.</param>
-    public Network(int embedding, params Layer[] body) : base(nameof(Network))
+    public SingleNetwork(int embedding, params Layer[] body) : base(nameof(SingleNetwork))
     {
         _body = new Stack(body);
         _head = new Dense(embedding, EmotionLabels.Count);
@@ -26,8 +39,9 @@ internal sealed class Network : nn.Module<Tensor, (Tensor Logits, Tensor Embeddi
     /// </summary>
     public bool Mirrored { get; init; }
 
-    /// <summary>Length of the embedding.</summary>
-    public int EmbeddingLength => _head.Inputs;
+    public override int EmbeddingLength => _head.Inputs;
+
+    public override void Shift(float[] bias) => _head.Shift(bias);
 
     public override (Tensor Logits, Tensor Embedding) forward(Tensor input)
     {
@@ -35,8 +49,7 @@ internal sealed class Network : nn.Module<Tensor, (Tensor Logits, Tensor Embeddi
         return (_head.call(embedding), embedding);
     }
 
-    /// <summary>Adds the nodes; returns the names of the two results.</summary>
-    public (string Logits, string Embedding) Emit(OnnxGraph graph, string input)
+    public override (string Logits, string Embedding) Emit(OnnxGraph graph, string input)
     {
         var embedding = Mirrored ? EmitMirrored(graph, input) : _body.Emit(graph, input);
         return (_head.Emit(graph, embedding), embedding);

@@ -16,6 +16,24 @@ internal sealed class MaxPool(int dimensions) : Layer(nameof(MaxPool))
     }
 }
 
+/// <summary>The largest of 3×3 neighbours at every second place, zero padding keeps the size before the stride.</summary>
+internal sealed class OverlappingMaxPool() : Layer(nameof(OverlappingMaxPool))
+{
+    public override Tensor forward(Tensor input) => nn.functional.max_pool2d(input, 3, 2, 1);
+
+    public override string Emit(OnnxGraph graph, string input) =>
+        graph.Node("MaxPool", [input], ("kernel_shape", new long[] { 3, 3 }), ("strides", new long[] { 2, 2 }), ("pads", new long[] { 1, 1, 1, 1 }));
+}
+
+/// <summary>The mean over a picture or over time: [N, C, H, W] or [N, C, T] → [N, C], whatever the size.</summary>
+internal sealed class AveragePool() : Layer(nameof(AveragePool))
+{
+    public override Tensor forward(Tensor input) => input.dim() == 3 ? input.mean([2]) : input.mean([2, 3]);
+
+    public override string Emit(OnnxGraph graph, string input) =>
+        graph.Node("Flatten", [graph.Node("GlobalAveragePool", [input])], ("axis", 1L));
+}
+
 /// <summary>[N, a, b, ...] → [N, a·b·...].</summary>
 internal sealed class Flatten() : Layer(nameof(Flatten))
 {

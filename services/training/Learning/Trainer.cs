@@ -4,6 +4,7 @@ using Affect.Training.Architectures;
 using Affect.Training.Data;
 using Affect.Training.Evaluation;
 using Affect.Training.Layers;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Affect.Training.Learning;
@@ -39,13 +40,17 @@ internal sealed record Glance(int Epoch, int Epochs, int Step, int Steps, double
 /// <summary>
 /// Trains a network. After each epoch, and when cancelled, everything that the next step depends on is
 /// written to <c>checkpoint.safetensors</c>; a run that finds one goes on from there and ends where it would
-/// have ended without the interruption. The averaged weights of the epoch with the best validation accuracy
-/// lie in <c>best.safetensors</c>.
+/// have ended without the interruption. The averaged weights to use lie in <c>best.safetensors</c>: those of the
+/// last epoch, or where the recipe has patience of the epoch with the least validation loss.
 /// </summary>
 internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet data, int seed, string folder)
 {
-    private string Checkpoint => Path.Combine(folder, "checkpoint.safetensors");
+    private const string CheckpointName = "checkpoint.safetensors";
+    private string Checkpoint => Path.Combine(folder, CheckpointName);
     private string Best => Path.Combine(folder, "best.safetensors");
+
+    /// <summary>A GPU where libtorch has CUDA and finds one.</summary>
+    private readonly Device _device = cuda.is_available() ? CUDA : CPU;
 
     /// <summary>Trains to the end.</summary>
     /// <returns>The final state.</returns>
@@ -55,8 +60,8 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
     {
         Directory.CreateDirectory(folder);
         manual_seed(Seeds.Of(seed));
-        using var network = architecture.Build();
-        using var average = architecture.Build();
+        using var network = architecture.Build().to(_device);
+        using var average = architecture.Build().to(_device);
         using var optimizer = new AdamW(network, recipe.WeightDecay);
         Copy(network, average);
         var state = Resume(network, average, optimizer);
@@ -66,7 +71,7 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
             throw new InvalidDataException($"{data.Train.Count} training samples do not fill one batch of {recipe.BatchSize}");
         var total = (long)perEpoch * recipe.Epochs;
 
-        for (var epoch = state.History.Count; epoch < recipe.Epochs; epoch++)
+        for (var epoch = state.History.Count; !IsDone(recipe, state.History); epoch++)
         {
             network.train();
             await using (var stream = batches.Training(data.Train, seed, epoch, (int)(state.Step - (long)epoch * perEpoch), CancellationToken.None).GetAsyncEnumerator(CancellationToken.None))
@@ -74,7 +79,7 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
                 {
                     state = Step(network, average, optimizer, stream.Current, state, total);
                     show(new(epoch + 1, recipe.Epochs, (int)(state.Step - (long)epoch * perEpoch), perEpoch,
-                        state.Loss / state.Seen, (double)state.Right / state.Seen, Rate(state.Step, total), null));
+                        state.Loss / state.Seen, (double)state.Right / state.Seen, Rate(state, total), null));
                     if (cancellation.IsCancellationRequested)
                     {
                         Save(Checkpoint, network, average, optimizer, state);
@@ -87,13 +92,13 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
             var metrics = Metrics.Of("", "", scores, labels);
             var result = new EpochResult(epoch + 1, state.Loss / state.Seen, (double)state.Right / state.Seen,
                 Metrics.NegativeLogLikelihood(scores, labels), metrics.Accuracy, metrics.UnweightedAverageRecall);
-            var best = state.History.Count == 0 || result.ValidationAccuracy >= state.History.Max(past => past.ValidationAccuracy);
+            var best = recipe.Patience == 0 || state.History.All(past => result.ValidationLoss < past.ValidationLoss);
             state = state with { Loss = 0, Right = 0, Seen = 0, History = [.. state.History, result] };
             // Best goes first: a run that dies in between repeats this epoch and writes the same again.
             if (best)
                 SafeTensors.Write(Best, average.state_dict().Select(tensor => (tensor.Key, tensor.Value)), JsonSerializer.Serialize(state));
             Save(Checkpoint, network, average, optimizer, state);
-            show(new(epoch + 1, recipe.Epochs, perEpoch, perEpoch, result.Loss, result.Accuracy, Rate(state.Step, total), result));
+            show(new(epoch + 1, recipe.Epochs, perEpoch, perEpoch, result.Loss, result.Accuracy, Rate(state, total), result));
         }
         return state;
     }
@@ -122,7 +127,7 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
         {
             using var scope = NewDisposeScope();
             using var _ = no_grad();
-            var output = network.call(tensor(batch.Features, [batch.Count, .. architecture.Shape])).Logits;
+            var output = network.call(tensor(batch.Features, batch.Shape, device: network.parameters().First().device)).Logits.cpu();
             logits.AddRange(output.data<float>().ToArray().Chunk(EmotionLabels.Count));
             labels.AddRange(batch.Labels.Select(label => (Emotion)label));
         }
@@ -134,29 +139,53 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
         using var scope = NewDisposeScope();
         // Dropout draws from torch's generator, which is set anew before each step: no state of it to keep.
         manual_seed(Seeds.Of(seed, state.Step));
-        var (logits, _) = network.call(tensor(batch.Features, [batch.Count, .. architecture.Shape]));
-        var targets = tensor(batch.Targets, [batch.Count, EmotionLabels.Count]);
+        var (logits, _) = network.call(tensor(batch.Features, batch.Shape, device: _device));
+        var targets = tensor(batch.Targets, [batch.Count, EmotionLabels.Count], device: _device);
         var loss = -(targets * nn.functional.log_softmax(logits, 1)).sum(1).mean();
         loss.backward();
         nn.utils.clip_grad_norm_(network.parameters(), recipe.GradientNorm);
-        var step = state.Step + 1;
-        optimizer.Step(Rate(step, total), step);
-        Average(network, average, step);
+        state = state with { Step = state.Step + 1 };
+        optimizer.Step(Rate(state, total), state.Step);
+        Average(network, average, state.Step);
         return state with
         {
-            Step = step,
             Loss = state.Loss + loss.item<float>() * batch.Count,
             Right = state.Right + logits.argmax(1).eq(targets.argmax(1)).sum().item<long>(),
             Seen = state.Seen + batch.Count,
         };
     }
 
-    private double Rate(long step, long total)
+    private double Rate(RunState state, long total)
     {
-        var progress = (double)step / total;
+        if (recipe.Patience > 0)
+            return recipe.Rate * Math.Pow(0.5, Waits(state.History).Count(wait => wait > 0 && wait % recipe.PlateauPatience == 0));
+        var progress = (double)state.Step / total;
         return recipe.Rate * (progress < recipe.WarmUp
             ? progress / recipe.WarmUp
             : 0.01 + 0.99 * 0.5 * (1 + Math.Cos(Math.PI * (progress - recipe.WarmUp) / (1 - recipe.WarmUp))));
+    }
+
+    /// <summary>Whether a run with such a past is over: all epochs are done, or patience is.</summary>
+    public static bool IsDone(Recipe recipe, IReadOnlyList<EpochResult> history) =>
+        history.Count >= recipe.Epochs || recipe.Patience > 0 && Waits(history).LastOrDefault() >= recipe.Patience;
+
+    /// <summary>Where a run stands; null where nothing was trained.</summary>
+    public static RunState? ReadState(string folder)
+    {
+        var path = Path.Combine(folder, CheckpointName);
+        return File.Exists(path) ? JsonSerializer.Deserialize<RunState>(SafeTensors.ReadMetadata(path)) : null;
+    }
+
+    // After each epoch, for how many the validation loss has not been less than ever before.
+    private static IEnumerable<int> Waits(IReadOnlyList<EpochResult> history)
+    {
+        var (least, wait) = (double.PositiveInfinity, 0);
+        foreach (var epoch in history)
+        {
+            wait = epoch.ValidationLoss < least ? 0 : wait + 1;
+            least = Math.Min(least, epoch.ValidationLoss);
+            yield return wait;
+        }
     }
 
     // The average forgets faster at first, when the weights are still random.
@@ -164,10 +193,11 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
     {
         using var _ = no_grad();
         var share = 1 - Math.Min(recipe.AverageDecay, (1.0 + step) / (10 + step));
-        foreach (var ((_, mean), (_, value)) in average.named_parameters().Zip(network.named_parameters()))
-            mean.mul_(1 - share).add_(value, alpha: share);
-        foreach (var ((_, mean), (_, value)) in average.named_buffers().Zip(network.named_buffers()))
-            mean.copy_(value);
+        foreach (var (mean, value) in average.state_dict().Values.Zip(network.state_dict().Values))
+            if (mean.dtype == ScalarType.Float32)
+                mean.mul_(1 - share).add_(value, alpha: share);
+            else
+                mean.copy_(value); // batch normalisation's count of batches
     }
 
     private static void Copy(Network from, Network to)

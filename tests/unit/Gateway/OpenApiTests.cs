@@ -106,6 +106,7 @@ public sealed class OpenApiTests
             FieldType.Float => "number float",
             FieldType.Double => "number double",
             FieldType.Int32 => "integer int32",
+            FieldType.Int64 => "string int64", // JSON's numbers do not hold all of them
             FieldType.Bool => "boolean",
             FieldType.String => "string",
             FieldType.Bytes => "string base64",

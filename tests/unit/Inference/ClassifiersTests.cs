@@ -323,6 +323,105 @@ public sealed class ClassifiersTests : IDisposable
     }
 
     [Fact]
+    public async Task A_spectrogram_of_another_length_with_eight_labels_drops_in_too()
+    {
+        // RAVDESS's eight in their order, log-probabilities, 2 s of log-mel as a picture, a scaler for each band.
+        var foreign = TinyModel.Speech("foreign") with
+        {
+            Input = new ModelInput
+            {
+                Tensor = "spectrogram",
+                Features = FeatureKind.LogMel,
+                Layout = TensorLayout.N1ft,
+                WindowSeconds = 2,
+                Mean = [.. Enumerable.Range(0, 128).Select(band => -40f + band / 8f)],
+                Scale = [.. Enumerable.Range(0, 128).Select(band => 10f + band)],
+            },
+            Output = new ModelOutput
+            {
+                Logits = "log_probabilities",
+                Labels = ["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"],
+                LabelMap = new Dictionary<string, string> { ["calm"] = "neutral", ["fearful"] = "fear", ["surprised"] = "surprise" },
+            },
+        };
+        // Band 5 in frame 86, the last, speaks for calm.
+        TinyModel.Write(_folder.Path, foreign, [0, 0, 0, 0, 0, 1, 0, 0], (i, label) => (i, label) == (5 * 87 + 86, 1) ? 1 : 0, last: "LogSoftmax");
+        await using var served = await LoadAsync();
+        var features = new float[87 * 128];
+        for (var band = 0; band < 128; band++)
+            for (var frame = 0; frame < 87; frame++)
+                features[frame * 128 + band] = foreign.Input.Mean[band];
+        features[86 * 128 + 5] += 2 * foreign.Input.Scale[5];
+
+        var answer = await served.Find("foreign")!.ClassifyAsync(MemoryMarshal.AsBytes<float>(features).ToArray(), DateTime.MaxValue, Cancel);
+
+        float[] weights = [1 + MathF.Exp(2), 1, 1, 1, MathF.Exp(1), 1, 1];
+        Assert.Equal(weights.Select(weight => weight / weights.Sum()), Enumerable.Range(0, 7).Select(i => answer.Scores[i]), Close);
+        Assert.Empty(answer.Embedding);
+        _logs.ThrowOnUnexpectedErrors();
+    }
+
+    [Fact]
+    public async Task A_file_that_takes_one_input_at_a_time_answers_many()
+    {
+        var manifest = TinyModel.Speech();
+        TinyModel.Write(
+            _folder.Path, manifest with { Output = manifest.Output with { Embedding = "embedding" } }, new float[7],
+            (i, label) => (i, label) is (0, 2) or (129 * 42, 3) ? 1 : 0, batch: 1);
+        await using var served = await LoadAsync();
+        var classifier = served.Find("")!;
+
+        await Parallel.ForEachAsync(Enumerable.Range(0, 200), Cancel, async (i, cancellationToken) =>
+        {
+            var features = new float[130 * 42];
+            var at = i % 2 == 0 ? 0 : 129 * 42;
+            features[at] = 1 + i / 100f;
+            var answer = await classifier.ClassifyAsync(MemoryMarshal.AsBytes<float>(features).ToArray(), DateTime.MaxValue, cancellationToken);
+            Assert.Equal(i % 2 == 0 ? Emotion.Sad : Emotion.Angry, answer.Scores.Best);
+            Assert.Equal(MathF.Exp(features[at]) / (MathF.Exp(features[at]) + 6), answer.Scores.Confidence, 1e-5);
+            Assert.Equal(features[at], answer.Embedding.Max(), 1e-5);
+        });
+        _logs.ThrowOnUnexpectedErrors();
+    }
+
+    [Fact]
+    public async Task A_file_that_takes_just_so_many_inputs_is_refused()
+    {
+        TinyModel.Write(_folder.Path, TinyModel.Speech(), batch: 4);
+
+        await using var served = await LoadAsync();
+
+        Assert.False(served.Healthy);
+        Assert.Contains("input 'input' has a batch fixed at 4; it must be dynamic, or 1", Errors());
+    }
+
+    [Fact]
+    public async Task A_softmax_inside_the_model_is_not_applied_again()
+    {
+        var manifest = TinyModel.Speech();
+        TinyModel.Write(
+            _folder.Path, manifest with { Output = manifest.Output with { Probabilities = true, Temperature = 2 } }, [0, 4, 0, 0, 0, 0, 0], last: "Softmax");
+        await using var served = await LoadAsync();
+
+        var answer = await served.Find("")!.ClassifyAsync(new byte[SpeechBytes], DateTime.MaxValue, Cancel);
+
+        Assert.Equal(MathF.Exp(2) / (MathF.Exp(2) + 6), answer.Scores[Emotion.Happy], 1e-5);
+        _logs.ThrowOnUnexpectedErrors();
+    }
+
+    [Fact]
+    public async Task What_is_no_probability_is_not_taken_for_one()
+    {
+        var manifest = TinyModel.Speech();
+        TinyModel.Write(_folder.Path, manifest with { Output = manifest.Output with { Probabilities = true } });
+
+        await using var served = await LoadAsync();
+
+        Assert.False(served.Healthy);
+        Assert.Contains("output 'logits' gives 4 for an input of zeros, which is no probability; output.probabilities says that it gives these", Errors());
+    }
+
+    [Fact]
     public async Task A_provider_that_is_not_built_in_is_a_mistake_at_start()
     {
         TinyModel.Write(_folder.Path, TinyModel.Speech());

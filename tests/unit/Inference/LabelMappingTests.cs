@@ -70,6 +70,17 @@ public sealed class LabelMappingTests
     }
 
     [Fact]
+    public void Probabilities_come_through_as_they_are_and_one_may_be_zero()
+    {
+        var scores = Map(Ravdess with { Probabilities = true }, [0.1f, 0.2f, 0, 0.3f, 0.1f, 0.1f, 0.1f, 0.1f]);
+
+        Assert.Equal(0.3f, scores[Emotion.Neutral], 1e-6);
+        Assert.Equal(0, scores[Emotion.Happy], 1e-6);
+        Assert.Equal(0.3f, scores[Emotion.Sad], 1e-6);
+        Assert.Equal(0.1f, scores[Emotion.Surprise], 1e-6);
+    }
+
+    [Fact]
     public void The_order_of_the_labels_is_the_model_s_own()
     {
         var output = new ModelOutput { Logits = "logits", Labels = ["surprise", "neutral"] };

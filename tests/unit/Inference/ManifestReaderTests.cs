@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Affect.Inference;
 using Affect.Testing;
 
@@ -99,6 +100,65 @@ public sealed class ManifestReaderTests
             ["input.window_seconds", "input.size"],
             Mistakes(Face with { Input = Face.Input with { Size = null, WindowSeconds = 3 } }).Select(mistake => mistake.Split(':')[0]));
 
+    [Theory]
+    [InlineData(0.25)]
+    [InlineData(10.5)]
+    [InlineData(double.NaN)]
+    public void A_window_is_one_that_the_features_service_makes(double seconds) =>
+        Assert.Equal(
+            "input.window_seconds: a speech model needs one from 0.5 to 10",
+            Assert.Single(Mistakes(Speech with { Input = Speech.Input with { WindowSeconds = seconds } })));
+
+    [Theory]
+    [InlineData(15)]
+    [InlineData(513)]
+    public void A_face_is_one_that_the_features_service_makes(int size) =>
+        Assert.Equal(
+            "input.size: a face model needs one from 16 to 512 pixels",
+            Assert.Single(Mistakes(Face with { Input = Face.Input with { Size = size } })));
+
+    [Fact]
+    public void Each_property_of_a_wrong_form_has_a_line_that_begins_with_its_name()
+    {
+        var right = Speech with
+        {
+            Input = Speech.Input with { Size = 48 },
+            Output = Speech.Output with { Embedding = "embedding", Probabilities = true, LabelMap = new Dictionary<string, string> { ["happy"] = "happy" } },
+            Metrics = [Metrics],
+        };
+        var paths = Paths(JsonSerializer.SerializeToNode(right, ModelManifest.Json)!, "").ToList();
+        Assert.Contains("output.label_map[happy]", paths);
+        Assert.Contains("metrics[0].accuracy", paths);
+        foreach (var path in paths)
+        {
+            var json = JsonSerializer.SerializeToNode(right, ModelManifest.Json)!;
+            var parent = json;
+            var steps = path.Split('.', '[').Select(step => step.TrimEnd(']')).ToList();
+            foreach (var step in steps[..^1])
+                parent = int.TryParse(step, out var i) ? parent[i]! : parent[step]!;
+            // Nothing in a manifest is an array of arrays of strings.
+            JsonNode wrong = new JsonArray(new JsonArray("wrong"));
+            if (int.TryParse(steps[^1], out var index))
+                parent[index] = wrong;
+            else
+                parent[steps[^1]] = wrong;
+
+            Assert.Null(Read(json.ToJsonString(), out var mistakes));
+            Assert.All(mistakes, mistake => Assert.StartsWith(path, mistake, StringComparison.Ordinal));
+        }
+
+        static IEnumerable<string> Paths(JsonNode node, string path) => node switch
+        {
+            JsonObject entries => entries.SelectMany(entry =>
+            {
+                var name = path.EndsWith("label_map", StringComparison.Ordinal) ? $"{path}[{entry.Key}]" : path.Length == 0 ? entry.Key : $"{path}.{entry.Key}";
+                return entry.Value is { } value ? Paths(value, name).Prepend(name) : [name];
+            }),
+            JsonArray items => items.SelectMany((item, i) => Paths(item!, $"{path}[{i}]").Prepend($"{path}[{i}]")),
+            _ => [],
+        };
+    }
+
     [Fact]
     public void Mean_and_scale_have_one_value_or_one_per_feature() =>
         Assert.Equal(
@@ -168,6 +228,17 @@ public sealed class ManifestReaderTests
             ["metrics[0].samples", "metrics[0].accuracy", "metrics[0].confusion"],
             Mistakes(Speech with { Metrics = [Metrics with { Samples = 0, Accuracy = 90, Confusion = [[1]] }] })
                 .Select(mistake => mistake.Split(':')[0]));
+
+    [Fact]
+    public void What_was_measured_besides_must_make_sense() =>
+        Assert.Equal(
+            ["metrics[0].most_certain", "metrics[0].reliability", "metrics[0].folds", "cost", "learning"],
+            Mistakes(Speech with
+            {
+                Metrics = [Metrics with { MostCertain = new(1.2, 0.9), Reliability = [new(-1, 0.5, 0.5)], Folds = [new("fold", 0, 0.5, 0.5)] }],
+                Cost = new(1, -1, 1),
+                Learning = new([1], [], [], []),
+            }).Select(mistake => mistake.Split(':')[0]));
 
     [Theory]
     [InlineData("")]

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Affect.Audio;
 using Affect.Emotions;
 using Affect.Testing;
@@ -16,12 +17,14 @@ public sealed class CorporaTests : IDisposable
     {
         Touch("ravdess/Actor_12/03-01-06-01-02-01-12.wav", "ravdess/Actor_12/03-01-02-01-02-01-12.wav",
             "savee/DC_sa03.wav", "savee/AudioData/JK/su15.wav", "savee/KL_n30.wav",
-            "tess/OAF_back_ps.wav", "tess/TESS/YAF_angry/YAF_dog_angry.wav", "tess/OA_bite_neutral.wav");
+            "tess/OAF_back_ps.wav", "tess/TESS/YAF_angry/YAF_dog_angry.wav", "tess/OA_bite_neutral.wav",
+            "cremad/AudioWAV/1001_DFA_ANG_XX.wav", "cremad/1040_ITH_SAD_X.wav", "cremad/AudioWAV/1091_IEO_HAP_LO.WAV");
 
         var files = SpeechCorpora.Find(_data, new Report());
 
         Assert.Equal(
         [
+            ("cremad/1001/1001_DFA_ANG_XX", Emotion.Angry), ("cremad/1040/1040_ITH_SAD_XX", Emotion.Sad), ("cremad/1091/1091_IEO_HAP_LO", Emotion.Happy),
             ("ravdess/12/03-01-02-01-02-01-12", Emotion.Neutral), ("ravdess/12/03-01-06-01-02-01-12", Emotion.Fear),
             ("savee/DC/sa03", Emotion.Sad), ("savee/JK/su15", Emotion.Surprise), ("savee/KL/n30", Emotion.Neutral),
             ("tess/OAF/back_ps", Emotion.Surprise), ("tess/OAF/bite_neutral", Emotion.Neutral), ("tess/YAF/dog_angry", Emotion.Angry),
@@ -31,58 +34,203 @@ public sealed class CorporaTests : IDisposable
     [Fact]
     public void Songs_and_strange_names_are_left_out_and_reported()
     {
-        Touch("ravdess/Actor_12/03-02-06-01-02-01-12.wav", "ravdess/Actor_12/notes.wav", "savee/XX_a01.wav", "savee/DC_q01.wav", "tess/OAF_back_bored.wav");
+        Touch("ravdess/Actor_12/03-02-06-01-02-01-12.wav", "ravdess/Actor_12/notes.wav", "savee/XX_a01.wav", "savee/DC_q01.wav", "tess/OAF_back_bored.wav",
+            "cremad/1092_DFA_ANG_XX.wav", "cremad/1001_ABC_ANG_XX.wav", "cremad/1001_DFA_SUR_XX.wav", "cremad/1001_DFA_ANG_ZZ.wav");
         var report = new Report();
 
         Assert.Empty(SpeechCorpora.Find(_data, report));
-        Assert.StartsWith("skipped, name is not one of the corpus: 5", Assert.Single(report.Lines), StringComparison.Ordinal);
+        Assert.StartsWith("skipped, name is not one of the corpus: 9", Assert.Single(report.Lines), StringComparison.Ordinal);
     }
 
     [Fact]
-    public void A_missing_corpus_is_named()
+    public void Missing_corpora_are_named_at_once_and_with_where_to_get_them()
     {
         Directory.CreateDirectory(Path.Combine(_data, "ravdess"));
 
-        Assert.Contains("savee", Assert.Throws<DirectoryNotFoundException>(() => SpeechCorpora.Find(_data, new Report())).Message, StringComparison.Ordinal);
+        var message = Assert.Throws<DirectoryNotFoundException>(() => SpeechCorpora.Find(_data, new Report())).Message;
+
+        Assert.Contains($"no folder {Path.Combine(_data, "savee")} (SAVEE: http", message, StringComparison.Ordinal);
+        Assert.Contains($"no folder {Path.Combine(_data, "tess")} (TESS: http", message, StringComparison.Ordinal);
+        Assert.DoesNotContain("cremad", message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Broken_repeated_silent_and_stereo_files_are_each_told_apart()
+    public void Without_CREMA_D_it_goes_on_and_says_so()
     {
-        Touch("savee/DC_a01.wav", "tess/OAF_back_sad.wav");
-        var tone = Enumerable.Range(0, 24_000).Select(i => MathF.Sin(i * 0.1f) / 2).ToArray();
-        Write("ravdess/03-01-03-01-01-01-01.wav", WavFile.Mono(tone, 48_000));
-        Write("ravdess/03-01-03-01-01-02-01.wav", WavFile.Mono(tone, 48_000));
-        Write("ravdess/03-01-04-01-01-01-01.wav", new WavFile { Samples = [.. tone.SelectMany(sample => new[] { sample, sample })], SampleRate = 48_000, Channels = 2 }.ToBytes());
-        Write("ravdess/03-01-05-01-01-01-01.wav", WavFile.Mono(new float[24_000], 48_000));
-        Write("savee/DC_a01.wav", "RIFF and then nothing"u8.ToArray());
+        Touch("tess/OAF_back_ps.wav");
         var report = new Report();
-        var cache = Path.Combine(_data, "cache");
 
-        await SpeechCache.PrepareAsync(_data, cache, report, (_, _) => { }, TestContext.Current.CancellationToken);
+        Assert.Single(SpeechCorpora.Find(_data, report));
+        Assert.Equal("not there, goes without: 1 (CREMA-D)", Assert.Single(report.Lines));
+    }
 
-        var clips = SpeechCache.Read(cache);
-        Assert.Equal(["ravdess/01/03-01-03-01-01-01-01", "ravdess/01/03-01-04-01-01-01-01"], clips.Select(clip => clip.Id));
-        Assert.Equal([Emotion.Happy, Emotion.Sad], clips.Select(clip => clip.Emotion));
-        // Half a second, whatever the rate was, and its loudness is kept.
-        Assert.All(clips, clip => Assert.InRange(clip.Samples.Length, 11_020, 11_030));
-        Assert.All(clips, clip => Assert.InRange(clip.Samples.ToArray().Max(), 16_000, 16_800));
-        var lines = string.Join('\n', report.Lines);
-        Assert.Contains("same bytes as a clip before: 1", lines, StringComparison.Ordinal);
-        Assert.Contains("empty or silent: 1", lines, StringComparison.Ordinal);
-        Assert.Contains("2 channels, averaged: 1", lines, StringComparison.Ordinal);
-        Assert.Contains("48000 Hz: 3", lines, StringComparison.Ordinal);
+    [Fact]
+    public void The_map_of_labels_is_the_one_that_the_README_shows()
+    {
+        var rows = File.ReadLines(Path.Combine(AppContext.BaseDirectory, "training-readme.md"))
+            .SkipWhile(line => !line.StartsWith("| | neutral | happy |", StringComparison.Ordinal))
+            .TakeWhile(line => line.StartsWith('|')).ToList();
+        var columns = Cells(rows[0]).Select(name => EmotionLabels.TryParse(name, out var emotion) ? emotion : throw new InvalidDataException(name)).ToList();
+        var shown = rows.Skip(2).ToDictionary(row => row.Split('|')[1].Split('(')[0].Trim(), row => Cells(row)
+            .SelectMany((cell, column) => cell.Split(',').Select(label => (Label: label.Trim().Split(' ')[0], Emotion: columns[column])))
+            .Where(pair => pair.Label != "–").OrderBy(pair => pair.Label, StringComparer.Ordinal).ToList());
+
+        foreach (var corpus in SpeechCorpora.All)
+            Assert.Equal(corpus.Labels.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => (pair.Key, pair.Value)), shown[corpus.Name]);
+        Assert.Equal(Fer2013.Labels.Select((emotion, number) => ($"{number}", emotion)), shown["FER2013"]);
+        Assert.Equal(SpeechCorpora.All.Count + 1, shown.Count);
+
+        static IEnumerable<string> Cells(string row) => row.Split('|')[2..^1].Select(cell => cell.Trim());
+    }
+
+    public static TheoryData<string, string?> Oddities => new()
+    {
+        { "mono 16 bit", null },
+        { "stereo", "2 channels, averaged" },
+        { "96 kHz", "96000 Hz" },
+        { "8 bit", null },
+        { "24 bit", null },
+        { "float", null },
+        { "µ-law 8 kHz", "8000 Hz" },
+        { "AIFF", "not WAV in spite of the name, read through ffmpeg" },
+        { "written to a pipe", null },
+    };
+
+    [Theory]
+    [MemberData(nameof(Oddities))]
+    public async Task A_clip_sounds_the_same_however_it_is_written(string oddity, string? line)
+    {
+        Assert.SkipWhen(oddity == "AIFF" && !HasFfmpeg, "there is no ffmpeg");
+        Write("tess/OAF_back_sad.wav", oddity switch
+        {
+            "stereo" => new WavFile { Samples = [.. Tone(22_050).SelectMany(sample => new[] { sample, sample })], Channels = 2 }.ToBytes(),
+            "96 kHz" => WavFile.Mono(Tone(96_000), 96_000),
+            "8 bit" => WavFile.Mono(Tone(22_050), encoding: WavEncoding.Pcm8),
+            "24 bit" => WavFile.Mono(Tone(22_050), encoding: WavEncoding.Pcm24),
+            "float" => WavFile.Mono(Tone(22_050), encoding: WavEncoding.Ieee32),
+            "µ-law 8 kHz" => WavFile.Mono(Tone(8000), 8000, WavEncoding.MuLaw),
+            "AIFF" => Aiff(Tone(44_100)),
+            "written to a pipe" => WavFile.Streamed(Tone(22_050)),
+            _ => WavFile.Mono(Tone(22_050)),
+        });
+
+        var (clips, report) = await PrepareAsync();
+
+        var sound = Assert.Single(clips).Samples.ToArray();
+        Assert.InRange(sound.Length, 11_024, 11_026);
+        // The edges are where a resampler has nothing to look at.
+        Assert.All(Enumerable.Range(100, 10_800), i => Assert.Equal(0.5 * Math.Sin(2 * Math.PI * 220 * i / 22_050), sound[i] / 32768.0, 0.03));
+        if (line is not null)
+            Assert.Contains(report.Lines, said => said.StartsWith($"{line}: 1 (OAF_back_sad.wav)", StringComparison.Ordinal));
+        Assert.DoesNotContain(report.Lines, said => said.StartsWith("skipped", StringComparison.Ordinal) || said.StartsWith("cut off", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("nothing", "empty file")]
+    [InlineData("a header cut off", "cannot be decoded")]
+    [InlineData("no sound behind the header", "cannot be decoded")]
+    [InlineData("text", "cannot be decoded")]
+    [InlineData("a pointer", "pointer of Git LFS in place of the sound: run git lfs pull")]
+    [InlineData("silence", "silent")]
+    [InlineData("noise of a converter", "silent")]
+    [InlineData("a click", "shorter than 0.1 s")]
+    public async Task What_holds_no_voice_is_skipped_and_told(string content, string why)
+    {
+        Assert.SkipWhen(content == "text" && !HasFfmpeg, "there is no ffmpeg");
+        Write("tess/OAF_back_sad.wav", content switch
+        {
+            "nothing" => [],
+            "a header cut off" => WavFile.Mono(Tone(22_050))[..30],
+            "no sound behind the header" => WavFile.Mono(Tone(22_050))[..44],
+            "text" => "This is text, whatever its name says."u8.ToArray(),
+            "a pointer" => "version https://git-lfs.github.com/spec/v1\noid sha256:c6f94b\nsize 72862\n"u8.ToArray(),
+            "silence" => WavFile.Mono(new float[22_050], encoding: WavEncoding.Pcm8),
+            "noise of a converter" => WavFile.Mono(TestMedia.Noise(1, amplitude: 0.0001)),
+            _ => WavFile.Mono(Tone(22_050)[..1000]),
+        });
+
+        var (clips, report) = await PrepareAsync();
+
+        Assert.Empty(clips);
+        Assert.Contains($"skipped, {why}: 1 (OAF_back_sad.wav)", report.Lines);
+    }
+
+    [Theory]
+    [InlineData("WAV")]
+    [InlineData("AIFF")]
+    public async Task A_clip_that_was_cut_off_is_read_as_far_as_it_goes(string format)
+    {
+        Assert.SkipWhen(format == "AIFF" && !HasFfmpeg, "there is no ffmpeg");
+        var whole = format == "WAV" ? WavFile.Mono(Tone(22_050)) : Aiff(Tone(44_100));
+        Write("tess/OAF_back_sad.wav", whole[..(whole.Length / 2)]);
+
+        var (clips, report) = await PrepareAsync();
+
+        Assert.InRange(Assert.Single(clips).Samples.Length, 5000, 5520);
+        Assert.Contains("cut off, read as far as it goes: 1 (OAF_back_sad.wav)", report.Lines);
+    }
+
+    [Fact]
+    public async Task A_clip_that_is_there_twice_counts_once()
+    {
+        var tone = Tone(22_050);
+        Write("tess/OAF_back_sad.wav", WavFile.Mono(tone));
+        Write("tess/copy/OAF_back_sad.wav", WavFile.Mono(tone));
+        Write("tess/OAF_bite_sad.wav", new WavFile { Samples = tone, ExtraChunk = "INFO"u8.ToArray() }.ToBytes());
+        Write("tess/mended/OAF_back_sad.wav", WavFile.Mono([.. tone.Select(sample => sample / 2)]));
+
+        var (clips, report) = await PrepareAsync();
+
+        Assert.Equal("tess/OAF/back_sad", Assert.Single(clips).Id);
+        Assert.Contains("skipped, same sound as a clip before: 2 (OAF_bite_sad.wav, OAF_back_sad.wav)", report.Lines);
+        Assert.Contains("skipped, same name as a clip before, of another sound: 1 (OAF_back_sad.wav)", report.Lines);
+    }
+
+    [Fact]
+    public async Task What_was_found_is_told_again_without_decoding_again()
+    {
+        Write("tess/OAF_back_sad.wav", WavFile.Mono(Tone(22_050)));
+        Write("tess/OAF_back_ps.wav", []);
+        var (_, first) = await PrepareAsync();
+        File.Delete(Path.Combine(_data, "tess", "OAF_back_sad.wav"));
+
+        var (clips, again) = await PrepareAsync();
+
+        Assert.Single(clips);
+        Assert.Equal(first.Lines, again.Lines);
+        Assert.Contains("read, TESS: 1 (OAF_back_sad.wav)", again.Lines);
+    }
+
+    [Fact]
+    public async Task CREMA_D_joins_when_it_comes_and_leaves_the_others_in_their_parts()
+    {
+        Write("tess/OAF_back_sad.wav", WavFile.Mono(Tone(22_050)));
+        await PrepareAsync();
+        for (var i = 0; i < 60; i++)
+            Write($"cremad/AudioWAV/10{i + 10}_IEO_{"ANG DIS FEA HAP NEU SAD".Split(' ')[i % 6]}_HI.wav", WavFile.Mono(Tone(22_050, 300 + 10 * i)));
+        var workspace = new Workspace(_data, Path.Combine(_data, "run"), Path.Combine(AppContext.BaseDirectory, "splits"));
+
+        var clips = await workspace.PrepareSpeechAsync(new Report(), (_, _) => { }, TestContext.Current.CancellationToken);
+
+        Assert.Equal(61, clips.Count);
+        var committed = Split.Read(Path.Combine(workspace.Splits, "speech-random.tsv"));
+        var drawn = Split.Read(Path.Combine(workspace.Run, "splits", "speech-random-cremad.tsv"));
+        Assert.All(committed.Ids, id => Assert.Equal(committed.Of(id), drawn.Of(id)));
+        var parts = clips.Where(clip => clip.Id.StartsWith("cremad", StringComparison.Ordinal)).ToLookup(clip => (clip.Emotion, drawn.Of(clip.Id)));
+        foreach (var emotion in Enum.GetValues<Emotion>().Except([Emotion.Surprise]))
+            Assert.Equal((2, 1, 7), (parts[(emotion, Part.Test)].Count(), parts[(emotion, Part.Validation)].Count(), parts[(emotion, Part.Train)].Count()));
     }
 
     [Fact]
     public void Fer2013_rows_become_faces_of_the_official_parts()
     {
         var pixels = string.Join(' ', Enumerable.Range(0, 48 * 48).Select(i => i % 256));
-        var path = Path.Combine(_data, "fer2013.csv");
-        File.WriteAllText(path, $"emotion,pixels,Usage\n3,{pixels},Training\n6,{pixels},Training\n0,{pixels},PublicTest\n1,{pixels},PrivateTest\n9,{pixels},Training\n2,1 2 3,Training\n");
+        File.WriteAllText(Path.Combine(_data, "fer2013.csv"), $"emotion,pixels,Usage\n3,{pixels},Training\n6,{pixels},Training\n0,{pixels},PublicTest\n1,{pixels},PrivateTest\n9,{pixels},Training\n2,1 2 3,Training\n");
         var report = new Report();
 
-        var data = Fer2013.Read(path, Split.Read(Path.Combine(AppContext.BaseDirectory, "splits", "fer2013-official.tsv")), report);
+        var split = Split.Read(Path.Combine(AppContext.BaseDirectory, "splits", "fer2013-official.tsv"));
+
+        var data = Fer2013.Read(_data, split, channels: 1, votes: 0, report);
 
         Assert.Equal([Emotion.Happy, Emotion.Neutral], [data.Train.Label(0), data.Train.Label(1)]);
         Assert.Equal((2, 1, 1), (data.Train.Count, data.Validation.Count, data.Test.Count));
@@ -92,9 +240,36 @@ public sealed class CorporaTests : IDisposable
     }
 
     [Fact]
+    public void Pictures_that_are_learnt_and_tested_are_found()
+    {
+        string Row(int label, int shade, string usage) => $"{label},{string.Join(' ', Enumerable.Repeat(shade, 48 * 48))},{usage}";
+        File.WriteAllLines(Path.Combine(_data, "fer2013.csv"),
+        [
+            "emotion,pixels,Usage", Row(3, 1, "Training"), Row(3, 2, "Training"), Row(3, 3, "PublicTest"),
+            Row(3, 3, "PrivateTest"), Row(6, 2, "PrivateTest"), Row(3, 4, "PrivateTest"), Row(3, 1, "PrivateTest"),
+        ]);
+
+        var data = Fer2013.Read(_data, Split.Read(Path.Combine(AppContext.BaseDirectory, "splits", "fer2013-official.tsv")), channels: 1, votes: 0, new Report());
+
+        Assert.Equal([1, 3], data.Repeated().Order());
+    }
+
+    [Fact]
+    public void Fer2013_tests_on_285_pictures_that_it_also_teaches()
+    {
+        var folder = Environment.GetEnvironmentVariable("AFFECT_DATA") is { Length: > 0 } data ? Path.Combine(data, "fer2013") : "";
+        Assert.SkipUnless(File.Exists(Path.Combine(folder, "fer2013.csv")), "AFFECT_DATA names no folder with fer2013/fer2013.csv");
+
+        var faces = Fer2013.Read(folder, Split.Read(Path.Combine(AppContext.BaseDirectory, "splits", "fer2013-official.tsv")), channels: 1, votes: 0, new Report());
+
+        Assert.Equal((28_709, 3589, 3589), (faces.Train.Count, faces.Validation.Count, faces.Test.Count));
+        Assert.Equal(285, faces.Repeated().Count);
+    }
+
+    [Fact]
     public void Augmented_faces_differ_by_seed_and_stay_within_range()
     {
-        var faces = new Faces([[.. Enumerable.Range(0, 48 * 48).Select(i => (byte)(i * 7))]], [Emotion.Happy]);
+        var faces = new Faces([[.. Enumerable.Range(0, 48 * 48).Select(i => (byte)(i * 7))]], [Emotion.Happy], channels: 1);
         var (first, again, other) = (new float[48 * 48], new float[48 * 48], new float[48 * 48]);
 
         faces.Fill(0, new Augmentation(new(1)), first);
@@ -112,7 +287,7 @@ public sealed class CorporaTests : IDisposable
         const int Rate = 22_050;
         var random = new Random(1);
         var sound = Enumerable.Range(0, 5 * Rate + 100).Select(_ => (short)random.Next(-9000, 9000)).ToArray();
-        var windows = new SpeechWindows([new("a", Emotion.Happy, sound.AsMemory(0, Rate)), new("b", Emotion.Sad, sound)], 3 * Rate, FeatureSet.MfccZcrRms);
+        var windows = new SpeechWindows([new("savee/DC/a01", Emotion.Happy, sound.AsMemory(0, Rate)), new("savee/DC/a02", Emotion.Sad, sound)], 3 * Rate, FeatureSet.MfccZcrRms);
 
         var shorter = Assert.Single(windows.Windows(0));
 
@@ -123,6 +298,57 @@ public sealed class CorporaTests : IDisposable
         var augmented = new float[130 * 42];
         windows.Fill(1, new Augmentation(new(1)), augmented);
         Assert.All(augmented, value => Assert.True(float.IsFinite(value)));
+    }
+
+    [Fact]
+    public void Features_that_were_kept_are_those_that_are_computed_anew()
+    {
+        const int Length = 22_050;
+        var random = new Random(1);
+        var clip = new SpeechClip("savee/DC/a01", Emotion.Happy, Enumerable.Range(0, 2 * Length).Select(_ => (short)random.Next(-9000, 9000)).ToArray());
+        var (keeping, plain) = (new SpeechWindows([clip], Length, FeatureSet.MfccZcrRms, keep: true), new SpeechWindows([clip], Length, FeatureSet.MfccZcrRms));
+        var (first, again, augmented, anew) = (Values(), Values(), Values(), Values());
+
+        keeping.Fill(0, null, first);
+        Array.Copy(first, anew, first.Length);
+        Array.Clear(first); // as a batch does that is scaled in place
+        keeping.Fill(0, new Augmentation(new(1)), augmented);
+        keeping.Fill(0, null, again);
+        plain.Fill(0, null, first);
+
+        Assert.Equal(first, again);
+        Assert.Equal(anew, again);
+        Assert.NotEqual(again, augmented);
+
+        static float[] Values() => new float[FeatureExtractor.FrameCount(Length) * FeatureExtractor.FeatureCount(FeatureSet.MfccZcrRms)];
+    }
+
+    private static bool HasFfmpeg { get; } =
+        Environment.GetEnvironmentVariable("PATH")!.Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, "ffmpeg")));
+
+    // Half a second.
+    private static float[] Tone(int rate, double hertz = 220) => TestMedia.Sine(hertz, 0.5, rate);
+
+    // AIFF 1.3 (Apple 1989): big-endian, the rate as an 80-bit float; 16 bit mono at 44,100 Hz.
+    private static byte[] Aiff(float[] samples)
+    {
+        var data = new byte[samples.Length * 2];
+        for (var i = 0; i < samples.Length; i++)
+            BinaryPrimitives.WriteInt16BigEndian(data.AsSpan(i * 2), (short)(samples[i] * 32767));
+        byte[] common = [0, 1, .. Long(samples.Length), 0, 16, 0x40, 0x0E, 0xAC, 0x44, 0, 0, 0, 0, 0, 0];
+        byte[] body = [.. "AIFFCOMM"u8, .. Long(common.Length), .. common, .. "SSND"u8, .. Long(data.Length + 8), .. new byte[8], .. data];
+        return [.. "FORM"u8, .. Long(body.Length), .. body];
+
+        static byte[] Long(int value) => [(byte)(value >> 24), (byte)(value >> 16), (byte)(value >> 8), (byte)value];
+    }
+
+    private async Task<(List<SpeechClip> Clips, Report Report)> PrepareAsync()
+    {
+        Touch();
+        var report = new Report();
+        var cache = Path.Combine(_data, "run", "cache");
+        await SpeechCache.PrepareAsync(_data, cache, report, (_, _) => { }, TestContext.Current.CancellationToken);
+        return (SpeechCache.Read(cache), report);
     }
 
     private void Touch(params string[] names)

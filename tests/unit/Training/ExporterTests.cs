@@ -1,6 +1,7 @@
 using Affect.Emotions;
 using Affect.Inference;
 using Affect.Training.Architectures;
+using Affect.Training.Evaluation;
 using Affect.Training.Export;
 using Affect.Training.Layers;
 using Affect.Training.Learning;
@@ -26,7 +27,10 @@ public sealed class ExporterTests : IDisposable
         var architecture = Architecture.All[name];
         manual_seed(1);
         using var network = architecture.Build();
-        // A few batches of training, so that the running statistics are not those of a fresh network.
+        // Nothing may hide behind a factor of 0 or 1 that it starts with, nor behind the statistics of a fresh network.
+        using (no_grad())
+            foreach (var vector in network.parameters().Where(parameter => parameter.dim() == 1))
+                vector.add_(rand_like(vector) * 0.3);
         network.train();
         for (var i = 0; i < 3; i++)
             using (NewDisposeScope())
@@ -51,23 +55,86 @@ public sealed class ExporterTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("lstm", false)]
+    [InlineData("lstm", true)]
+    [InlineData("gru", false)]
+    [InlineData("gru", true)]
+    public void Cells_go_over_time_as_in_torch_whichever_way(string cells, bool bothWays)
+    {
+        Torch.Require();
+        manual_seed(1);
+        using var network = new SingleNetwork(bothWays ? 10 : 5, cells == "lstm" ? Recurrent.Lstm(3, 5, bothWays) : Recurrent.Gru(3, 5, bothWays));
+        using var session = new InferenceSession(Exporter.Write(new TinySound(), network, half: false));
+        using var scope = NewDisposeScope();
+        var input = randn([4, 6, 3]) * 2;
+        using var value = OrtValue.CreateTensorValueFromMemory(input.data<float>().ToArray(), input.shape);
+        using var options = new RunOptions();
+
+        using var outputs = session.Run(options, ["input"], [value], ["embedding"]);
+
+        var states = network.call(input).Embedding;
+        AssertClose(states, outputs[0], 1e-6f);
+        // The order of the steps counts: otherwise the two would agree for the wrong reason.
+        Assert.True((states - network.call(input.flip(1)).Embedding).abs().max().item<float>() > 1e-2);
+    }
+
+    [Fact]
+    public void Resnet50_has_as_many_parameters_as_published_with_seven_classes_for_a_thousand()
+    {
+        Torch.Require();
+        using var network = Architecture.All["resnet50"].Build();
+
+        Assert.Equal(25_557_032 - (2048 + 1) * (1000 - 7), network.parameters().Sum(parameter => parameter.numel()));
+    }
+
+    [Fact]
+    public void A_picture_in_colour_looks_like_a_grey_one_of_its_brightness()
+    {
+        Torch.Require();
+        using var scope = NewDisposeScope();
+        using var luma = new Luma();
+
+        var seen = luma.call(tensor([200f, 100f, 50f]).reshape(1, 3, 1, 1)).data<float>().ToArray();
+        var grey = luma.call(full([1, 3, 1, 1], 124.2f)).data<float>().ToArray();
+
+        Assert.All(seen.Concat(grey), value => Assert.Equal(0.299f * 200 + 0.587f * 100 + 0.114f * 50, value, 1e-3f));
+    }
+
     [Fact]
     public void Half_weights_take_half_the_space_and_compute_nearly_the_same()
     {
         Torch.Require();
         var architecture = new TinyCnn();
         manual_seed(1);
-        using var network = new Network(64, new Flatten(), new Dense(64, 64));
+        using var network = new SingleNetwork(64, new Flatten(), new Dense(256, 64));
         var (full, half) = (Exporter.Write(architecture, network, half: false), Exporter.Write(architecture, network, half: true));
 
         Assert.InRange(half.Length, full.Length / 2, full.Length * 0.65);
         using var scope = NewDisposeScope();
-        var input = randn([2, 1, 8, 8]);
+        var input = randn([2, 1, 16, 16]);
         using var session = new InferenceSession(half);
         using var value = OrtValue.CreateTensorValueFromMemory(input.data<float>().ToArray(), input.shape);
         using var options = new RunOptions();
         using var outputs = session.Run(options, ["input"], [value], ["logits"]);
         AssertClose(network.call(input).Logits, outputs[0], 5e-3f);
+    }
+
+    [Fact]
+    public void A_file_is_weighed_and_timed()
+    {
+        Torch.Require();
+        var architecture = new TinyCnn();
+        using var network = architecture.Build();
+        var (full, half) = (Exporter.Write(architecture, network, half: false), Exporter.Write(architecture, network, half: true));
+
+        // Six filters of 3×3, 8×8 of each → 12 → 7, each with a bias; normalisation is part of the filters, shapes do not count.
+        const int Expected = 6 * (9 + 1) + 12 * (6 * 64 + 1) + 7 * (12 + 1);
+        Assert.Equal(Expected, Cost.Parameters(full));
+        Assert.Equal(Expected, Cost.Parameters(half));
+        var cost = Cost.Of(full, architecture);
+        Assert.Equal(full.Length, cost.FileBytes);
+        Assert.InRange(cost.LatencyMs, 0.0001, 1000);
     }
 
     [Fact]
@@ -87,6 +154,34 @@ public sealed class ExporterTests : IDisposable
         Assert.Equal(exported.Model, ModelFolder.ReadModel(_folder, manifest!));
         var card = await File.ReadAllTextAsync(Path.Combine(_folder, "tiny-cnn", "MODEL_CARD.md"), TestContext.Current.CancellationToken);
         Assert.Contains("# tiny-cnn", card, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_new_default_takes_the_place_of_the_old_one()
+    {
+        Torch.Require();
+        var architecture = new TinyCnn();
+        await new Trainer(architecture, architecture.Recipe, TinyFaces.Data, 1, _folder).RunAsync(_ => { }, TestContext.Current.CancellationToken);
+        var exported = Exporter.Export(architecture, _folder, TinyFaces.Data, half: false, TestContext.Current.CancellationToken);
+        ModelFolder.Write(_folder, architecture, exported, "1", isDefault: true);
+        var path = Path.Combine(_folder, "tiny-cnn", "manifest.json");
+        var json = await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken);
+        foreach (var (name, modality) in new[] { ("other-face", "face"), ("other-voice", "speech") })
+        {
+            Directory.CreateDirectory(Path.Combine(_folder, name));
+            await File.WriteAllTextAsync(Path.Combine(_folder, name, "manifest.json"),
+                json.Replace("tiny-cnn", name, StringComparison.Ordinal).Replace("\"modality\": \"face\"", $"\"modality\": \"{modality}\"", StringComparison.Ordinal),
+                TestContext.Current.CancellationToken);
+        }
+
+        ModelFolder.Write(_folder, architecture, exported, "1", isDefault: true);
+
+        Assert.False(IsDefault("other-face"));
+        Assert.True(IsDefault("other-voice"));
+        Assert.True(IsDefault("tiny-cnn"));
+
+        bool IsDefault(string name) =>
+            File.ReadAllText(Path.Combine(_folder, name, "manifest.json")).Contains("\"default\": true", StringComparison.Ordinal);
     }
 
     [Fact]

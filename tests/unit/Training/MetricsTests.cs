@@ -1,4 +1,5 @@
 using Affect.Emotions;
+using Affect.Inference;
 using Affect.Training.Evaluation;
 
 namespace Affect.UnitTests.Training;
@@ -76,13 +77,81 @@ public sealed class MetricsTests
     }
 
     [Fact]
-    public void The_least_certain_abstain_but_never_a_majority()
+    public void The_least_certain_of_the_validation_samples_abstain()
     {
         var scores = Enumerable.Range(0, 100).Select(i => Sure(Emotion.Happy, 0.2f + 0.005f * i)).ToList();
 
         Assert.Equal(0.275f, Calibration.AbstainBelow(scores), 1e-3f);
-        Assert.Equal(0.5f, Calibration.AbstainBelow(scores.ConvertAll(_ => Sure(Emotion.Happy, 0.95f))));
+        Assert.Equal(0.95f, Calibration.AbstainBelow(scores.ConvertAll(_ => Sure(Emotion.Happy, 0.95f))), 1e-3f);
     }
+
+    [Fact]
+    public void Of_the_most_certain_four_fifths_so_many_are_right()
+    {
+        // Ten samples; the two least certain are one right and one wrong, of the other eight six are right.
+        float[] confidences = [0.9f, 0.3f, 0.8f, 0.7f, 0.2f, 0.6f, 0.95f, 0.85f, 0.75f, 0.65f];
+        bool[] right = [true, true, true, false, false, true, true, false, true, true];
+        var labels = right.Select(is_ => is_ ? Emotion.Sad : Emotion.Fear).ToList();
+
+        var metrics = Metrics.Of("by hand", "none", [.. confidences.Select(confidence => Sure(Emotion.Sad, confidence))], labels);
+
+        Assert.Equal(new Answered(0.8, 0.75), metrics.MostCertain);
+        Assert.Equal(new Answered(0.2, 0.5), Metrics.Among([.. confidences.Select(confidence => Sure(Emotion.Sad, confidence))], labels, [1, 4]));
+    }
+
+    [Fact]
+    public void Each_bin_of_confidence_has_its_own_accuracy()
+    {
+        Emotion[] labels = [Emotion.Sad, Emotion.Fear, Emotion.Sad, Emotion.Sad];
+        EmotionScores[] scores = [Sure(Emotion.Sad, 0.41f), Sure(Emotion.Sad, 0.45f), Sure(Emotion.Sad, 0.81f), Sure(Emotion.Sad, 1)];
+
+        var bins = Metrics.Of("by hand", "none", scores, labels).Reliability;
+
+        Assert.Equal(15, bins.Count);
+        Assert.Equal(new ReliabilityBin(2, 0.43, 0.5), bins[6]); // 0.4 to 0.467
+        Assert.Equal(new ReliabilityBin(1, 0.81, 1), bins[12]);
+        Assert.Equal(new ReliabilityBin(1, 1, 1), bins[14]);
+        Assert.Equal(4, bins.Sum(bin => bin.Count));
+    }
+
+    [Fact]
+    public void A_class_has_its_own_precision_recall_and_f1()
+    {
+        Emotion[] labels = [Emotion.Neutral, Emotion.Neutral, Emotion.Neutral, Emotion.Happy, Emotion.Happy];
+        Emotion[] said = [Emotion.Neutral, Emotion.Neutral, Emotion.Happy, Emotion.Happy, Emotion.Sad];
+
+        var classes = Metrics.Of("by hand", "none", [.. said.Select(emotion => Sure(emotion, 0.9f))], labels).Classes;
+
+        Assert.Equal(new ClassMetrics(1, 2 / 3.0, 0.8, 3), classes[(int)Emotion.Neutral]);
+        Assert.Equal(new ClassMetrics(0.5, 0.5, 0.5, 2), classes[(int)Emotion.Happy]);
+        Assert.Equal(default, classes[(int)Emotion.Sad]);
+    }
+
+    [Fact]
+    public void Folds_are_pooled_so_that_each_sample_counts_once()
+    {
+        // Three of four right in one fold, none of one in the other; over a telephone all wrong.
+        List<Judgement> first = [Judged(Emotion.Sad, Emotion.Sad), Judged(Emotion.Sad, Emotion.Sad), Judged(Emotion.Happy, Emotion.Happy), Judged(Emotion.Happy, Emotion.Sad, answered: false)];
+        List<Judgement> second = [Judged(Emotion.Fear, Emotion.Sad)];
+        List<Judgement> wrong = [Judged(Emotion.Angry, Emotion.Sad)];
+
+        var metrics = Figures.Of("folds", "speech-x", "RAVDESS test",
+            [("speech-x-1", [(null, first), ("8 kHz", wrong)]), ("speech-x-2", [(null, second), ("8 kHz", wrong)])]);
+
+        Assert.Equal([null, "8 kHz"], metrics.Select(measured => measured.Condition));
+        Assert.All(metrics, measured => Assert.Equal("speech-x", measured.Split));
+        Assert.Equal((5, 0.6), (metrics[0].Samples, metrics[0].Accuracy));
+        Assert.Equal(new Answered(0.8, 0.75), metrics[0].AtThreshold);
+        Assert.Equal([2, 1], [metrics[0].Confusion[(int)Emotion.Sad][(int)Emotion.Sad], metrics[0].Confusion[(int)Emotion.Sad][(int)Emotion.Happy]]);
+        Assert.Equal([("speech-x-1", 4, 0.75), ("speech-x-2", 1, 0)], metrics[0].Folds.Select(fold => (fold.Name, fold.Samples, fold.Accuracy)));
+        Assert.Equal(0, metrics[1].Accuracy);
+    }
+
+    [Fact]
+    public void One_split_has_no_folds() =>
+        Assert.Empty(Figures.Of("random", "speech-random", "RAVDESS test", [("speech-random", [(null, [Judged(Emotion.Sad, Emotion.Sad)])])])[0].Folds);
+
+    private static Judgement Judged(Emotion said, Emotion label, bool answered = true) => new(Sure(said, 0.9f), label, answered);
 
     private static EmotionScores Sure(Emotion emotion, float confidence) =>
         EmotionScores.FromWeights([.. Enumerable.Range(0, 7).Select(i => i == (int)emotion ? confidence : (1 - confidence) / 6)]);

@@ -47,17 +47,87 @@ public sealed class SplitTests : IDisposable
     }
 
     [Fact]
-    public void Every_actor_is_tested_in_one_fold_and_never_taught_in_it()
+    public void An_id_is_on_one_side_only()
     {
-        var folds = Enumerable.Range(1, 5).Select(fold => Split.Read(Committed($"speech-ravdess-fold-{fold}"))).ToList();
-        for (var actor = 1; actor <= 24; actor++)
-            Assert.Single(folds, fold => fold.Of($"ravdess/{actor:00}/x") == Part.Test);
-        Assert.All(folds, fold =>
+        var path = Path.Combine(_folder, "split.tsv");
+        File.WriteAllText(path, "# by hand\ntrain\ta/\ntest\ta/\n");
+
+        Assert.Contains("'a/' is there twice", Assert.Throws<InvalidDataException>(() => Split.Read(path)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_split_has_a_name()
+    {
+        var path = Path.Combine(_folder, "split.tsv");
+        File.WriteAllText(path, "train\ta/\n");
+
+        Assert.Contains("first line", Assert.Throws<InvalidDataException>(() => Split.Read(path)).Message, StringComparison.Ordinal);
+    }
+
+    // Every committed split of speech, and which speakers it tests: null where it tests a part of each.
+    public static TheoryData<string, string[]?> Speech => new()
+    {
+        { "speech-random", null },
+        // The five folds of Luna-Jiménez et al. 2021, which others publish figures for.
+        { "speech-ravdess-fold-1", ["ravdess/02", "ravdess/05", "ravdess/14", "ravdess/15", "ravdess/16"] },
+        { "speech-ravdess-fold-2", ["ravdess/03", "ravdess/06", "ravdess/07", "ravdess/13", "ravdess/18"] },
+        { "speech-ravdess-fold-3", ["ravdess/10", "ravdess/11", "ravdess/12", "ravdess/19", "ravdess/20"] },
+        { "speech-ravdess-fold-4", ["ravdess/08", "ravdess/17", "ravdess/21", "ravdess/23", "ravdess/24"] },
+        { "speech-ravdess-fold-5", ["ravdess/01", "ravdess/04", "ravdess/09", "ravdess/22"] },
+        { "speech-savee-fold-1", ["savee/DC"] },
+        { "speech-savee-fold-2", ["savee/JE"] },
+        { "speech-savee-fold-3", ["savee/JK"] },
+        { "speech-savee-fold-4", ["savee/KL"] },
+        { "speech-tess-fold-1", ["tess/OAF"] },
+        { "speech-tess-fold-2", ["tess/YAF"] },
+    };
+
+    [Theory]
+    [MemberData(nameof(Speech))]
+    public void Every_clip_has_one_part_and_no_speaker_who_is_tested_is_heard_before(string name, string[]? tested)
+    {
+        // The random split lists every clip of the corpora.
+        var ids = Split.Read(Committed("speech-random")).Ids.ToList();
+        var split = Split.Read(Committed(name));
+
+        Assert.Equal(4719, ids.Count);
+        Assert.All(ids, id => Assert.NotNull(split.Of(id)));
+        Assert.All(Enum.GetValues<Part>(), part => Assert.Contains(ids, id => split.Of(id) == part));
+        if (tested is null)
+            return;
+        var speakers = ids.ToLookup(id => split.Of(id), id => id[..id.LastIndexOf('/')]);
+        Assert.Equal(tested, speakers[Part.Test].Distinct().Order(StringComparer.Ordinal));
+        Assert.Empty(speakers[Part.Test].Intersect(speakers[Part.Train].Concat(speakers[Part.Validation])));
+        Assert.Empty(speakers[Part.Validation].Intersect(speakers[Part.Train]));
+        Assert.Equal(30, speakers[Part.Train].Union(speakers[Part.Validation]).Union(speakers[Part.Test]).Count()); // 24 + 4 + 2
+    }
+
+    [Fact]
+    public void No_split_goes_untested() =>
+        Assert.Equal(
+            Directory.GetFiles(Path.GetDirectoryName(Committed(""))!, "*.tsv").Select(Path.GetFileNameWithoutExtension).Order(StringComparer.Ordinal),
+            Speech.Select(row => row.Data.Item1).Concat(["fer2013-official", "fer2013-70-15-15"]).Order(StringComparer.Ordinal));
+
+    [Fact]
+    public void Fer2013_s_official_parts_are_its_own()
+    {
+        var split = Split.Read(Committed("fer2013-official"));
+
+        Assert.Equal((Part.Train, Part.Validation, Part.Test), (split.Of("fer2013/Training/1"), split.Of("fer2013/PublicTest/28710"), split.Of("fer2013/PrivateTest/35887")));
+    }
+
+    [Fact]
+    public void The_committed_parts_of_fer2013_are_what_their_seed_draws()
+    {
+        var split = Split.Read(Committed("fer2013-70-15-15"));
+        var rows = Enumerable.Range(1, 35_887).ToArray();
+        new Random(1).Shuffle(rows);
+
+        for (var i = 0; i < rows.Length; i++)
         {
-            Assert.Equal(2, Enumerable.Range(1, 24).Count(actor => fold.Of($"ravdess/{actor:00}/x") == Part.Validation));
-            Assert.Equal(Part.Train, fold.Of("tess/OAF/x"));
-            Assert.Equal(Part.Train, fold.Of("savee/DC/x"));
-        });
+            var usage = rows[i] switch { <= 28_709 => "Training", <= 32_298 => "PublicTest", _ => "PrivateTest" };
+            Assert.Equal(i switch { < 5_383 => Part.Test, < 10_766 => Part.Validation, _ => Part.Train }, split.Of($"fer2013/{usage}/{rows[i]}"));
+        }
     }
 
     // The emotion as the corpora name it: grouped the same as by our names, in the order of ours.

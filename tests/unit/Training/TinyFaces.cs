@@ -9,7 +9,7 @@ namespace Affect.UnitTests.Training;
 /// <summary>A network that learns in a second, with every layer that draws random numbers or keeps statistics.</summary>
 internal sealed class TinyCnn : Architecture
 {
-    public const int Edge = 8;
+    public const int Edge = 16; // the smallest that a manifest may say
 
     public override string Name => "tiny-cnn";
 
@@ -33,8 +33,26 @@ internal sealed class TinyCnn : Architecture
         AverageDecay = 0.9,
     };
 
-    public override Network Build() => new(12,
-        Convolution.OverPicture(1, 6), new MaxPool(2), new Flatten(), new Dropout(0.2), new Dense(6 * 16, 12, relu: true), new Dropout(0.1));
+    public override Network Build() => new SingleNetwork(12,
+        Convolution.OverPicture(1, 6), new MaxPool(2), new Flatten(), new Dropout(0.2), new Dense(6 * 64, 12, relu: true), new Dropout(0.1));
+}
+
+/// <summary>A speech model's input, for layers to be tried on.</summary>
+internal sealed class TinySound : Architecture
+{
+    public override string Name => "tiny-sound";
+
+    public override string Description => "For tests.";
+
+    public override Modality Modality => Modality.Speech;
+
+    public override ModelInput Input { get; } = new() { Tensor = "input", Features = FeatureKind.MfccZcrRms, Layout = TensorLayout.Ntf, WindowSeconds = 1 };
+
+    public override long[] Shape => [6, 3];
+
+    public override Recipe Recipe { get; } = new() { Epochs = 1, BatchSize = 7, Rate = 1e-2 };
+
+    public override Network Build() => new SingleNetwork(6 * 3, new Flatten());
 }
 
 /// <summary>Pictures with one bright row per emotion in noise: easy, but not at once.</summary>

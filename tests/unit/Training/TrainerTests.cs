@@ -1,5 +1,7 @@
 using Affect.Training.Architectures;
+using Affect.Training.Data;
 using Affect.Training.Learning;
+using TorchSharp;
 
 namespace Affect.UnitTests.Training;
 
@@ -74,6 +76,40 @@ public sealed class TrainerTests : IDisposable
         var refusal = await Assert.ThrowsAsync<InvalidDataException>(() => RunAsync("other", recipe: _architecture.Recipe with { Epochs = 5 }));
 
         Assert.Contains("tiny-cnn", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Without_an_average_the_weights_to_use_are_those_of_the_last_step()
+    {
+        Torch.Require();
+        await RunAsync("plain", recipe: _architecture.Recipe with { AverageDecay = 0 });
+        using var network = _architecture.Build();
+        var weights = network.state_dict().ToDictionary(tensor => tensor.Key, tensor => torch.zeros_like(tensor.Value));
+
+        SafeTensors.Read(Path.Combine(_folder, "plain", "checkpoint.safetensors"), weights.Select(tensor => ($"network.{tensor.Key}", tensor.Value)));
+        SafeTensors.Read(Path.Combine(_folder, "plain", "best.safetensors"), network.state_dict().Select(tensor => (tensor.Key, tensor.Value)));
+
+        Assert.All(network.state_dict(), tensor => Assert.True(weights[tensor.Key].eq(tensor.Value).all().item<bool>(), tensor.Key));
+    }
+
+    [Fact]
+    public async Task Samples_that_are_not_augmented_are_the_same_in_each_epoch()
+    {
+        var recipe = _architecture.Recipe with { Augment = false, Mixup = 0 };
+        var batches = new Batches(_architecture, recipe, new([0], [1]));
+
+        var (first, second) = (await SumsAsync(0), await SumsAsync(1));
+
+        Assert.NotEqual(first, second); // in another order
+        Assert.Equal(first.Order(), second.Order());
+
+        async Task<List<float>> SumsAsync(int epoch)
+        {
+            var sums = new List<float>();
+            await foreach (var batch in batches.Training(TinyFaces.Data.Train, 1, epoch, 0, TestContext.Current.CancellationToken))
+                sums.AddRange(batch.Features.Chunk(TinyCnn.Edge * TinyCnn.Edge).Select(sample => sample.Sum()));
+            return sums;
+        }
     }
 
     [Fact]
