@@ -1,0 +1,64 @@
+using Affect.Hosting;
+using Affect.Testing;
+using Grpc.Core;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace Affect.UnitTests.Hosting;
+
+public sealed class ErrorInterceptorTests
+{
+    [Fact]
+    public async Task A_request_that_was_aborted_is_no_error_though_the_call_does_not_know_yet()
+    {
+        var logs = new LogCapture();
+        var request = new DefaultHttpContext { RequestAborted = new CancellationToken(canceled: true) };
+
+        var status = await FailAsync(logs, new FakeCall(request));
+
+        Assert.Equal(StatusCode.Cancelled, status);
+        logs.ThrowOnUnexpectedErrors();
+    }
+
+    [Fact]
+    public async Task A_call_whose_caller_waits_is_an_error_in_the_log()
+    {
+        var logs = new LogCapture();
+
+        var status = await FailAsync(logs, new FakeCall(new DefaultHttpContext()));
+
+        Assert.Equal(StatusCode.Internal, status);
+        Assert.Throws<InvalidOperationException>(logs.ThrowOnUnexpectedErrors);
+    }
+
+    private static async Task<StatusCode> FailAsync(LogCapture logs, ServerCallContext call)
+    {
+        using var factory = LoggerFactory.Create(builder => builder.AddProvider(logs));
+        var interceptor = new ErrorInterceptor(factory.CreateLogger<ErrorInterceptor>());
+        var thrown = await Assert.ThrowsAsync<RpcException>(() => interceptor.UnaryServerHandler<string, string>(
+            "", call, (_, _) => throw new InvalidOperationException("the request is complete")));
+        return thrown.StatusCode;
+    }
+
+    /// <summary>A fake: a call of grpc-dotnet cannot be had in the moment between its request's end and its own.</summary>
+    private sealed class FakeCall : ServerCallContext
+    {
+        public FakeCall(HttpContext request) => UserState["__HttpContext"] = request;
+
+        protected override string MethodCore => "/affect.v1.EmotionService/Analyze";
+        protected override string HostCore => "localhost";
+        protected override string PeerCore => "ipv4:127.0.0.1:1";
+        protected override DateTime DeadlineCore => DateTime.MaxValue;
+        protected override Metadata RequestHeadersCore { get; } = [];
+        protected override CancellationToken CancellationTokenCore => CancellationToken.None;
+        protected override Metadata ResponseTrailersCore { get; } = [];
+        protected override Status StatusCore { get; set; }
+        protected override WriteOptions? WriteOptionsCore { get; set; }
+        protected override AuthContext AuthContextCore { get; } = new(null, []);
+
+        protected override ContextPropagationToken CreatePropagationTokenCore(ContextPropagationOptions? options) =>
+            throw new NotSupportedException();
+
+        protected override Task WriteResponseHeadersAsyncCore(Metadata responseHeaders) => Task.CompletedTask;
+    }
+}
