@@ -8,11 +8,11 @@ internal sealed class AudioDecoder(Ffmpeg ffmpeg, IOptions<FeaturesOptions> opti
 {
     private readonly TimeSpan _maxDuration = options.Value.MaxAudioDuration;
 
-    /// <summary>Decodes a file to one channel of <see cref="FeatureExtractor.SampleRate"/>.</summary>
+    /// <summary>Decodes a file: its channels at its own rate, but at most 48 kHz and mixed to one where ffmpeg had to decode it.</summary>
     /// <exception cref="AudioFormatException">The file is no audio, broken, or too long.</exception>
     /// <exception cref="DecoderMissingException">The file needs ffmpeg, which is not installed.</exception>
     /// <exception cref="BusyException">Decoding took too long because this machine has too much to do.</exception>
-    public async Task<float[]> DecodeAsync(ReadOnlyMemory<byte> file, CancellationToken cancellationToken)
+    public async Task<AudioBuffer> DecodeAsync(ReadOnlyMemory<byte> file, CancellationToken cancellationToken)
     {
         if (file.IsEmpty)
             throw new AudioFormatException("The file is empty.");
@@ -26,7 +26,6 @@ internal sealed class AudioDecoder(Ffmpeg ffmpeg, IOptions<FeaturesOptions> opti
         // The header and the number of bytes tell, before anything is decoded.
         if (WavReader.ReadDuration(file.Span) > _maxDuration)
             throw new AudioFormatException($"The audio is longer than {_maxDuration.TotalMinutes:0.#} minutes; split it.");
-        var audio = WavReader.Read(file.Span);
-        return Resampler.Resample(audio.ToMono(), audio.SampleRate, FeatureExtractor.SampleRate);
+        return WavReader.Read(file.Span);
     }
 }

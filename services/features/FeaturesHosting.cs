@@ -11,6 +11,9 @@ public static class FeaturesHosting
     /// <summary>Largest request in bytes: a clip's audio or one picture, at most 32 MiB, and what goes with it.</summary>
     public const int MaxRequestBytes = 33 << 20;
 
+    /// <summary>Key of the gate through which windows of calls go.</summary>
+    internal const string Windows = "windows";
+
     /// <summary>Adds the service on top of <c>AddAffectDefaults</c>.</summary>
     public static void AddFeatures(this WebApplicationBuilder builder)
     {
@@ -25,6 +28,9 @@ public static class FeaturesHosting
         services.AddSingleton(provider => CreateDetector(Options(provider), provider.GetRequiredService<ILogger<FaceDetector>>()));
         services.AddSingleton(provider => new FaceExtractor(provider.GetRequiredService<FaceDetector>(), Options(provider).MaxFaces));
         services.AddSingleton(provider => new WorkGate(Options(provider).MaxConcurrency, Options(provider).MaxWaiting));
+
+        // Windows take milliseconds and callers wait for them: they do not queue behind files that take seconds.
+        services.AddKeyedSingleton(Windows, (provider, _) => new WorkGate(Options(provider).MaxConcurrency, Options(provider).MaxWaitingWindows));
 
         services.AddHostedService<WarmUp>();
         services.AddHealthChecks().AddCheck("features", () => HealthCheckResult.Healthy());

@@ -51,6 +51,10 @@ public sealed class FeaturesOptions
     /// <summary>Requests that wait for their turn; beyond them the answer is RESOURCE_EXHAUSTED.</summary>
     [Range(0, 10_000)]
     public int MaxWaiting { get; set; } = 64;
+
+    /// <summary>Windows of calls that wait for their turn, some milliseconds each; beyond them the answer is RESOURCE_EXHAUSTED.</summary>
+    [Range(0, 100_000)]
+    public int MaxWaitingWindows { get; set; } = 1_000;
 }
 
 [OptionsValidator]

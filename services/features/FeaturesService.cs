@@ -11,15 +11,17 @@ namespace Affect.Features;
 
 /// <summary>The gRPC side: checks, calls, maps.</summary>
 internal sealed class FeaturesService(
-    AudioDecoder decoder, FaceExtractor faces, WorkGate gate, FeaturesMetrics metrics, TimeProvider time)
+    AudioDecoder decoder,
+    FaceExtractor faces,
+    WorkGate gate,
+    [FromKeyedServices(FeaturesHosting.Windows)] WorkGate windows,
+    FeaturesMetrics metrics,
+    TimeProvider time)
     : V1.FeaturesService.FeaturesServiceBase
 {
     private static readonly TimeSpan
         MinWindow = TimeSpan.FromSeconds(0.5), MaxWindow = TimeSpan.FromSeconds(10),
         MinHop = TimeSpan.FromSeconds(0.1), MaxHop = TimeSpan.FromSeconds(10);
-
-    /// <summary>What a caller is told to wait where all places are taken.</summary>
-    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
     private const int MinSize = 16, MaxSize = 512;
 
@@ -28,7 +30,7 @@ internal sealed class FeaturesService(
     {
         var cancellationToken = context.CancellationToken;
         var (set, window, hop) = Check(request);
-        var clip = await WorkAsync("audio", DecodeAsync, cancellationToken);
+        var clip = await gate.RunAsync("audio", DecodeAsync, cancellationToken);
 
         var header = new AudioHeader { Duration = Duration.FromTimeSpan(clip.Duration) };
         foreach (var segment in clip.Segments)
@@ -64,10 +66,25 @@ internal sealed class FeaturesService(
         static Duration At(long sample) => Duration.FromTimeSpan(SpeechClip.Time(sample));
     }
 
+    public override async Task<ExtractWindowResponse> ExtractWindow(ExtractWindowRequest request, ServerCallContext context)
+    {
+        var (set, window) = Check(request);
+        return await windows.RunAsync("audio", () => Task.FromResult(Extract()), context.CancellationToken);
+
+        ExtractWindowResponse Extract()
+        {
+            var start = time.GetTimestamp();
+            var features = CallWindow.Extract(
+                request.Audio.Span, Encoding(request), request.SampleRate, request.FirstSample, request.Start, request.Length, window, set);
+            metrics.WindowExtracted(time.GetElapsedTime(start));
+            return new ExtractWindowResponse { Features = Bytes(features) };
+        }
+    }
+
     public override async Task<ExtractFacesResponse> ExtractFaces(ExtractFacesRequest request, ServerCallContext context)
     {
         var gray = Check(request);
-        var picture = await WorkAsync("image", () => Task.FromResult(Extract()), context.CancellationToken);
+        var picture = await gate.RunAsync("image", () => Task.FromResult(Extract()), context.CancellationToken);
 
         var response = new ExtractFacesResponse { Width = picture.Width, Height = picture.Height };
         foreach (var face in picture.Faces)
@@ -96,7 +113,41 @@ internal sealed class FeaturesService(
         var violations = new List<(string Field, string Description)>();
         if (request.Audio.IsEmpty)
             violations.Add(("audio", "The file is empty."));
-        FeatureSet? set = request.Input?.Features switch
+        var set = Set(request.Input, violations);
+        var window = Between("input.window", request.Input?.Window, MinWindow, MaxWindow, violations);
+        var hop = Between("hop", request.Hop, MinHop, MaxHop, violations);
+        return violations.Count == 0 ? (set, window, hop) : throw RpcErrors.InvalidArgument(violations);
+    }
+
+    private static (FeatureSet Set, TimeSpan Window) Check(ExtractWindowRequest request)
+    {
+        var violations = new List<(string Field, string Description)>();
+        var set = Set(request.Input, violations);
+        var window = Between("input.window", request.Input?.Window, MinWindow, MaxWindow, violations);
+        if (request.Encoding is not (AudioEncoding.L16 or AudioEncoding.Float32 or AudioEncoding.Mulaw or AudioEncoding.Alaw))
+            violations.Add(("encoding", "It is none of those there are."));
+        if (request.SampleRate is < CallWindow.MinRate or > CallWindow.MaxRate)
+            violations.Add(("sample_rate", $"It must lie between {CallWindow.MinRate} and {CallWindow.MaxRate} Hz."));
+        if (request.FirstSample < 0)
+            violations.Add(("first_sample", "It must not be negative."));
+        if (request.Start < 0)
+            violations.Add(("start", "It must not be negative."));
+        if (request.Length < 1 || request.Length > SpeechClip.Samples(window))
+            violations.Add(("length", "It must be positive, and no more than the model's window."));
+        return violations.Count == 0 ? (set, window) : throw RpcErrors.InvalidArgument(violations);
+    }
+
+    private static SampleEncoding Encoding(ExtractWindowRequest request) => request.Encoding switch
+    {
+        AudioEncoding.L16 => SampleEncoding.Signed16,
+        AudioEncoding.Float32 => SampleEncoding.Ieee32,
+        AudioEncoding.Alaw => SampleEncoding.ALaw,
+        _ => SampleEncoding.MuLaw,
+    };
+
+    private static FeatureSet Set(ModelInput? input, List<(string Field, string Description)> violations)
+    {
+        FeatureSet? set = input?.Features switch
         {
             FeatureKind.MfccZcrRms => FeatureSet.MfccZcrRms,
             FeatureKind.MfccDeltaZcrRms => FeatureSet.MfccDeltaZcrRms,
@@ -105,19 +156,18 @@ internal sealed class FeaturesService(
         };
         if (set is null)
             violations.Add(("input.features", "These are no features of speech."));
-        var window = Between("input.window", request.Input?.Window, MinWindow, MaxWindow);
-        var hop = Between("hop", request.Hop, MinHop, MaxHop);
-        return violations.Count == 0 ? (set!.Value, window, hop) : throw RpcErrors.InvalidArgument(violations);
+        return set ?? default;
+    }
 
-        TimeSpan Between(string field, Duration? duration, TimeSpan min, TimeSpan max)
-        {
-            // In seconds first: a Duration may be out of order, or longer than any TimeSpan.
-            var seconds = duration is null ? double.NaN : duration.Seconds + duration.Nanos / 1e9;
-            if (seconds >= min.TotalSeconds && seconds <= max.TotalSeconds)
-                return TimeSpan.FromSeconds(seconds);
-            violations.Add((field, $"It must lie between {min.TotalSeconds} s and {max.TotalSeconds} s."));
-            return default;
-        }
+    private static TimeSpan Between(
+        string field, Duration? duration, TimeSpan min, TimeSpan max, List<(string Field, string Description)> violations)
+    {
+        // In seconds first: a Duration may be out of order, or longer than any TimeSpan.
+        var seconds = duration is null ? double.NaN : duration.Seconds + duration.Nanos / 1e9;
+        if (seconds >= min.TotalSeconds && seconds <= max.TotalSeconds)
+            return TimeSpan.FromSeconds(seconds);
+        violations.Add((field, $"It must lie between {min.TotalSeconds} s and {max.TotalSeconds} s."));
+        return default;
     }
 
     /// <returns>Whether the crops are grey.</returns>
@@ -137,9 +187,15 @@ internal sealed class FeaturesService(
 
     /// <summary>As they lie in memory: .NET runs on little-endian machines only, with OpenCV's native library at any rate.</summary>
     private static ByteString Bytes(float[] values) => ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(values));
+}
 
-    /// <summary>Works on a file in its turn; what can be wrong with files becomes a status.</summary>
-    private async Task<T> WorkAsync<T>(string field, Func<Task<T>> work, CancellationToken cancellationToken)
+internal static class Work
+{
+    /// <summary>What a caller is told to wait where all places are taken.</summary>
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
+
+    /// <summary>Works on media in their turn; what can be wrong with them becomes a status.</summary>
+    public static async Task<T> RunAsync<T>(this WorkGate gate, string field, Func<Task<T>> work, CancellationToken cancellationToken)
     {
         try
         {

@@ -7,13 +7,17 @@ internal sealed class SpeechClip
 {
     private readonly float[] _samples;
 
-    /// <summary>Takes ownership of the samples: one channel at <see cref="FeatureExtractor.SampleRate"/>.</summary>
-    public SpeechClip(float[] samples)
+    /// <param name="audio">All channels of it count alike. Voices are found at its own rate, as in a call.</param>
+    public SpeechClip(AudioBuffer audio)
     {
-        _samples = samples;
-        Segments = samples.Length < Windowing.MinLength
+        var mono = audio.ToMono();
+        _samples = Resampler.Resample(mono, audio.SampleRate, FeatureExtractor.SampleRate);
+        Segments = _samples.Length < Windowing.MinLength
             ? []
-            : VoiceActivityDetector.Detect(samples, FeatureExtractor.SampleRate);
+            : [.. VoiceActivityDetector.Detect(mono, audio.SampleRate).Select(At22050)];
+
+        SpeechSegment At22050(SpeechSegment segment) => new(
+            segment.Start * FeatureExtractor.SampleRate / audio.SampleRate, segment.End * FeatureExtractor.SampleRate / audio.SampleRate);
     }
 
     public TimeSpan Duration => Time(_samples.Length);
@@ -53,5 +57,6 @@ internal sealed class SpeechClip
         return features;
     }
 
-    private static int Samples(TimeSpan time) => (int)Math.Round(time.TotalSeconds * FeatureExtractor.SampleRate);
+    /// <summary>Samples in a time.</summary>
+    public static int Samples(TimeSpan time) => (int)Math.Round(time.TotalSeconds * FeatureExtractor.SampleRate);
 }

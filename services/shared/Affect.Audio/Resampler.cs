@@ -60,6 +60,44 @@ public sealed class Resampler
             : output.WrittenSpan.ToArray();
     }
 
+    /// <summary>
+    /// A part of what <see cref="Resample"/> makes of a whole signal, from a part of the signal: the same
+    /// samples, where the input reaches <see cref="Reach"/> samples further on either side, or to the signal's ends.
+    /// </summary>
+    /// <param name="input">The signal from its sample <paramref name="first"/> on; what lies around it counts as silence.</param>
+    /// <param name="first">The first sample of the input, counted in the signal, at the rate <paramref name="from"/>.</param>
+    /// <param name="from">Sample rate of the signal.</param>
+    /// <param name="to">Sample rate of the output.</param>
+    /// <param name="start">The first sample wanted, counted at the rate <paramref name="to"/>.</param>
+    /// <param name="output">As many samples as are wanted.</param>
+    public static void ResamplePart(ReadOnlySpan<float> input, long first, int from, int to, long start, Span<float> output)
+    {
+        output.Clear();
+        if (from == to)
+        {
+            var begin = Math.Clamp(start - first, 0, input.Length);
+            var part = input[(int)begin..];
+            var into = (int)Math.Clamp(first - start, 0, output.Length);
+            part[..Math.Min(part.Length, output.Length - into)].CopyTo(output[into..]);
+            return;
+        }
+
+        // The first output sample that lies in the input stands some way behind the input's first.
+        var resampler = new Resampler(from, to);
+        var at = ((first * resampler._to) + resampler._from - 1) / resampler._from;
+        (resampler._start, resampler._phase) = Math.DivRem((int)((at * resampler._from) - (first * resampler._to)), resampler._to);
+        var made = new ArrayBufferWriter<float>(checked((int)resampler.OutputLength(input.Length)) + 1);
+        resampler.Process(input, made);
+        resampler.Flush(made);
+        var skip = (int)Math.Clamp(start - at, 0, made.WrittenCount);
+        var offset = (int)Math.Clamp(at - start, 0, output.Length);
+        var known = made.WrittenSpan[skip..];
+        known[..Math.Min(known.Length, output.Length - offset)].CopyTo(output[offset..]);
+    }
+
+    /// <summary>Input samples on either side that an output sample is made of.</summary>
+    public static int Reach(int from, int to) => from == to ? 0 : new Resampler(from, to)._filter.Length / 2 + 1;
+
     /// <summary>Takes the next piece of input, of any length, and writes every output sample that it completes.</summary>
     public void Process(ReadOnlySpan<float> input, IBufferWriter<float> output)
     {

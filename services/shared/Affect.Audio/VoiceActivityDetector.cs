@@ -10,8 +10,9 @@ namespace Affect.Audio;
 /// <remarks>
 /// <para>Every 10 ms a frame of 40 ms is looked at. It is voiced if it is</para>
 /// <list type="bullet">
-/// <item>loud: above −75 dBFS, and 6 dB above the noise floor, which is the lowest level of the two seconds
-/// around it (minimum statistics; R. Martin, 2001). So no steady sound is speech, however loud;</item>
+/// <item>loud: above −75 dBFS, and 6 dB above the noise floor, which is the lowest level of the second and a
+/// half before it (minimum statistics; R. Martin, 2001) and of 0.1 s after it; at the beginning, where less lies
+/// before, of 0.5 s after it. So no steady sound is speech, however loud;</item>
 /// <item>periodic at the pitch of a voice, by the normalised cross-correlation of RAPT (D. Talkin, 1995),
 /// which noise and clicks are not;</item>
 /// <item>no tone: linear prediction of order four foresees one sine or two exactly (dial tones, DTMF), and
@@ -37,7 +38,7 @@ public sealed class VoiceActivityDetector
     private const double MinPeriodicity = 0.55, MaxPredictionGainDb = 30;
 
     // In frames, that is in 10 ms.
-    private const int FloorPast = 150, FloorFuture = 50;
+    private const int FloorPast = 150, FloorFuture = 10, FirstFloorFuture = 50;
     private const int CoreWindow = 10, CoreVoiced = 5;
     private const int MaxLeadIn = 20, MaxPause = 30, Margin = 3;
 
@@ -84,7 +85,7 @@ public sealed class VoiceActivityDetector
 
     /// <summary>
     /// Takes the next piece of the signal, of any length, and adds the segments that have ended in it. A
-    /// segment is known about 0.9 s after its end.
+    /// segment is known about half a second after its end.
     /// </summary>
     public void Process(ReadOnlySpan<float> samples, ICollection<SpeechSegment> found)
     {
@@ -105,7 +106,32 @@ public sealed class VoiceActivityDetector
                 Analyse(_resampled.WrittenSpan);
             }
 
-            Judge(FloorFuture, found);
+            Judge(ended: false, found);
+        }
+    }
+
+    /// <summary>The segment that has not ended yet, up to where it is known to last; null where nobody speaks.</summary>
+    public SpeechSegment? Open => _segmentStart is { } start ? Segment(start) : null;
+
+    /// <summary>
+    /// The sample up to which everything is known: what lies before it, and in neither a segment that was
+    /// found nor the open one, is no speech, whatever follows.
+    /// </summary>
+    public long KnownUntil
+    {
+        get
+        {
+            if (_segmentStart is { } open)
+                return Segment(open).End;
+            // The next segment begins at the earliest voiced frame that may still become part of a core, and
+            // with what is loud in front of it.
+            var judged = CollectionsMarshal.AsSpan(_frames)[..(int)(_nextFrame - _firstFrame)];
+            var first = Math.Max(0, judged.Length - CoreWindow + 1);
+            while (first < judged.Length && !judged[first].Voiced)
+                first++;
+            for (var i = 0; i < MaxLeadIn && first > 0 && judged[first - 1].Loud; i++)
+                first--;
+            return Math.Max(_free, (_firstFrame + first - Margin) * Hop * _sampleRate / Rate);
         }
     }
 
@@ -119,7 +145,7 @@ public sealed class VoiceActivityDetector
             Analyse(_resampled.WrittenSpan);
         }
 
-        Judge(0, found);
+        Judge(ended: true, found);
         if (_segmentStart is { } start)
             Close(start, found);
     }
@@ -199,15 +225,18 @@ public sealed class VoiceActivityDetector
         return 10 * Math.Log10(energy / Math.Max(covariance[0], 1e-6 * energy));
     }
 
-    /// <summary>Decides on all frames that have <paramref name="future"/> frames behind them, and drops what is no longer needed.</summary>
-    private void Judge(int future, ICollection<SpeechSegment> found)
+    /// <summary>Decides on all frames behind which enough is known, or the end, and drops what is no longer needed.</summary>
+    private void Judge(bool ended, ICollection<SpeechSegment> found)
     {
         var frames = CollectionsMarshal.AsSpan(_frames);
-        for (; _nextFrame + future < _firstFrame + frames.Length; _nextFrame++)
+        for (; _nextFrame < _firstFrame + frames.Length; _nextFrame++)
         {
             var index = (int)(_nextFrame - _firstFrame);
+            var behind = index + (_nextFrame < FloorPast ? FirstFloorFuture : FloorFuture) + 1;
+            if (behind > frames.Length && !ended)
+                break;
             var floor = double.MaxValue;
-            foreach (ref var other in frames[Math.Max(0, index - FloorPast)..Math.Min(frames.Length, index + FloorFuture + 1)])
+            foreach (ref var other in frames[Math.Max(0, index - FloorPast)..Math.Min(frames.Length, behind)])
                 floor = Math.Min(floor, other.LevelDb);
 
             ref var frame = ref frames[index];
@@ -253,11 +282,17 @@ public sealed class VoiceActivityDetector
         return _firstFrame + index;
     }
 
-    private void Close(long start, ICollection<SpeechSegment> found)
+    /// <summary>The segment that began with a frame, as far as it is known to last.</summary>
+    private SpeechSegment Segment(long start)
     {
         var first = (start - Margin) * Hop * _sampleRate / Rate;
         var behind = (((_segmentEnd + Margin) * Hop) + FrameLength) * _sampleRate / Rate;
-        var segment = new SpeechSegment(Math.Max(first, _free), Math.Min(behind, _received));
+        return new SpeechSegment(Math.Max(first, _free), Math.Min(behind, _received));
+    }
+
+    private void Close(long start, ICollection<SpeechSegment> found)
+    {
+        var segment = Segment(start);
         found.Add(segment);
         _free = segment.End;
         _segmentStart = null;

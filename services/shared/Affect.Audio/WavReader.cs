@@ -124,16 +124,16 @@ public static class WavReader
         if (bits == 0 || blockSize % channels != 0 || width * 8 < bits)
             throw new AudioFormatException("The WAV header contradicts itself.");
 
-        Encoding? encoding = (tag, width) switch
+        SampleEncoding? encoding = (tag, width) switch
         {
-            (Pcm, 1) => Encoding.Unsigned8,
-            (Pcm, 2) => Encoding.Signed16,
-            (Pcm, 3) => Encoding.Signed24,
-            (Pcm, 4) => Encoding.Signed32,
-            (Float, 4) when bits == 32 => Encoding.Float32,
-            (Float, 8) when bits == 64 => Encoding.Float64,
-            (ALaw, 1) => Encoding.ALaw,
-            (MuLaw, 1) => Encoding.MuLaw,
+            (Pcm, 1) => SampleEncoding.Unsigned8,
+            (Pcm, 2) => SampleEncoding.Signed16,
+            (Pcm, 3) => SampleEncoding.Signed24,
+            (Pcm, 4) => SampleEncoding.Signed32,
+            (Float, 4) when bits == 32 => SampleEncoding.Ieee32,
+            (Float, 8) when bits == 64 => SampleEncoding.Ieee64,
+            (ALaw, 1) => SampleEncoding.ALaw,
+            (MuLaw, 1) => SampleEncoding.MuLaw,
             _ => null,
         };
         return encoding is { } known
@@ -152,75 +152,16 @@ public static class WavReader
         for (var channel = 0; channel < channels.Length; channel++)
         {
             var samples = channels[channel] = GC.AllocateUninitializedArray<float>(length);
-            DecodeChannel(data[(channel * format.Width)..], frameSize, format.Encoding, samples);
+            if (!format.Encoding.TryDecode(data[(channel * format.Width)..], frameSize, samples))
+                throw new AudioFormatException("The WAV file's samples must be finite.");
         }
 
         return new AudioBuffer(channels, format.SampleRate);
-    }
-
-    /// <summary>Every <paramref name="stride"/>-th sample of <paramref name="data"/>, its first byte first.</summary>
-    private static void DecodeChannel(ReadOnlySpan<byte> data, int stride, Encoding encoding, Span<float> samples)
-    {
-        switch (encoding)
-        {
-            case Encoding.Unsigned8:
-                for (var i = 0; i < samples.Length; i++)
-                    samples[i] = (data[i * stride] - 128) / 128f;
-                break;
-            case Encoding.Signed16:
-                for (var i = 0; i < samples.Length; i++)
-                    samples[i] = BinaryPrimitives.ReadInt16LittleEndian(data[(i * stride)..]) / 32768f;
-                break;
-            case Encoding.Signed24:
-                for (var i = 0; i < samples.Length; i++)
-                {
-                    var bytes = data.Slice(i * stride, 3);
-                    samples[i] = (bytes[0] << 8 | bytes[1] << 16 | bytes[2] << 24) / 2147483648f;
-                }
-
-                break;
-            case Encoding.Signed32:
-                for (var i = 0; i < samples.Length; i++)
-                    samples[i] = BinaryPrimitives.ReadInt32LittleEndian(data[(i * stride)..]) / 2147483648f;
-                break;
-            case Encoding.Float32:
-                for (var i = 0; i < samples.Length; i++)
-                    samples[i] = Clip(BinaryPrimitives.ReadSingleLittleEndian(data[(i * stride)..]));
-                break;
-            case Encoding.Float64:
-                for (var i = 0; i < samples.Length; i++)
-                    samples[i] = Clip(BinaryPrimitives.ReadDoubleLittleEndian(data[(i * stride)..]));
-                break;
-            case Encoding.ALaw:
-                for (var i = 0; i < samples.Length; i++)
-                    samples[i] = G711.DecodeALaw(data[i * stride]) / 32768f;
-                break;
-            case Encoding.MuLaw:
-                for (var i = 0; i < samples.Length; i++)
-                    samples[i] = G711.DecodeMuLaw(data[i * stride]) / 32768f;
-                break;
-        }
-    }
-
-    private static float Clip(double sample) => double.IsFinite(sample)
-        ? (float)Math.Clamp(sample, -1, 1)
-        : throw new AudioFormatException("The WAV file's samples must be finite.");
-
-    private enum Encoding
-    {
-        Unsigned8,
-        Signed16,
-        Signed24,
-        Signed32,
-        Float32,
-        Float64,
-        ALaw,
-        MuLaw,
     }
 
     /// <param name="Encoding">How one sample is written.</param>
     /// <param name="Channels">Channels, interleaved.</param>
     /// <param name="SampleRate">In hertz.</param>
     /// <param name="Width">Bytes of one sample.</param>
-    private readonly record struct Format(Encoding Encoding, int Channels, int SampleRate, int Width);
+    private readonly record struct Format(SampleEncoding Encoding, int Channels, int SampleRate, int Width);
 }

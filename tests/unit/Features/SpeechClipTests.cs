@@ -10,12 +10,14 @@ public sealed class SpeechClipTests
 
     private static readonly TimeSpan Length = TimeSpan.FromSeconds(3), Hop = TimeSpan.FromSeconds(1);
 
+    private static SpeechClip Clip(float[] samples) => new(new AudioBuffer([samples], Rate));
+
     private static float[] Speech { get; } = WavReader.Read(TestMedia.Speech()).ToMono();
 
     [Fact]
     public void Windows_follow_the_hop_and_the_last_ends_with_the_clip()
     {
-        var clip = new SpeechClip(Speech);
+        var clip = Clip(Speech);
         var windows = clip.Windows(Length, Hop).ToList();
 
         for (var i = 0; i < windows.Count - 1; i++)
@@ -28,7 +30,7 @@ public sealed class SpeechClipTests
     [Fact]
     public void A_clip_shorter_than_a_window_is_one_window()
     {
-        var clip = new SpeechClip(Speech[..(2 * Rate)]);
+        var clip = Clip(Speech[..(2 * Rate)]);
         var window = Assert.Single(clip.Windows(Length, Hop));
         Assert.Equal(new Window(0, 2 * Rate), window);
 
@@ -42,7 +44,7 @@ public sealed class SpeechClipTests
     public void Windows_without_voice_say_so()
     {
         float[] samples = [.. new float[5 * Rate], .. Speech];
-        var clip = new SpeechClip(samples);
+        var clip = Clip(samples);
         var windows = clip.Windows(Length, Hop);
         Assert.False(clip.HasSpeech(windows[0]));
         Assert.True(clip.HasSpeech(windows[^1]));
@@ -51,23 +53,23 @@ public sealed class SpeechClipTests
     [Fact]
     public void Silence_and_noise_have_no_windows()
     {
-        Assert.Empty(new SpeechClip(new float[4 * Rate]).Windows(Length, Hop));
-        Assert.Empty(new SpeechClip(TestMedia.Noise(4)).Windows(Length, Hop));
+        Assert.Empty(Clip(new float[4 * Rate]).Windows(Length, Hop));
+        Assert.Empty(Clip(TestMedia.Noise(4)).Windows(Length, Hop));
     }
 
     [Fact]
     public void A_quarter_of_a_second_is_needed()
     {
         var syllable = Speech[Rate..]; // in the middle of speech
-        Assert.Empty(new SpeechClip(syllable[..(Rate / 4 - 10)]).Windows(Length, Hop));
-        Assert.Empty(new SpeechClip(syllable[..(Rate / 100)]).Windows(Length, Hop));
-        Assert.Empty(new SpeechClip([]).Windows(Length, Hop));
+        Assert.Empty(Clip(syllable[..(Rate / 4 - 10)]).Windows(Length, Hop));
+        Assert.Empty(Clip(syllable[..(Rate / 100)]).Windows(Length, Hop));
+        Assert.Empty(Clip([]).Windows(Length, Hop));
     }
 
     [Fact]
     public void Features_are_those_of_the_window()
     {
-        var clip = new SpeechClip(Speech);
+        var clip = Clip(Speech);
         var window = clip.Windows(Length, Hop).ElementAt(1);
         var expected = new float[FeatureExtractor.FrameCount(3 * Rate) * 82];
         FeatureExtractor.Extract(Speech.AsSpan(Rate, 3 * Rate), FeatureSet.MfccDeltaZcrRms, expected);
