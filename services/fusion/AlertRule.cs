@@ -1,8 +1,8 @@
 using System.ComponentModel.DataAnnotations;
 using Affect.Emotions;
 using Affect.Fusion.V1;
+using Affect.Hosting;
 using Affect.V1;
-using Google.Protobuf.WellKnownTypes;
 using Emotion = Affect.Emotions.Emotion;
 
 namespace Affect.Fusion;
@@ -96,7 +96,7 @@ public sealed class AlertRule
             Channel = window.Channel,
             State = becomes,
             Time = window.End,
-            Emotion = Affect.Hosting.ProtoMapping.ToProto(Watched),
+            Emotion = Watched.ToProto(),
             Evidence = { because },
         };
     }

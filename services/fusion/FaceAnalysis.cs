@@ -59,7 +59,9 @@ internal sealed class FaceAnalysis(
         }
     }
 
-    private async Task<ImageResult> LookAsync(
+    /// <summary>The faces of one picture; UNAVAILABLE where it is refused or its calls are lost.</summary>
+    /// <exception cref="RpcException">The model is not what the list says.</exception>
+    public async Task<ImageResult> LookAsync(
         Google.Protobuf.ByteString image, string field, Model model, FaceResult result, Refusal refusal, PeerCalls calls)
     {
         var seen = new ImageResult { Outcome = Outcome.Unavailable };

@@ -31,7 +31,9 @@ public static class FusionHosting
         services.AddSingleton<ModelCatalogue>();
         services.AddSingleton<VoiceAnalysis>();
         services.AddSingleton<FaceAnalysis>();
+        services.AddSingleton<Fuser>();
         services.AddSingleton<ClipSession>();
+        services.AddTransient<CallSession>();
         services.AddSingleton<Admission>();
         services.AddGrpc().AddServiceOptions<FusionService>(grpc => grpc.MaxReceiveMessageSize = FusionOptions.MaxRequestBytes);
         // Ready as soon as it listens: a peer that is down costs its modality, not the whole.

@@ -78,6 +78,55 @@ public sealed class FusionOptions : IValidatableObject
     [Range(0.0, 1.0)]
     public float AbstainBelow { get; set; } = 0.4f;
 
+    /// <summary>Calls that are streamed at once; one more gets RESOURCE_EXHAUSTED with RetryInfo.</summary>
+    [Range(1, 100_000)]
+    public int MaxCalls { get; set; } = 2_000;
+
+    /// <summary>
+    /// What a window of a call may take, repeats included, before it is UNAVAILABLE: long enough for a pod to be replaced,
+    /// for the call goes on meanwhile and loses nothing.
+    /// </summary>
+    [Range(typeof(TimeSpan), "00:00:01", "00:10:00")]
+    public TimeSpan WindowTimeout { get; set; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Windows of a call that are computed at once; a client that sends faster than they are is read no faster.</summary>
+    [Range(1, 256)]
+    public int WindowsAtOnce { get; set; } = 8;
+
+    /// <summary>Who sends nothing for so long has the call ended, with its summary.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
+    public TimeSpan StallTimeout { get; set; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>From one checkpoint of a call to the next, in the call's own time. Clients hold so much media, and some seconds more.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "00:01:00")]
+    public TimeSpan CheckpointEvery { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>So long a window waits for frames that are still on their way when its voice is known.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "00:00:10")]
+    public TimeSpan MaxVideoLag { get; set; } = TimeSpan.FromSeconds(0.3);
+
+    /// <summary>
+    /// Whether emotion is looked for on the channels of agents and of people whose role is not known. The EU AI Act (Art.
+    /// 5(1)(f)) forbids it at work but for medical or safety reasons; turning it on is logged.
+    /// </summary>
+    public bool AgentEmotion { get; set; }
+
+    /// <summary>τ of the forward filter: the mean time for which an emotion stays.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "00:10:00")]
+    public TimeSpan Dwell { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>The rules that raise alerts, by name; those named here stand by default.</summary>
+    public Dictionary<string, AlertRule> Alerts { get; set; } = new()
+    {
+        ["angry"] = new() { Emotion = "angry", Above = 0.6f, For = TimeSpan.FromSeconds(6), ClearBelow = 0.4f },
+        ["saddening"] = new() { Emotion = "sad", Above = 0.4f, For = TimeSpan.FromSeconds(5), ClearBelow = 0.2f, Within = TimeSpan.FromMinutes(1) },
+    };
+
+    internal CallBudget ClipBudget => new(ModalityTimeout, MaxCallsPerModality, RetriesPerCall, RetriesPerModality);
+
+    // A window has a handful of calls (a picture of many faces one for each); only time ends their repeating.
+    internal CallBudget WindowBudget => new(WindowTimeout, MaxCallsPerModality, int.MaxValue, int.MaxValue);
+
     internal EmotionScores PriorScores => Prior.Count == 0
         ? LogLinearPool.UniformPrior
         : EmotionScores.FromWeights([.. EmotionLabels.Names.Select(name => Prior[name])]);
@@ -92,6 +141,19 @@ public sealed class FusionOptions : IValidatableObject
 
         if (SpeechWeight + FaceWeight == 0)
             yield return new("SpeechWeight and FaceWeight are both 0: nothing would be weighed.", [nameof(SpeechWeight)]);
+
+        // The generated validator does not look into dictionaries.
+        foreach (var (name, rule) in Alerts)
+        {
+            var results = new List<ValidationResult>();
+            Validator.TryValidateObject(rule, new ValidationContext(rule), results, validateAllProperties: true);
+            foreach (var result in results)
+                yield return new($"Alerts:{name}: {result.ErrorMessage}", [nameof(Alerts)]);
+            if (!EmotionLabels.Names.Contains(rule.Emotion))
+                yield return new($"Alerts:{name}: '{rule.Emotion}' is none of the seven emotions.", [nameof(Alerts)]);
+            if (rule.ClearBelow > rule.Above)
+                yield return new($"Alerts:{name}: ClearBelow must not be more than Above.", [nameof(Alerts)]);
+        }
 
         if (Prior.Count == 0)
             yield break;

@@ -3,6 +3,8 @@ using Affect.V1;
 using Grpc.Core;
 using AnalyzeRequest = Affect.Fusion.V1.AnalyzeRequest;
 using AnalyzeResponse = Affect.Fusion.V1.AnalyzeResponse;
+using AnalyzeStreamRequest = Affect.Fusion.V1.AnalyzeStreamRequest;
+using AnalyzeStreamResponse = Affect.Fusion.V1.AnalyzeStreamResponse;
 using ListModelsRequest = Affect.Fusion.V1.ListModelsRequest;
 using ListModelsResponse = Affect.Fusion.V1.ListModelsResponse;
 
@@ -10,12 +12,12 @@ namespace Affect.Fusion;
 
 /// <summary>The gRPC side: admits, calls, maps.</summary>
 internal sealed class FusionService(
-    ClipSession session, ModelCatalogue models, Admission admission, FusionOptions options, TimeProvider time)
+    ClipSession session, CallSession call, ModelCatalogue models, Admission admission, FusionOptions options, TimeProvider time)
     : V1.FusionService.FusionServiceBase
 {
     public override async Task<AnalyzeResponse> Analyze(AnalyzeRequest request, ServerCallContext context)
     {
-        using var admitted = admission.Enter();
+        using var admitted = admission.Clips.Enter();
         var refusal = new Refusal();
         var analysis = await session.AnalyzeAsync(request.Clip, refusal, Deadline(context), context.CancellationToken);
         if (refusal.Any)
@@ -24,6 +26,16 @@ internal sealed class FusionService(
             && (analysis.Face?.Outcome ?? Outcome.Unavailable) == Outcome.Unavailable)
             throw NothingAnswered(context);
         return new AnalyzeResponse { Analysis = analysis };
+    }
+
+    public override async Task AnalyzeStream(
+        IAsyncStreamReader<AnalyzeStreamRequest> requestStream, IServerStreamWriter<AnalyzeStreamResponse> responseStream, ServerCallContext context)
+    {
+        using var admitted = admission.Calls.Enter();
+        await call.RunAsync(
+            new Unwrapped(requestStream),
+            response => responseStream.WriteAsync(new AnalyzeStreamResponse { Call = response }),
+            context.CancellationToken);
     }
 
     public override async Task<ListModelsResponse> ListModels(ListModelsRequest request, ServerCallContext context)
@@ -38,7 +50,7 @@ internal sealed class FusionService(
 
         async Task<IReadOnlyList<Model>?> ListAsync(Modality modality)
         {
-            using var calls = new PeerCalls(options, time, Deadline(context), context.CancellationToken);
+            using var calls = new PeerCalls(options.ClipBudget, time, Deadline(context), context.CancellationToken);
             try
             {
                 return await models.ListAsync(modality, calls);
@@ -48,6 +60,14 @@ internal sealed class FusionService(
                 return null;
             }
         }
+    }
+
+    /// <summary>The client's messages without fusion's wrapping; one without content is an empty one of the client's.</summary>
+    private sealed class Unwrapped(IAsyncStreamReader<AnalyzeStreamRequest> wrapped) : IAsyncStreamReader<Affect.V1.AnalyzeStreamRequest>
+    {
+        public Affect.V1.AnalyzeStreamRequest Current => wrapped.Current.Call ?? new();
+
+        public Task<bool> MoveNext(CancellationToken cancellationToken) => wrapped.MoveNext(cancellationToken);
     }
 
     private static DateTimeOffset Deadline(ServerCallContext context) =>

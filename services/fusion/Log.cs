@@ -16,4 +16,16 @@ internal static partial class Log
     [LoggerMessage(EventName = "models.changed", Level = LogLevel.Information,
         Message = "The {Modality} model '{Model}' takes another input than it did; its description is fetched anew")]
     public static partial void ModelChanged(ILogger logger, string modality, string model);
+
+    [LoggerMessage(EventName = "call.stalled", Level = LogLevel.Information,
+        Message = "Nothing more came of call {Session}; it is ended with its summary")]
+    public static partial void CallStalled(ILogger logger, string session);
+
+    [LoggerMessage(EventName = "window.lost", Level = LogLevel.Warning,
+        Message = "A window of call {Session} is lost: {Status}")]
+    public static partial void WindowLost(ILogger logger, string session, StatusCode status);
+
+    [LoggerMessage(EventName = "policy.agent_emotion", Level = LogLevel.Warning,
+        Message = "Fusion:AgentEmotion is on: call {Session} is searched for the emotion of somebody who is no customer")]
+    public static partial void AgentJudged(ILogger logger, string session);
 }

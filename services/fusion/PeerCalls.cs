@@ -3,14 +3,21 @@ using Grpc.Core;
 
 namespace Affect.Fusion;
 
+/// <summary>What calls that belong together may take.</summary>
+/// <param name="Time">All of them.</param>
+/// <param name="AtOnce">How many run at the same time.</param>
+/// <param name="RetriesPerCall">How often one is repeated.</param>
+/// <param name="RetriesInAll">How often all of them together are.</param>
+internal readonly record struct CallBudget(TimeSpan Time, int AtOnce, int RetriesPerCall, int RetriesInAll);
+
 /// <summary>
-/// The calls of one modality of one clip: so many at once, all before one deadline, repeated from one
-/// budget. What was lost (UNAVAILABLE) or met a full queue (RESOURCE_EXHAUSTED with RetryInfo) is
+/// The calls of one modality of one clip, or of one window of a call: so many at once, all before one deadline, repeated
+/// from one budget. What was lost (UNAVAILABLE) or met a full queue (RESOURCE_EXHAUSTED with RetryInfo) is
 /// repeated after the peer's own delay or a growing, jittered one; never where the delay would pass the deadline.
 /// </summary>
 internal sealed class PeerCalls : IDisposable
 {
-    private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(50), LongestDelay = TimeSpan.FromSeconds(1);
 
     private readonly TimeProvider _time;
     private readonly DateTimeOffset _deadline;
@@ -20,22 +27,22 @@ internal sealed class PeerCalls : IDisposable
     private readonly int _retriesPerCall;
     private int _retriesLeft;
 
-    /// <param name="options">The budgets.</param>
+    /// <param name="allowed">What the calls may take.</param>
     /// <param name="time">The clock.</param>
     /// <param name="callerDeadline">When the caller stops waiting; <see cref="DateTimeOffset.MaxValue"/> for never.</param>
     /// <param name="cancellation">Fires when the caller went away.</param>
-    public PeerCalls(FusionOptions options, TimeProvider time, DateTimeOffset callerDeadline, CancellationToken cancellation)
+    public PeerCalls(CallBudget allowed, TimeProvider time, DateTimeOffset callerDeadline, CancellationToken cancellation)
     {
         _time = time;
         var now = time.GetUtcNow();
-        var budget = Budget(options.ModalityTimeout, callerDeadline - now);
+        var budget = Budget(allowed.Time, callerDeadline - now);
         _deadline = now + budget;
         _timeout = new CancellationTokenSource(budget, time);
         _linked = CancellationTokenSource.CreateLinkedTokenSource(_timeout.Token, cancellation);
         Caller = cancellation;
-        _gate = new SemaphoreSlim(options.MaxCallsPerModality);
-        _retriesPerCall = options.RetriesPerCall;
-        _retriesLeft = options.RetriesPerModality;
+        _gate = new SemaphoreSlim(allowed.AtOnce);
+        _retriesPerCall = allowed.RetriesPerCall;
+        _retriesLeft = allowed.RetriesInAll;
     }
 
     /// <summary>Fires when the modality's time is up or the caller went away.</summary>
@@ -95,12 +102,15 @@ internal sealed class PeerCalls : IDisposable
     /// <summary>Whether a failed call may be made again, which takes from the budget, and after which delay.</summary>
     public bool MayRepeat(RpcException exception, int attempt, out TimeSpan delay)
     {
-        delay = FirstDelay * Math.Pow(2, attempt) * (0.5 + Random.Shared.NextDouble());
+        delay = FirstDelay * Math.Pow(2, Math.Min(attempt, 10));
+        delay = (delay < LongestDelay ? delay : LongestDelay) * (0.5 + Random.Shared.NextDouble());
         var asked = exception.GetRpcStatus()?.GetDetail<RetryInfo>()?.RetryDelay?.ToTimeSpan();
         // Jitter goes on top: no sooner than the peer asked, and not all at the same time.
         if (asked > TimeSpan.Zero)
             delay = asked.Value * (1 + 0.25 * Random.Shared.NextDouble());
+        // A connection that breaks in the midst of a call shows in several ways; what a peer says has no exception behind it.
         var lost = exception.StatusCode == StatusCode.Unavailable
+            || (exception.StatusCode is StatusCode.Internal or StatusCode.Unknown or StatusCode.Cancelled && exception.Status.DebugException is not null)
             || (exception.StatusCode == StatusCode.ResourceExhausted && asked is not null);
         return lost
             && attempt < _retriesPerCall

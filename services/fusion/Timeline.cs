@@ -2,8 +2,8 @@ using Affect.Emotions;
 using Affect.Fusion.V1;
 using Affect.Hosting;
 using Affect.V1;
+using Google.Protobuf.Collections;
 using Google.Protobuf.WellKnownTypes;
-using Emotion = Affect.V1.Emotion;
 using EmotionScores = Affect.Emotions.EmotionScores;
 using Outcome = Affect.V1.Outcome;
 
@@ -19,8 +19,6 @@ internal sealed class Timeline(TimelineState state, FusionOptions options, TimeS
     public const int MaxStretches = 120;
 
     private readonly EmotionScores _prior = options.PriorScores;
-
-    public static TimelineState NewState() => new();
 
     /// <summary>Takes the next window, completes it by what is smoothed, and returns the alerts that it raised or cleared.</summary>
     public IReadOnlyList<Alert> Take(StreamWindow window)
@@ -126,7 +124,7 @@ internal sealed class Timeline(TimelineState state, FusionOptions options, TimeS
         {
             var (first, second) = (state.Arc[2 * i], state.Arc[(2 * i) + 1]);
             if (second.Count > 0)
-                Add(first.Sum, second.Sum);
+                Add(first.Sum, [.. second.Sum]);
             first.Count += second.Count;
             state.Arc[i] = first;
         }
@@ -144,11 +142,9 @@ internal sealed class Timeline(TimelineState state, FusionOptions options, TimeS
         return rule;
     }
 
-    private static void Add(IList<float> sum, EmotionScores scores) => Add(sum, [.. Enumerable.Range(0, EmotionLabels.Count).Select(i => scores[i])]);
-
-    private static void Add(IList<float> sum, IList<float> scores)
+    private static void Add(RepeatedField<float> sum, ReadOnlySpan<float> scores)
     {
-        for (var i = 0; i < EmotionLabels.Count; i++)
+        for (var i = 0; i < scores.Length; i++)
             if (sum.Count <= i)
                 sum.Add(scores[i]);
             else

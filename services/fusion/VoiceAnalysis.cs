@@ -146,11 +146,7 @@ internal sealed class VoiceAnalysis(
             try
             {
                 var answer = await calls.CallAsync(call => speech.ClassifyAsync(request, call));
-                var verdict = new Verdict(answer.Outcome, answer.Scores);
-                window.Scores = answer.Scores;
-                window.Emotion = verdict.Emotion;
-                window.Confidence = verdict.Scores.Confidence;
-                window.Outcome = answer.Outcome;
+                Fill(window, answer);
                 result.Model = answer.Model;
             }
             catch (Exception exception) when (calls.IsOutage(exception) && !exception.IsMisfit())
@@ -160,6 +156,16 @@ internal sealed class VoiceAnalysis(
                 Interlocked.Increment(ref lost);
             }
         }
+    }
+
+    /// <summary>Takes over what speech says of a window.</summary>
+    public static void Fill(SpeechWindow window, ClassifyResponse answer)
+    {
+        var verdict = new Verdict(answer.Outcome, answer.Scores);
+        window.Scores = answer.Scores;
+        window.Emotion = verdict.Emotion;
+        window.Confidence = verdict.Scores.Confidence;
+        window.Outcome = answer.Outcome;
     }
 
     private static void Conclude(SpeechResult result, Model model)

@@ -87,7 +87,7 @@ public sealed class ModelCatalogueTests
 
     private async Task<Model?> FindAsync(ModelCatalogue models, string name)
     {
-        using var calls = new PeerCalls(_options, _time, DateTimeOffset.MaxValue, CancellationToken.None);
+        using var calls = new PeerCalls(_options.ClipBudget, _time, DateTimeOffset.MaxValue, CancellationToken.None);
         return await models.FindAsync(Modality.Speech, name, calls);
     }
 

@@ -108,7 +108,7 @@ public sealed class PeerCallsTests
     public void A_caller_that_went_away_is_no_outage()
     {
         using var caller = new CancellationTokenSource();
-        using var calls = new PeerCalls(_options, _time, DateTimeOffset.MaxValue, caller.Token);
+        using var calls = new PeerCalls(_options.ClipBudget, _time, DateTimeOffset.MaxValue, caller.Token);
 
         caller.Cancel();
 
