@@ -8,7 +8,8 @@ using Microsoft.Extensions.Options;
 namespace Affect.Gateway;
 
 /// <summary>
-/// ASP.NET's authentication by the header <c>x-api-key</c>, which is gRPC's metadata of that name too.
+/// ASP.NET's authentication by the header <c>x-api-key</c>, which is gRPC's metadata of that name too; a browser, which
+/// cannot set headers on a WebSocket, offers the subprotocol <c>affect.key.KEY</c> instead.
 /// Puts the <see cref="Caller"/> where the limits find it.
 /// </summary>
 internal sealed class ApiKeyHandler(
@@ -21,6 +22,8 @@ internal sealed class ApiKeyHandler(
     protected override Task<AuthenticateResult> HandleAuthenticateAsync()
     {
         var keys = Request.Headers[Header];
+        if (keys.Count == 0 && Context.WebSockets.IsWebSocketRequest)
+            keys = CallSocket.Keys(Context.WebSockets);
         if (keys.Count == 0)
             return Task.FromResult(AuthenticateResult.NoResult());
         if (keys.Count > 1 || callers.Find(keys[0]!) is not { } caller)

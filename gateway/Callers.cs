@@ -8,7 +8,11 @@ namespace Affect.Gateway;
 /// <param name="IsKnown">Whether a key said so.</param>
 /// <param name="RequestsPerMinute">Calls in a minute.</param>
 /// <param name="MaxRequestBytes">Size of one request.</param>
-internal sealed record Caller(string Name, bool IsKnown, int RequestsPerMinute, int MaxRequestBytes);
+internal sealed record Caller(string Name, bool IsKnown, int RequestsPerMinute, int MaxRequestBytes)
+{
+    /// <summary>Whose calls are whose: the key's name, and empty for all that call without one.</summary>
+    public string Tenant => IsKnown ? Name : "";
+}
 
 /// <summary>Finds callers by their keys. Holds hashes only.</summary>
 internal sealed class Callers

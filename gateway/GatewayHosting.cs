@@ -16,6 +16,9 @@ public static class GatewayHosting
 {
     private const string FusionChannel = "gateway->fusion";
 
+    /// <summary>Calls have a channel that repeats nothing: to repeat a stream is to keep what was sent of it.</summary>
+    internal const string StreamChannel = "gateway->fusion, streams";
+
     /// <summary>Repeats what was lost on the way to fusion, which itself repeats what lies behind it.</summary>
     private static RetryPolicy Retry => new()
     {
@@ -38,8 +41,16 @@ public static class GatewayHosting
             PeerChannel.Create(provider.GetRequiredService<GatewayOptions>().FusionAddress, retry: Retry));
         services.AddSingleton(provider =>
             new FusionService.FusionServiceClient(provider.GetRequiredKeyedService<GrpcChannel>(FusionChannel)));
+        services.AddKeyedSingleton(StreamChannel, (provider, _) =>
+            PeerChannel.Create(provider.GetRequiredService<GatewayOptions>().FusionAddress));
         services.AddSingleton<Upstream>();
+        services.AddSingleton<CallPipe>();
         services.AddSingleton<Callers>();
+
+        services.AddSingleton<GatewayMetrics>();
+        services.AddSingleton<Dashboards>();
+        services.AddSingleton<CallEvents>();
+        services.AddHostedService(provider => provider.GetRequiredService<CallEvents>());
 
         // Not AddAuthentication: it brings DataProtection for cookies, which writes a key file into the home folder.
         services.AddAuthenticationCore(authentication => authentication.DefaultScheme = ApiKeyHandler.SchemeName);
@@ -53,7 +64,7 @@ public static class GatewayHosting
         services.AddHealthChecks().AddCheck("gateway", () => HealthCheckResult.Healthy());
     }
 
-    /// <summary>Maps the public API over gRPC and REST, its pages, and health over HTTP.</summary>
+    /// <summary>Maps the public API over gRPC, REST and WebSocket, its pages, and health over HTTP.</summary>
     public static void MapGateway(this WebApplication app)
     {
         app.UseWhen(
@@ -61,6 +72,8 @@ public static class GatewayHosting
             rest => rest.UseStatusCodePages(page => page.HttpContext.RefuseAsync(
                 RpcErrors.Status(StatusCode.NotFound, "There is nothing here; /openapi.json tells what there is."),
                 page.HttpContext.Response.StatusCode)));
+        // Keeps proxies from closing what is quiet; who is gone is found out by fusion, which hears nothing.
+        app.UseWebSockets(new WebSocketOptions { KeepAliveInterval = TimeSpan.FromSeconds(15) });
         app.UseAuthentication();
         // Before authorization, so that guessing keys is limited as well.
         app.UseRateLimiter();
@@ -69,6 +82,7 @@ public static class GatewayHosting
 
         Guard(app.MapGrpcService<GatewayService>());
         Guard(app.MapRest());
+        app.MapDapr();
         app.MapPages();
         app.MapHealthChecks("/healthz/live", new HealthCheckOptions { Predicate = _ => false });
         app.MapHealthChecks("/healthz/ready");

@@ -31,6 +31,16 @@ public sealed class GatewayOptions : IValidatableObject
         "An AI system inferred emotions from a voice or a face. The law (Regulation (EU) 2024/1689, Art. 50(3)) asks "
         + "that the people concerned are told. Scores are probabilities, not facts, and no ground for a decision on their own.";
 
+    /// <summary>
+    /// Whose pages may open a WebSocket, as browsers name them: "https://app.example". Those that come from here
+    /// always may, and so may programs, which name none.
+    /// </summary>
+    public IList<string> AllowedOrigins { get; set; } = [];
+
+    /// <summary>What is told of calls while they last.</summary>
+    [Required, ValidateObjectMembers]
+    public EventsOptions Events { get; set; } = new();
+
     /// <inheritdoc/>
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
@@ -38,6 +48,12 @@ public sealed class GatewayOptions : IValidatableObject
             yield return new($"FusionAddress: '{FusionAddress}' is neither http://host:port nor dns:///host:port.", [nameof(FusionAddress)]);
         if (RequireApiKey && ApiKeys.Count == 0)
             yield return new("ApiKeys: there is none, so nobody could call; add one, or set RequireApiKey to false.", [nameof(ApiKeys)]);
+
+        foreach (var origin in AllowedOrigins)
+            if (!Uri.TryCreate(origin, UriKind.Absolute, out var uri) || uri.GetLeftPart(UriPartial.Authority) != origin)
+                yield return new($"AllowedOrigins: '{origin}' is no origin, as in https://app.example.", [nameof(AllowedOrigins)]);
+        if (Events.AtLeastOnce && Events.PubSub.Length == 0)
+            yield return new("Events:AtLeastOnce: without Events:PubSub there is no broker to wait for.", [nameof(Events)]);
 
         // The generated validator does not look into dictionaries.
         foreach (var (name, key) in ApiKeys)
@@ -50,6 +66,40 @@ public sealed class GatewayOptions : IValidatableObject
         foreach (var twins in ApiKeys.GroupBy(key => key.Value.Sha256, StringComparer.OrdinalIgnoreCase).Where(group => group.Count() > 1))
             yield return new($"ApiKeys: {string.Join(" and ", twins.Select(key => key.Key))} have the same key.", [nameof(ApiKeys)]);
     }
+}
+
+/// <summary>Where events of calls go: section <c>Gateway:Events</c>.</summary>
+public sealed class EventsOptions
+{
+    /// <summary>Name of the Dapr component that events go through; empty for this process's dashboards alone.</summary>
+    [RegularExpression("^[A-Za-z0-9._-]*$")]
+    public string PubSub { get; set; } = "";
+
+    /// <summary>The topic of all events.</summary>
+    [Required, RegularExpression("^[A-Za-z0-9._-]+$")]
+    public string Topic { get; set; } = "affect-calls";
+
+    /// <summary>Whether windows are told, one a second for each channel, or only beginnings, alerts and ends.</summary>
+    public bool Windows { get; set; } = true;
+
+    /// <summary>Whether a call waits until the broker has its events, however long; if not, what is in the way is dropped.</summary>
+    public bool AtLeastOnce { get; set; }
+
+    /// <summary>Events that wait for the broker; more push out the oldest.</summary>
+    [Range(8, 1_000_000)]
+    public int QueueLength { get; set; } = 8192;
+
+    /// <summary>What the broker may take for one event.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "00:01:00")]
+    public TimeSpan PublishTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Dashboards that may be open at once.</summary>
+    [Range(1, 10_000)]
+    public int MaxDashboards { get; set; } = 100;
+
+    /// <summary>Events that wait for one dashboard; more push out the oldest.</summary>
+    [Range(1, 100_000)]
+    public int DashboardQueueLength { get; set; } = 256;
 }
 
 /// <summary>How much one caller may.</summary>

@@ -4,10 +4,15 @@ using Grpc.Core;
 namespace Affect.Gateway;
 
 /// <summary>The public API over gRPC.</summary>
-internal sealed class GatewayService(Upstream upstream) : EmotionService.EmotionServiceBase
+internal sealed class GatewayService(Upstream upstream, CallPipe pipe) : EmotionService.EmotionServiceBase
 {
     public override async Task<AnalyzeResponse> Analyze(AnalyzeRequest request, ServerCallContext context) =>
         new() { Analysis = await upstream.AnalyzeAsync(request.Clip, context.Deadline, context.CancellationToken) };
+
+    public override Task AnalyzeStream(
+        IAsyncStreamReader<AnalyzeStreamRequest> requestStream, IServerStreamWriter<AnalyzeStreamResponse> responseStream,
+        ServerCallContext context) =>
+        pipe.RunAsync(context.GetHttpContext().Caller(), requestStream.ReadAllAsync(), responseStream.WriteAsync, context.CancellationToken);
 
     public override async Task<ListModelsResponse> ListModels(ListModelsRequest request, ServerCallContext context) =>
         new() { Models = { await upstream.ListModelsAsync(request.Modality, context.Deadline, context.CancellationToken) } };

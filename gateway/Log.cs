@@ -16,4 +16,15 @@ internal static partial class Log
 
     [LoggerMessage(EventName = "request.failed", Level = LogLevel.Error, Message = "{Path} failed")]
     public static partial void RequestFailed(ILogger logger, string path, Exception exception);
+
+    [LoggerMessage(EventName = "events.dropped", Level = LogLevel.Warning,
+        Message = "{Count} events of calls were dropped ({Reason}); further ones are counted, and told of in a minute")]
+    public static partial void EventsDropped(ILogger logger, long count, string reason);
+
+    [LoggerMessage(EventName = "events.waiting", Level = LogLevel.Warning,
+        Message = "The broker takes no events of calls, and calls wait for it")]
+    public static partial void EventsWaiting(ILogger logger);
+
+    [LoggerMessage(EventName = "events.refused", Level = LogLevel.Warning, Message = "An event from {Address} was refused: {Reason}")]
+    public static partial void EventRefused(ILogger logger, System.Net.IPAddress? address, string reason);
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text.Json;
 using Affect.Hosting;
@@ -25,9 +26,13 @@ internal static class Refusals
     public static Task RefuseAsync(
         this HttpContext context, RpcException exception, int? httpStatus = null, Func<string, string>? rename = null)
     {
-        var status = exception.GetRpcStatus() ?? new Google.Rpc.Status { Code = (int)exception.StatusCode, Message = exception.Status.Detail };
+        var status = exception.ToStatus();
         return context.IsGrpc() ? RefuseGrpcAsync(context, status) : RefuseHttpAsync(context, status, httpStatus, rename);
     }
+
+    /// <summary>With the details, where there are any.</summary>
+    public static Google.Rpc.Status ToStatus(this RpcException exception) =>
+        exception.GetRpcStatus() ?? new Google.Rpc.Status { Code = (int)exception.StatusCode, Message = exception.Status.Detail };
 
     // "Trailers-Only": https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#responses
     private static Task RefuseGrpcAsync(HttpContext context, Google.Rpc.Status status)
@@ -51,11 +56,19 @@ internal static class Refusals
             response.Headers.RetryAfter = Math.Ceiling(retry.RetryDelay.ToTimeSpan().TotalSeconds).ToString(CultureInfo.InvariantCulture);
 
         response.ContentType = "application/problem+json";
-        await using var json = new Utf8JsonWriter(response.BodyWriter);
+        WriteProblem(response.BodyWriter, status, response.StatusCode, rename);
+        await response.BodyWriter.FlushAsync();
+    }
+
+    /// <summary>The problem (RFC 9457) that tells an error.</summary>
+    public static void WriteProblem(
+        IBufferWriter<byte> output, Google.Rpc.Status status, int httpStatus, Func<string, string>? rename = null)
+    {
+        using var json = new Utf8JsonWriter(output);
         json.WriteStartObject();
         json.WriteString("type", "about:blank");
-        json.WriteString("title", ReasonPhrases.GetReasonPhrase(response.StatusCode));
-        json.WriteNumber("status", response.StatusCode);
+        json.WriteString("title", ReasonPhrases.GetReasonPhrase(httpStatus));
+        json.WriteNumber("status", httpStatus);
         json.WriteString("code", CodeName((StatusCode)status.Code));
         if (status.GetDetail<BadRequest>() is { } bad)
         {
@@ -72,6 +85,9 @@ internal static class Refusals
         }
         else
             json.WriteString("detail", status.Message);
+        // What Retry-After says, for those who get no headers.
+        if (status.GetDetail<RetryInfo>() is { } retry)
+            json.WriteNumber("retry_after", retry.RetryDelay.ToTimeSpan().TotalSeconds);
         json.WriteEndObject();
     }
 
@@ -93,5 +109,5 @@ internal static class Refusals
     };
 
     /// <summary>"INVALID_ARGUMENT", as google.rpc.Code spells it.</summary>
-    private static string CodeName(StatusCode code) => JsonNamingPolicy.SnakeCaseUpper.ConvertName(code.ToString());
+    internal static string CodeName(StatusCode code) => JsonNamingPolicy.SnakeCaseUpper.ConvertName(code.ToString());
 }

@@ -10,7 +10,7 @@ namespace Affect.Gateway;
 internal static class Rest
 {
     // Defaults are written, so that a score of 0 is not a score that is missing.
-    private static readonly JsonFormatter Json = new(
+    internal static readonly JsonFormatter Json = new(
         JsonFormatter.Settings.Default.WithPreserveProtoFieldNames(true).WithFormatDefaultValues(true));
 
     public static IEndpointConventionBuilder MapRest(this IEndpointRouteBuilder routes)
@@ -19,6 +19,8 @@ internal static class Rest
         v1.MapPost("/analyze", AnalyzeAsync);
         v1.MapGet("/models", ListModelsAsync);
         v1.MapGet("/models/{name}", GetModelAsync);
+        v1.MapGet("/stream", CallSocket.AcceptAsync);
+        v1.MapGet("/events", EventRoutes.Show);
         return v1;
     }
 

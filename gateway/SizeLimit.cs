@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using Affect.Hosting;
+using Grpc.AspNetCore.Server;
 using Grpc.Core;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -18,6 +19,14 @@ internal sealed class SizeLimit(RequestDelegate next, ILogger<SizeLimit> logger)
     public async Task InvokeAsync(HttpContext context)
     {
         if (context.GetEndpoint()?.Metadata.GetMetadata<PublicApi>() is null)
+        {
+            await next(context);
+            return;
+        }
+
+        // A call may last for hours. grpc-dotnet lifts Kestrel's limits of size and of the least rate from streams, unless
+        // somebody read before it did; messages stay limited one by one (CallPipe).
+        if (context.GetEndpoint()?.Metadata.GetMetadata<GrpcMethodMetadata>()?.Method.Type is MethodType.DuplexStreaming)
         {
             await next(context);
             return;

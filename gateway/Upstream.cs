@@ -66,7 +66,8 @@ internal sealed class Upstream(FusionService.FusionServiceClient fusion, Gateway
     internal static RpcException ForClients(RpcException exception)
     {
         if (exception.GetRpcStatus() is { } said
-            && (StatusCode)said.Code is StatusCode.InvalidArgument or StatusCode.ResourceExhausted or StatusCode.Unavailable)
+            && (StatusCode)said.Code 
+                is StatusCode.InvalidArgument or StatusCode.FailedPrecondition or StatusCode.ResourceExhausted or StatusCode.Unavailable)
         {
             var status = new Google.Rpc.Status { Code = said.Code, Message = said.Message };
             foreach (var detail in said.Details)
@@ -77,8 +78,12 @@ internal sealed class Upstream(FusionService.FusionServiceClient fusion, Gateway
         return exception.StatusCode switch
         {
             StatusCode.DeadlineExceeded => RpcErrors.Status(StatusCode.DeadlineExceeded, "the deadline passed"),
-            StatusCode.Unavailable or StatusCode.Cancelled => RpcErrors.Status(StatusCode.Unavailable, "the service cannot be reached just now"),
+            StatusCode.Unavailable or StatusCode.Cancelled => Unreachable(),
+            // A connection that was lost while answers came is INTERNAL to the channel, by the frame that it ended with.
+            _ when exception.Status.DebugException is IOException or HttpRequestException => Unreachable(),
             _ => RpcErrors.Status(StatusCode.Internal, "an internal error"),
         };
+
+        static RpcException Unreachable() => RpcErrors.Status(StatusCode.Unavailable, "the service cannot be reached just now");
     }
 }

@@ -37,6 +37,20 @@ internal sealed class ErrorInterceptor(ILogger<ErrorInterceptor> logger) : Inter
         }
     }
 
+    public override async Task DuplexStreamingServerHandler<TRequest, TResponse>(
+        IAsyncStreamReader<TRequest> requests, IServerStreamWriter<TResponse> responses, ServerCallContext context,
+        DuplexStreamingServerMethod<TRequest, TResponse> continuation)
+    {
+        try
+        {
+            await continuation(requests, responses, context);
+        }
+        catch (Exception exception) when (exception is not RpcException)
+        {
+            throw ToStatus(exception, context);
+        }
+    }
+
     private RpcException ToStatus(Exception exception, ServerCallContext context)
     {
         // The request is aborted a moment before the call's own token says so (grpc-dotnet links the two).

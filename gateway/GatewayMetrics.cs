@@ -1,0 +1,32 @@
+using System.Diagnostics.Metrics;
+
+namespace Affect.Gateway;
+
+/// <summary>Every metric of this project, in one place.</summary>
+internal sealed class GatewayMetrics
+{
+    /// <summary>Name of the meter.</summary>
+    public const string MeterName = "Affect.Gateway";
+
+    /// <summary>Counter, events, with the tag <c>event</c>.</summary>
+    public const string EventsPublished = "affect.gateway.events.published";
+
+    /// <summary>Counter, events, with the tag <c>reason</c>.</summary>
+    public const string EventsDropped = "affect.gateway.events.dropped";
+
+    private readonly Counter<long> _published;
+    private readonly Counter<long> _dropped;
+
+    public GatewayMetrics(IMeterFactory factory)
+    {
+        var meter = factory.Create(MeterName);
+        _published = meter.CreateCounter<long>(
+            EventsPublished, "{event}", "Events of calls that the broker took, or without one the dashboards: by the tag event.");
+        _dropped = meter.CreateCounter<long>(
+            EventsDropped, "{event}", "Events of calls that were lost, by the tag reason: queue (full), broker (failed or timed out), dashboard (too slow).");
+    }
+
+    public void Published(string name) => _published.Add(1, new KeyValuePair<string, object?>("event", name));
+
+    public void Dropped(string reason, long count = 1) => _dropped.Add(count, new KeyValuePair<string, object?>("reason", reason));
+}
