@@ -53,8 +53,9 @@ internal sealed class ErrorInterceptor(ILogger<ErrorInterceptor> logger) : Inter
 
     private RpcException ToStatus(Exception exception, ServerCallContext context)
     {
-        // The request is aborted a moment before the call's own token says so (grpc-dotnet links the two).
-        if (context.CancellationToken.IsCancellationRequested || context.GetHttpContext().RequestAborted.IsCancellationRequested)
+        // A client that resets its stream shows first where its messages are read (an IOException of Kestrel's), then in the
+        // request, and only then in the call's own token, which grpc-dotnet links to it.
+        if (exception is IOException || context.CancellationToken.IsCancellationRequested || context.GetHttpContext().RequestAborted.IsCancellationRequested)
             return context.Deadline < DateTime.UtcNow
                 ? RpcErrors.Status(StatusCode.DeadlineExceeded, "the deadline passed")
                 : RpcErrors.Status(StatusCode.Cancelled, "the caller went away");

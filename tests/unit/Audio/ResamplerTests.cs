@@ -143,4 +143,33 @@ public sealed class ResamplerTests
     }
 
     private static double Db(double ratio) => 20 * Math.Log10(ratio + 1e-15);
+
+    [Theory]
+    [InlineData(8000)]
+    [InlineData(11025)]
+    [InlineData(16000)]
+    [InlineData(22050)]
+    [InlineData(44100)]
+    [InlineData(48000)]
+    [InlineData(8009)]
+    public void A_part_is_the_part_of_the_whole(int rate)
+    {
+        const int to = 22050;
+        var random = new Random(rate);
+        var signal = new float[rate * 2];
+        for (var i = 0; i < signal.Length; i++)
+            signal[i] = (float)((random.NextDouble() * 2) - 1);
+        var whole = Resampler.Resample(signal, rate, to);
+        var reach = Resampler.Reach(rate, to);
+
+        foreach (var (start, length) in ((int, int)[])[(0, 5000), (1, 4410), (12_345, 9_999), (whole.Length - 3000, 3000), (0, whole.Length)])
+        {
+            var first = Math.Max(0, (long)start * rate / to - reach);
+            var last = Math.Min(signal.Length, ((long)(start + length) * rate / to) + reach + 1);
+            var part = new float[length];
+            Resampler.ResamplePart(signal.AsSpan((int)first, (int)(last - first)), first, rate, to, start, part);
+            for (var i = 0; i < length; i++)
+                Assert.Equal(whole[start + i], part[i], 1e-6f);
+        }
+    }
 }

@@ -99,6 +99,30 @@ public sealed class VoiceActivityDetectorTests
     }
 
     [Fact]
+    public void What_is_known_on_the_way_holds_to_the_end()
+    {
+        var speech = Golden.LoadAudio("speech").ToMono();
+        float[] signal = [.. new float[30_000], .. speech, .. new float[40_000], .. speech, .. new float[60_000]];
+        var whole = VoiceActivityDetector.Detect(signal, 22050);
+        var detector = new VoiceActivityDetector(22050);
+        var found = new List<SpeechSegment>();
+        const int piece = 500;
+        for (var at = 0; at + piece <= signal.Length; at += piece)
+        {
+            detector.Process(signal.AsSpan(at, piece), found);
+            SpeechSegment[] told = detector.Open is { } open ? [.. found, open] : [.. found];
+            for (var sample = 0L; sample < detector.KnownUntil; sample += 100)
+                Assert.Equal(Covers(whole, sample), Covers(told, sample));
+            // In silence little is unknown; speech is known up to where it lasts.
+            if (at > 2 * 22050)
+                Assert.InRange(at + piece - detector.KnownUntil, 0, 22050 * 6 / 10);
+        }
+
+        static bool Covers(IEnumerable<SpeechSegment> segments, long sample) =>
+            segments.Any(segment => segment.Start <= sample && sample < segment.End);
+    }
+
+    [Fact]
     public void A_segment_is_known_within_a_second_of_its_end()
     {
         var speech = Golden.LoadAudio("speech").ToMono();

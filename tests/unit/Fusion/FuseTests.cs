@@ -71,7 +71,7 @@ public sealed class FuseTests
     }
 
     private static FusedResult Fuse(SpeechResult? speech, FaceResult? face, FusionOptions? options = null) =>
-        new ClipSession(null!, null!, options ?? new(), TimeProvider.System).Fuse(speech, face);
+        new Fuser(options ?? new()).Fuse(Answer.Of(speech), Answer.Of(face));
 
     private static SpeechResult Heard(Outcome outcome, EmotionScores? scores = null) => new()
     {

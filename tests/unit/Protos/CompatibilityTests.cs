@@ -20,10 +20,12 @@ public sealed class CompatibilityTests
                 V1.EmotionReflection.Descriptor,
                 V1.EmotionServiceReflection.Descriptor,
                 V1.ModelReflection.Descriptor,
+                V1.StreamReflection.Descriptor,
                 Affect.Features.V1.FeaturesServiceReflection.Descriptor,
                 Affect.Speech.V1.SpeechServiceReflection.Descriptor,
                 Affect.Face.V1.FaceServiceReflection.Descriptor,
                 Affect.Fusion.V1.FusionServiceReflection.Descriptor,
+                Affect.Fusion.V1.CallStateReflection.Descriptor,
             }.Select(file => file.ToProto()),
         },
     };

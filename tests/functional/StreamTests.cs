@@ -1,0 +1,439 @@
+using Affect.Testing;
+using Affect.V1;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Google.Rpc;
+using Grpc.Core;
+using Grpc.Net.Client;
+using Response = Affect.V1.AnalyzeStreamResponse.MessageOneofCase;
+
+namespace Affect.FunctionalTests;
+
+/// <summary>Calls through all services, as a client without the SDK would make them.</summary>
+public sealed class StreamTests(AffectFixture fixture)
+{
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    private static float[] Speech { get; } = Affect.Audio.WavReader.Read(TestMedia.Speech()).ToMono();
+
+    /// <summary>Speech, silence, speech again: windows with and without voice, and a last one that is out of step.</summary>
+    private static float[] Talk { get; } = [.. Speech, .. new float[5 * 22050], .. Speech[..(2 * 22050 + 300)]];
+
+    public static TheoryData<string, int, WavEncoding, AudioEncoding> Forms => new()
+    {
+        { "22,050 Hz", 22050, WavEncoding.Pcm16, AudioEncoding.L16 },
+        { "µ-law at 8 kHz", 8000, WavEncoding.MuLaw, AudioEncoding.Mulaw },
+        { "A-law at 8 kHz", 8000, WavEncoding.ALaw, AudioEncoding.Alaw },
+        { "float at 48 kHz", 48000, WavEncoding.Ieee32, AudioEncoding.Float32 },
+        { "11,025 Hz", 11025, WavEncoding.Pcm16, AudioEncoding.L16 },
+    };
+
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public async Task A_streamed_file_gets_the_windows_of_the_file(string form, int rate, WavEncoding wav, AudioEncoding encoding)
+    {
+        _ = form;
+        var file = WavFile.Mono(Affect.Audio.Resampler.Resample(Talk, 22050, rate), rate, wav);
+        using var channel = Connect();
+        var client = new EmotionService.EmotionServiceClient(channel);
+        var whole = await client.AnalyzeAsync(new() { Clip = new() { Audio = ByteString.CopyFrom(file) } }, cancellationToken: Cancellation);
+        var data = file.AsSpan(file.AsSpan().IndexOf("data"u8) + 8).ToArray();
+
+        // As it may come: a byte, an odd number, a packet's worth, all at once.
+        foreach (var size in (int[])[333, 1 << 20])
+        {
+            var call = await CallAsync(Config(encoding, rate, SpeakerRole.Customer), Chunks(data, size));
+            AssertEqual(whole.Analysis.Speech, Windows(call));
+            Assert.Equal(CallEnd.Completed, call[^1].Summary.End);
+            Assert.Equal(whole.Analysis.Speech.Duration.ToTimeSpan().TotalSeconds, call[^1].Summary.Duration.ToTimeSpan().TotalSeconds, 1e-3);
+        }
+    }
+
+    [Fact]
+    public async Task Single_bytes_are_chunks()
+    {
+        var file = WavFile.Mono(Speech[..(22050 * 3 / 2)]);
+        using var channel = Connect();
+        var whole = await new EmotionService.EmotionServiceClient(channel).AnalyzeAsync(
+            new() { Clip = new() { Audio = ByteString.CopyFrom(file) } }, cancellationToken: Cancellation);
+        var call = await CallAsync(Config(AudioEncoding.L16, 22050, SpeakerRole.Customer), Chunks(file[44..], 1));
+        AssertEqual(whole.Analysis.Speech, Windows(call));
+    }
+
+    [Fact]
+    public async Task Agents_and_strangers_get_metrics_alone()
+    {
+        var stereo = Interleave(Talk, [.. new float[Speech.Length], .. Talk[..^Speech.Length]]);
+        var call = await CallAsync(
+            Config(AudioEncoding.Mulaw, 8000, SpeakerRole.Customer, SpeakerRole.Agent, SpeakerRole.Unknown),
+            Chunks(Encode([.. stereo, .. stereo]), 4801));
+
+        var started = call[0].Started;
+        Assert.Equal([true, false, false], started.Channels.Select(channel => channel.Emotion));
+        Assert.Contains("2024/1689", started.Notice);
+        Assert.NotEmpty(started.SessionId);
+        Assert.All(Windows(call), window => Assert.Equal(0, window.Channel));
+        Assert.Contains(call, message => message.Activity is { Channel: 1 });
+        var summary = call[^1].Summary;
+        Assert.Equal(3, summary.Channels.Count);
+        Assert.NotNull(summary.Channels[0].Emotion);
+        Assert.Null(summary.Channels[1].Emotion);
+        Assert.True(summary.Channels[1].Talk.ToTimeSpan() > TimeSpan.FromSeconds(1));
+
+        static byte[] Encode(float[] interleaved) =>
+            [.. interleaved.Select(sample => Affect.Audio.G711.EncodeMuLaw((short)Math.Clamp(sample * 32768, -32768, 32767)))];
+    }
+
+    [Fact]
+    public async Task A_call_is_summed_up()
+    {
+        // Channel 0 speaks from the start, channel 1 falls in a second later and goes on alone.
+        float[] first = [.. Speech, .. new float[8 * 22050]];
+        float[] second = [.. new float[22050], .. Speech, .. new float[7 * 22050]];
+        var call = await CallAsync(
+            Config(AudioEncoding.L16, 22050, SpeakerRole.Customer, SpeakerRole.Customer), Chunks(Pcm(Interleave(first, second)), 10_000));
+
+        var summary = call[^1].Summary;
+        Assert.Equal(first.Length / 22050.0, summary.Duration.ToTimeSpan().TotalSeconds, 0.01);
+        var talk = summary.Channels.Select(channel => channel.Talk.ToTimeSpan().TotalSeconds).ToArray();
+        Assert.Equal(talk[0], talk[1], 0.2);
+        Assert.All(summary.Channels, channel => Assert.Equal(
+            summary.Duration.ToTimeSpan().TotalSeconds, (channel.Talk + channel.Silence).ToTimeSpan().TotalSeconds, 0.02));
+        Assert.Equal([0, 1], summary.Channels.Select(channel => channel.Interruptions));
+        Assert.Equal(talk[0] - 1, summary.Overlap.ToTimeSpan().TotalSeconds, 0.4);
+        Assert.Equal(summary.Channels[0].Loudness.MeanDbfs, summary.Channels[1].Loudness.MeanDbfs, 0.5);
+        Assert.True(summary.Channels[0].Loudness.PeakDbfs > summary.Channels[0].Loudness.MeanDbfs);
+
+        var windows = Windows(call).Where(window => window.Channel == 0).ToList();
+        var emotion = summary.Channels[0].Emotion;
+        Assert.Equal(windows.Count, emotion.Windows);
+        Assert.Equal(windows.Count(window => window.Fused.Scores is not null), emotion.Scored);
+        Assert.Equal(windows.Count - emotion.Scored, emotion.Empty);
+        Assert.Equal(windows[^1].End.ToTimeSpan().TotalSeconds, emotion.Arc[^1].End.ToTimeSpan().TotalSeconds, 1e-5);
+        Assert.Equal(windows.Where(window => window.Fused.Scores is not null).Max(Confidence), emotion.Peaks[0].Score, 1e-5);
+        Assert.Equal(Enumerable.Range(0, windows.Count).Select(index => (long)index), windows.Select(window => window.Index));
+    }
+
+    [Fact]
+    public async Task Faces_are_fused_with_the_voice_they_belong_to_though_they_come_out_of_step()
+    {
+        var config = Config(AudioEncoding.L16, 22050, SpeakerRole.Agent, SpeakerRole.Customer);
+        config.Video = new() { Role = SpeakerRole.Customer };
+        var picture = Face();
+        AnalyzeStreamRequest Frame(double seconds) => new() { Frame = new() { Time = Duration.FromTimeSpan(TimeSpan.FromSeconds(seconds)), Image = picture } };
+        var audio = Chunks(Pcm(Interleave(new float[Speech.Length], Speech)), 40_000).ToList();
+        List<AnalyzeStreamRequest> requests = [Frame(1.5), .. audio[..2], Frame(0.5), .. audio[2..], Frame(2.5)];
+
+        var call = await CallAsync(config, requests);
+
+        var windows = Windows(call);
+        Assert.All(windows, window => Assert.Equal(1, window.Channel));
+        Assert.Equal(3, windows[0].Face.Frames);
+        Assert.NotNull(windows[0].Face.Scores);
+        Assert.True(windows[0].Fused is { SpeechWeight: > 0, FaceWeight: > 0 });
+        Assert.Equal(3, call.Count(message => message.Frame?.Image.Outcome == Outcome.Ok));
+    }
+
+    [Fact]
+    public async Task A_camera_alone_is_a_channel()
+    {
+        var picture = Face();
+        var frames = Enumerable.Range(0, 12).Select(i => new AnalyzeStreamRequest
+        {
+            Frame = new() { Time = Duration.FromTimeSpan(TimeSpan.FromSeconds(i / 2.0)), Image = i == 3 ? ByteString.CopyFromUtf8("no picture") : picture },
+        });
+        var call = await CallAsync(new() { Video = new() { Role = SpeakerRole.Customer } }, frames);
+
+        var windows = Windows(call);
+        Assert.Equal(4, windows.Count); // 0 to 3, 1 to 4, 2 to 5, and the last one up to 5.5 s
+        Assert.All(windows, window => Assert.NotNull(window.Fused.Scores));
+        Assert.Equal(Outcome.Unavailable, Assert.Single(call, message => message.Frame is { } frame && frame.Time.ToTimeSpan().TotalSeconds == 1.5).Frame.Image.Outcome);
+        Assert.Equal(4, call[^1].Summary.Channels[0].Emotion.Scored);
+    }
+
+    [Fact]
+    public async Task Anything_too_short_or_silent_has_an_outcome()
+    {
+        var config = Config(AudioEncoding.L16, 8000, SpeakerRole.Customer);
+        var nothing = await CallAsync(config, []);
+        Assert.Equal([Response.Started, Response.Summary], nothing.Select(message => message.MessageCase));
+        Assert.Equal(Outcome.TooShort, nothing[^1].Summary.Channels[0].Emotion.Outcome);
+
+        // Ten minutes of silence, as fast as they can be taken; the last byte is half a sample.
+        var silence = await CallAsync(config, Chunks(new byte[(10 * 60 * 16_000) + 1], 1 << 20));
+        var windows = Windows(silence);
+        Assert.Equal(598, windows.Count);
+        Assert.All(windows, window => Assert.Equal(Outcome.NoSpeech, window.Fused.Outcome));
+        var summary = silence[^1].Summary.Channels[0];
+        Assert.Equal(TimeSpan.FromMinutes(10), summary.Silence.ToTimeSpan());
+        Assert.Equal(Outcome.NoSpeech, summary.Emotion.Outcome);
+        Assert.InRange(summary.Emotion.Arc.Count, 60, 120);
+        Assert.Null(summary.Loudness);
+    }
+
+    [Fact]
+    public async Task Lost_bytes_are_silence_and_repeated_ones_are_skipped()
+    {
+        var data = Pcm(Talk);
+        var config = Config(AudioEncoding.L16, 22050, SpeakerRole.Customer);
+        var chunks = Chunks(data, 20_000).ToList();
+        chunks.Insert(3, chunks[1]); // again
+        chunks.Insert(4, new() { Audio = new() { Position = 50_001, Data = ByteString.CopyFrom(data, 50_001, 20_000) } }); // in part
+        var repeated = await CallAsync(config, chunks);
+        var straight = await CallAsync(config, Chunks(data, 20_000));
+        AssertEqual(Windows(straight), Windows(repeated));
+
+        // A packet of the silence in the middle is lost: nothing changes but that it is said.
+        var gap = Chunks(data, 20_000).ToList();
+        gap.RemoveAt(15);
+        var lost = await CallAsync(config, gap);
+        AssertEqual(Windows(straight), Windows(lost));
+        Assert.Equal(10_000 / 22050.0, lost[^1].Summary.MissingAudio.ToTimeSpan().TotalSeconds, 1e-4);
+    }
+
+    [Fact]
+    public async Task A_call_that_is_resumed_goes_on_as_if_nothing_had_happened()
+    {
+        var data = Pcm(Interleave([.. Talk, .. Talk], [.. new float[Talk.Length], .. Talk]));
+        var config = Config(AudioEncoding.L16, 22050, SpeakerRole.Customer, SpeakerRole.Agent);
+        var straight = await CallAsync(config, Chunks(data, 30_000));
+
+        foreach (var nth in (int[])[0, 1, 2])
+        {
+            // Breaks off behind a checkpoint, and begins anew with its state and the media from its position on.
+            var checkpoint = straight.Where(message => message.Checkpoint is not null).ElementAt(nth).Checkpoint;
+            var resumed = config.Clone();
+            resumed.Resume = checkpoint.State;
+            var position = (int)checkpoint.AudioPosition;
+            var rest = await CallAsync(resumed, Chunks(data[position..], 7_777, position));
+
+            Assert.Equal(position, rest[0].Started.AudioPosition);
+            var known = straight.TakeWhile(message => message.Checkpoint != checkpoint).Count(message => message.Window is not null);
+            var all = Windows(straight);
+            Assert.InRange(known, 1, all.Count - 1);
+            AssertEqual(all[known..], Windows(rest));
+            var (whole, mended) = (straight[^1].Summary.Channels[0].Emotion, rest[^1].Summary.Channels[0].Emotion);
+            Assert.Equal((whole.Windows, whole.Scored, whole.Empty, whole.Outcome), (mended.Windows, mended.Scored, mended.Empty, mended.Outcome));
+            AssertEqual(whole.Shares, mended.Shares);
+            Assert.Equal(whole.Arc.Select(point => point.End), mended.Arc.Select(point => point.End));
+            Assert.Equal(whole.Peaks.Select(peak => (peak.Emotion, peak.Time)), mended.Peaks.Select(peak => (peak.Emotion, peak.Time)));
+            foreach (var (expected, actual) in straight[^1].Summary.Channels.Zip(rest[^1].Summary.Channels))
+            {
+                Assert.Equal(expected.Talk.ToTimeSpan().TotalSeconds, actual.Talk.ToTimeSpan().TotalSeconds, 0.05);
+                Assert.Equal(expected.Interruptions, actual.Interruptions);
+            }
+        }
+    }
+
+    public static TheoryData<string, StreamConfig> WrongConfigs => new()
+    {
+        { "config", new() },
+        { "config.audio.encoding", With(config => config.Audio.Encoding = default) },
+        { "config.audio.sample_rate", With(config => config.Audio.SampleRate = 7999) },
+        { "config.audio.channels", With(config => config.Audio.Channels.Clear()) },
+        { "config.audio.channels[0].role", With(config => config.Audio.Channels[0].Role = (SpeakerRole)9) },
+        { "config.session_id", With(config => config.SessionId = "a b") },
+        { "config.hop", With(config => config.Hop = new() { Seconds = 11 }) },
+        { "config.window", With(config => config.Window = new() { Seconds = 4 }) },
+        { "config.speech_model", With(config => config.SpeechModel = "none") },
+        { "config.face_model", With(config => (config.FaceModel, config.Video) = ("none", new() { Role = SpeakerRole.Customer })) },
+        { "config.resume", With(config => config.Resume = ByteString.CopyFromUtf8("not ours")) },
+    };
+
+    [Theory]
+    [MemberData(nameof(WrongConfigs))]
+    public async Task A_wrong_configuration_is_told_by_its_field(string field, StreamConfig config)
+    {
+        var refusal = await Assert.ThrowsAsync<RpcException>(() => CallAsync(config, []));
+        Assert.Equal(StatusCode.InvalidArgument, refusal.StatusCode);
+        Assert.Contains(refusal.GetRpcStatus()!.GetDetail<BadRequest>()!.FieldViolations, violation => violation.Field == field);
+    }
+
+    public static TheoryData<string, AnalyzeStreamRequest> WrongMessages => new()
+    {
+        { "audio.position", new() { Audio = new() { Position = -1 } } },
+        { "audio.position", new() { Audio = new() { Position = 61 * 16_000, Data = ByteString.CopyFrom(1, 2) } } },
+        { "audio.position", new() { Audio = new() { Position = 3, Data = ByteString.CopyFrom(1, 2) } } },
+        { "frame", new() { Frame = new() { Time = new(), Image = ByteString.CopyFrom(1) } } },
+        { "message", new() },
+    };
+
+    [Theory]
+    [MemberData(nameof(WrongMessages))]
+    public async Task A_wrong_message_ends_the_call_and_is_told_by_its_field(string field, AnalyzeStreamRequest request)
+    {
+        var refusal = await Assert.ThrowsAsync<RpcException>(() => CallAsync(Config(AudioEncoding.L16, 8000, SpeakerRole.Customer), [request]));
+        Assert.Equal(StatusCode.InvalidArgument, refusal.StatusCode);
+        Assert.Contains(refusal.GetRpcStatus()!.GetDetail<BadRequest>()!.FieldViolations, violation => violation.Field == field);
+    }
+
+    [Fact]
+    public async Task A_chunk_of_a_mebibyte_is_taken_and_one_of_more_is_not()
+    {
+        var config = Config(AudioEncoding.Float32, 48000, SpeakerRole.Customer, SpeakerRole.Agent);
+        var call = await CallAsync(config, Chunks(new byte[3 << 20], 1 << 20));
+        Assert.Equal((3 << 20) / 8 / 48000.0, call[^1].Summary.Duration.ToTimeSpan().TotalSeconds, 1e-3);
+
+        var refusal = await Assert.ThrowsAsync<RpcException>(() => CallAsync(config, Chunks(new byte[(1 << 20) + 1], 2 << 20)));
+        Assert.Equal("audio.data", Assert.Single(refusal.GetRpcStatus()!.GetDetail<BadRequest>()!.FieldViolations).Field);
+    }
+
+    [Fact]
+    public async Task The_configuration_comes_first_and_once()
+    {
+        using var channel = Connect();
+        using var headless = new EmotionService.EmotionServiceClient(channel).AnalyzeStream(cancellationToken: Cancellation);
+        await headless.RequestStream.WriteAsync(new() { Audio = new() }, Cancellation);
+        var refusal = await Assert.ThrowsAsync<RpcException>(() => headless.ResponseStream.MoveNext(Cancellation));
+        Assert.Equal(StatusCode.FailedPrecondition, refusal.StatusCode);
+
+        var config = Config(AudioEncoding.L16, 8000, SpeakerRole.Customer);
+        refusal = await Assert.ThrowsAsync<RpcException>(() => CallAsync(config, [new() { Config = config }]));
+        Assert.Equal(StatusCode.FailedPrecondition, refusal.StatusCode);
+    }
+
+    [Fact]
+    public async Task What_came_before_a_wrong_message_is_answered()
+    {
+        using var channel = Connect();
+        using var call = new EmotionService.EmotionServiceClient(channel).AnalyzeStream(cancellationToken: Cancellation);
+        await call.RequestStream.WriteAsync(new() { Config = Config(AudioEncoding.L16, 22050, SpeakerRole.Customer) }, Cancellation);
+        foreach (var chunk in Chunks(Pcm(Speech), 100_000))
+            await call.RequestStream.WriteAsync(chunk, Cancellation);
+        await call.RequestStream.WriteAsync(new() { Audio = new() { Position = -1 } }, Cancellation);
+
+        var messages = new List<AnalyzeStreamResponse>();
+        var refusal = await Assert.ThrowsAsync<RpcException>(async () =>
+        {
+            await foreach (var message in call.ResponseStream.ReadAllAsync(Cancellation))
+                messages.Add(message);
+        });
+        Assert.Equal(StatusCode.InvalidArgument, refusal.StatusCode);
+        Assert.NotEmpty(Windows(messages));
+    }
+
+    [Fact]
+    public async Task Calls_of_one_id_do_not_disturb_each_other_and_one_that_vanishes_disturbs_none()
+    {
+        var data = Pcm(Speech);
+        var config = Config(AudioEncoding.L16, 22050, SpeakerRole.Customer);
+        config.SessionId = "one-for-all";
+        await using var host = await AffectHost.StartAsync(new Dictionary<string, string?> { ["Gateway:Anonymous:RequestsPerMinute"] = "10000" });
+        using var channel = GrpcChannel.ForAddress(host.Gateway.GrpcAddress);
+        var client = new EmotionService.EmotionServiceClient(channel);
+        for (var i = 0; i < 1000; i++)
+        {
+            var vanishing = client.AnalyzeStream(cancellationToken: Cancellation);
+            await vanishing.RequestStream.WriteAsync(new() { Config = config }, Cancellation);
+            vanishing.Dispose();
+        }
+        var calls = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => CallAsync(config, Chunks(data, 20_000), channel)));
+        Assert.All(calls, call => AssertEqual(Windows(calls[0]), Windows(call)));
+        Assert.All(calls, call => Assert.Equal("one-for-all", call[0].Started.SessionId));
+    }
+
+    private static ByteString Face()
+    {
+        var photo = TestMedia.Photo("1.jpg");
+        Assert.SkipWhen(photo is null, "AFFECT_PHOTOS is not set: the folder with photographs of faces.");
+        return ByteString.CopyFrom(photo!);
+    }
+
+    private GrpcChannel Connect() => GrpcChannel.ForAddress(fixture.Host.Gateway.GrpcAddress);
+
+    private async Task<List<AnalyzeStreamResponse>> CallAsync(
+        StreamConfig config, IEnumerable<AnalyzeStreamRequest> requests, GrpcChannel? over = null)
+    {
+        using var own = over is null ? Connect() : null;
+        using var call = new EmotionService.EmotionServiceClient(over ?? own).AnalyzeStream(cancellationToken: Cancellation);
+        var reading = ReadAsync();
+        try
+        {
+            await call.RequestStream.WriteAsync(new() { Config = config }, Cancellation);
+            foreach (var request in requests)
+                await call.RequestStream.WriteAsync(request, Cancellation);
+            await call.RequestStream.CompleteAsync();
+        }
+        catch (RpcException)
+        {
+            // Reading tells why.
+        }
+        return await reading;
+
+        async Task<List<AnalyzeStreamResponse>> ReadAsync()
+        {
+            var messages = new List<AnalyzeStreamResponse>();
+            await foreach (var message in call.ResponseStream.ReadAllAsync(Cancellation))
+                messages.Add(message);
+            return messages;
+        }
+    }
+
+    private static StreamConfig Config(AudioEncoding encoding, int rate, params SpeakerRole[] roles) => new()
+    {
+        Audio = new() { Encoding = encoding, SampleRate = rate, Channels = { roles.Select(role => new AudioChannel { Role = role }) } },
+    };
+
+    private static StreamConfig With(Action<StreamConfig> change)
+    {
+        var config = Config(AudioEncoding.L16, 8000, SpeakerRole.Customer);
+        change(config);
+        return config;
+    }
+
+    private static IEnumerable<AnalyzeStreamRequest> Chunks(byte[] data, int size, int position = 0)
+    {
+        for (var at = 0; at < data.Length; at += size)
+            yield return new()
+            {
+                Audio = new() { Position = position + at, Data = ByteString.CopyFrom(data, at, Math.Min(size, data.Length - at)) },
+            };
+    }
+
+    private static byte[] Pcm(float[] samples) => WavFile.Mono(samples)[44..];
+
+    private static float[] Interleave(float[] left, float[] right)
+    {
+        var both = new float[2 * left.Length];
+        for (var i = 0; i < left.Length; i++)
+            (both[2 * i], both[(2 * i) + 1]) = (left[i], right[i]);
+        return both;
+    }
+
+    private static List<StreamWindow> Windows(IEnumerable<AnalyzeStreamResponse> call) =>
+        [.. call.Where(message => message.Window is not null).Select(message => message.Window)];
+
+    private static float Confidence(StreamWindow window) => Affect.Hosting.ProtoMapping.ToDomain(window.Smoothed).Confidence;
+
+    private static void AssertEqual(SpeechResult expected, List<StreamWindow> actual)
+    {
+        Assert.NotEmpty(actual);
+        Assert.Equal(expected.Windows.Count, actual.Count);
+        foreach (var (clip, call) in expected.Windows.Zip(actual))
+        {
+            Assert.Equal((clip.Start, clip.End, clip.Outcome), (call.Start, call.End, call.Voice.Outcome));
+            AssertEqual(clip.Scores, call.Voice.Scores);
+        }
+    }
+
+    private static void AssertEqual(List<StreamWindow> expected, List<StreamWindow> actual)
+    {
+        Assert.Equal(expected.Select(window => (window.Channel, window.Index, window.Start, window.Fused.Outcome)),
+            actual.Select(window => (window.Channel, window.Index, window.Start, window.Fused.Outcome)));
+        foreach (var (one, other) in expected.Zip(actual))
+        {
+            AssertEqual(one.Fused.Scores, other.Fused.Scores);
+            AssertEqual(one.Smoothed, other.Smoothed);
+        }
+    }
+
+    private static void AssertEqual(EmotionScores? expected, EmotionScores? actual)
+    {
+        Assert.Equal(expected is null, actual is null);
+        if (expected is null)
+            return;
+        var (one, other) = (Affect.Hosting.ProtoMapping.ToDomain(expected), Affect.Hosting.ProtoMapping.ToDomain(actual!));
+        for (var i = 0; i < Affect.Emotions.EmotionLabels.Count; i++)
+            Assert.Equal(one[i], other[i], 1e-3);
+    }
+}
