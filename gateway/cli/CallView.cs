@@ -60,7 +60,7 @@ internal sealed class CallView(string name)
                 yield return $"{Offset(activity.Segment.Start)} to {Offset(activity.Segment.End)}  {Channel(activity.Channel),-10}  voice";
                 break;
             case FrameResult frame:
-                yield return $"{Offset(frame.Time)}  frame  {(frame.Image.Faces.Count > 0 ? Answer(frame.Image.Faces[0]) : Name(frame.Image.Outcome))}";
+                yield return $"{Offset(frame.Time)}            frame       {(frame.Image.Faces.Count > 0 ? Answer(frame.Image.Faces[0]) : Name(frame.Image.Outcome))}";
                 break;
             case Alert alert:
                 yield return AlertLine(alert);
@@ -98,7 +98,7 @@ internal sealed class CallView(string name)
     {
         var parts = new List<IRenderable>
         {
-            new Markup($"\n[bold]Call[/]  {Offset(summary.Duration)}, {Offset(summary.Overlap)} of it at once" +
+            new Markup($"\n[bold]Call[/]  {Offset(summary.Duration)}, overlap {Offset(summary.Overlap)}" +
                 (summary.MissingAudio > TimeSpan.Zero ? $", {Offset(summary.MissingAudio)} missing" : "") +
                 (summary.End == CallEnd.Stalled ? ", ended because nothing came any more" : "")),
         };
@@ -142,7 +142,7 @@ internal sealed class CallView(string name)
         string.Join(", ", new[] { started.SpeechModel, started.FaceModel }.OfType<ModelReference>().Select(model => $"{model.Name} {model.Version}"));
 
     private string AlertLine(Alert alert) =>
-        $"{Offset(alert.Time)}  {Channel(alert.Channel),-10}  {alert.Rule} {(alert.State == AlertState.Raised ? "raised" : "cleared")}" +
+        $"{Offset(alert.Time)}            {Channel(alert.Channel),-10}  {alert.Rule} {(alert.State == AlertState.Raised ? "raised" : "cleared")}" +
         (alert.Emotion is { } emotion && alert.Evidence.Count > 0
             ? $": {emotion.Name()} {string.Join(", ", alert.Evidence.Select(evidence => Percent(evidence.Score)))}"
             : "");

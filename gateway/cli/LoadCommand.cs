@@ -13,7 +13,7 @@ internal static class LoadCommand
     private const double LateMilliseconds = 500;
 
     // How exactly chunks are sent on time; latencies are measured from when they were.
-    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(10), SummaryTimeout = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(10), SummaryTimeout = TimeSpan.FromSeconds(30), InterruptedTimeout = TimeSpan.FromSeconds(5);
 
     private static readonly JsonSerializerOptions JsonFormat = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
@@ -59,21 +59,21 @@ internal static class LoadCommand
         {
             Files, Calls, Seconds, Chunk, Hop, ServerPids, Json,
         };
-        command.Validators.Add(result =>
-        {
-            if (result.GetResult(Calls) is { Errors: var none } && !none.Any() && result.GetValue(Calls) is < 1 or > 10_000)
-                result.AddError("--calls must be from 1 to 10000");
-            if (result.GetResult(Seconds) is not null && !(result.GetValue(Seconds) is >= 1 and <= 86_400))
-                result.AddError("--seconds must be from 1 to 86400");
-            if (result.GetValue(Chunk) is < 10 or > 1000)
-                result.AddError("--chunk must be from 10 to 1000 milliseconds");
-            if (!(result.GetValue(Hop) is >= 0.1 and <= 10))
-                result.AddError("--hop must be from 0.1 to 10 seconds");
-        });
+        Bound(Calls, 1, 10_000);
+        Bound(Seconds, 1, 86_400);
+        Bound(Chunk, 10, 1000);
+        Bound(Hop, 0.1, 10);
         command.SetAction((parsed, cancellation) => AffectCommand.CallAsync(
             parsed, client => RunAsync(client, parsed, cancellation), cancellation));
         return command;
     }
+
+    private static void Bound<T>(Option<T> option, T least, T most)
+        where T : IComparable<T> => option.Validators.Add(result =>
+        {
+            if (result.Tokens.Count > 0 && result.GetValueOrDefault<T>() is { } value && (value.CompareTo(least) < 0 || value.CompareTo(most) > 0))
+                result.AddError($"{option.Name} must be from {least} to {most}");
+        });
 
     private static async Task<int> RunAsync(AffectClient client, ParseResult parsed, CancellationToken cancellation)
     {
@@ -111,13 +111,13 @@ internal static class LoadCommand
         var start = Stopwatch.GetTimestamp();
         var own = Environment.CpuUsage.TotalTime;
         await SendAsync(calls, start, cancellation);
-        await Task.WhenAll(calls.Select(call => call.EndAsync(SummaryTimeout)));
+        await Task.WhenAll(calls.Select(call => call.EndAsync(cancellation.IsCancellationRequested ? InterruptedTimeout : SummaryTimeout)));
 
         var elapsed = Stopwatch.GetElapsedTime(start);
         var report = Report.Create(calls, parsed.GetValue(Chunk), cancellation.IsCancellationRequested) with
         {
-            Seconds = elapsed.TotalSeconds,
-            Client = new Usage(0, (Environment.CpuUsage.TotalTime - own).TotalSeconds, Process.GetCurrentProcess().PeakWorkingSet64 / 1048576.0),
+            Seconds = Math.Round(elapsed.TotalSeconds, 2),
+            Client = Usage.Own(own),
             Servers = [.. before.Select(Since)],
         };
         if (parsed.GetValue(Json))
@@ -156,7 +156,8 @@ internal static class LoadCommand
         foreach (var heading in (string[])["windows", "p50", "p90", "p95", "p99", "max"])
             table.AddColumn(new TableColumn(heading).RightAligned());
         foreach (var (name, latency) in ((string, Latency)[])[("all", report.Latency), ("with scores", report.Scored), ("no speech", report.NoSpeech)])
-            table.AddRow([name, $"{latency.Windows}", .. new[] { latency.P50, latency.P90, latency.P95, latency.P99, latency.Max }.Select(value => $"{value:0.0}")]);
+            if (latency.Windows > 0)
+                table.AddRow([name, $"{latency.Windows}", .. new[] { latency.P50, latency.P90, latency.P95, latency.P99, latency.Max }.Select(value => $"{value:0.0}")]);
         console.Write(table);
         foreach (var server in report.Servers)
             console.WriteLine($"process {server.Pid}: {Cpu(server)}");
@@ -164,7 +165,9 @@ internal static class LoadCommand
         foreach (var (error, calls) in report.Errors)
             console.WriteLine($"{calls} {(calls == 1 ? "call" : "calls")}: {error}");
 
-        string Cpu(Usage usage) => $"{usage.CpuSeconds:0.00} s of CPU ({usage.CpuSeconds / report.Seconds:0.00} cores), at most {usage.PeakMegabytes:0} MiB";
+        string Cpu(Usage usage) => usage.CpuSeconds is { } cpu
+            ? $"{cpu:0.00} s of CPU ({cpu / report.Seconds:0.00} cores), at most {usage.PeakMebibytes:0} MiB"
+            : "ended meanwhile";
     }
 
     private static Usage Since(Usage before)
@@ -172,11 +175,11 @@ internal static class LoadCommand
         try
         {
             var now = Usage.Read(before.Pid);
-            return now with { CpuSeconds = now.CpuSeconds - before.CpuSeconds };
+            return now with { CpuSeconds = Math.Round((now.CpuSeconds - before.CpuSeconds)!.Value, 2) };
         }
         catch (IOException)
         {
-            return before with { CpuSeconds = double.NaN }; // It ended meanwhile.
+            return before with { CpuSeconds = null }; // It ended meanwhile.
         }
     }
 
@@ -358,7 +361,7 @@ internal static class LoadCommand
             double[] sorted = [.. milliseconds.Order()];
             return sorted.Length == 0
                 ? new Latency(0, 0, 0, 0, 0, 0)
-                : new Latency(sorted.Length, At(0.5), At(0.9), At(0.95), At(0.99), sorted[^1]);
+                : new Latency(sorted.Length, At(0.5), At(0.9), At(0.95), At(0.99), At(1));
 
             // Nearest rank.
             double At(double share) => Math.Round(sorted[Math.Max(0, (int)Math.Ceiling(share * sorted.Length) - 1)], 2);
@@ -366,16 +369,24 @@ internal static class LoadCommand
     }
 
     /// <param name="Pid">0 for this process.</param>
-    /// <param name="CpuSeconds">User and system.</param>
-    /// <param name="PeakMegabytes">Resident, the most since the process began.</param>
-    private sealed record Usage(int Pid, double CpuSeconds, double PeakMegabytes)
+    /// <param name="CpuSeconds">User and system; null where the process ended meanwhile.</param>
+    /// <param name="PeakMebibytes">Resident, the most since the process began.</param>
+    private sealed record Usage(int Pid, double? CpuSeconds, double PeakMebibytes)
     {
         // proc(5) counts in USER_HZ, which is 100 on all of Linux.
         private const double TicksPerSecond = 100;
 
+        public static Usage Own(TimeSpan before)
+        {
+            using var process = Process.GetCurrentProcess();
+            return new Usage(0, Math.Round((Environment.CpuUsage.TotalTime - before).TotalSeconds, 2), Mebibytes(process.PeakWorkingSet64));
+        }
+
         /// <exception cref="IOException">There is no such process, or no /proc.</exception>
         public static Usage Read(int pid)
         {
+            if (!Directory.Exists($"/proc/{pid}"))
+                throw new IOException($"there is no process {pid}, or this is not Linux");
             // Behind the name, which may have blanks and brackets: utime and stime are the 12th and 13th.
             var stat = File.ReadAllText($"/proc/{pid}/stat");
             var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
@@ -383,8 +394,10 @@ internal static class LoadCommand
             return new Usage(
                 pid,
                 (long.Parse(fields[11]) + long.Parse(fields[12])) / TicksPerSecond,
-                long.Parse(peak["VmHWM:".Length..].Replace("kB", "", StringComparison.Ordinal).Trim()) / 1024.0);
+                Mebibytes(1024 * long.Parse(peak["VmHWM:".Length..].Replace("kB", "", StringComparison.Ordinal).Trim())));
         }
+
+        private static double Mebibytes(long bytes) => Math.Round(bytes / 1048576.0, 1);
     }
 
     /// <param name="Calls">At once.</param>
