@@ -39,7 +39,10 @@ internal static class AffectCommand
         var root = new RootCommand("Tells which of seven emotions a voice and a face show.")
         {
             AnalyzeCommand.Create(),
+            StreamCommand.Create(),
+            BatchCommand.Create(),
             ModelsCommand.Create(),
+            LoadCommand.Create(),
         };
         root.Add(Address);
         root.Add(ApiKey);
@@ -58,7 +61,12 @@ internal static class AffectCommand
             Console.Error.WriteLine("Try 'affect --help' for more information.");
             return ExitCode.Usage;
         }
-        return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+        return await parsed.InvokeAsync(new InvocationConfiguration
+        {
+            EnableDefaultExceptionHandler = false,
+            // After Ctrl-C: a call is brought to its end.
+            ProcessTerminationTimeout = TimeSpan.FromSeconds(10),
+        });
     }
 
     /// <summary>Runs a command against the server that the options name; what it throws becomes a message and an exit code.</summary>

@@ -93,7 +93,7 @@ internal static class AnalysisView
         table.AddRow(cells);
     }
 
-    private static string Answer(Verdict verdict) => verdict switch
+    public static string Answer(Verdict verdict) => verdict switch
     {
         { Emotion: { } emotion } => $"{emotion.Name()} {Percent(verdict.Confidence)}",
         { Scores: { } scores } => $"{Name(verdict.Outcome)} ({scores.Best.Name()} {Percent(verdict.Confidence)})",
@@ -103,7 +103,7 @@ internal static class AnalysisView
     private static Style Answered(Verdict verdict) =>
         verdict.Emotion is { } emotion ? new Style(Colour(emotion)) : new Style(decoration: Decoration.Dim);
 
-    private static string Name(Outcome outcome) => outcome switch
+    public static string Name(Outcome outcome) => outcome switch
     {
         Outcome.Ok => "ok",
         Outcome.NoSpeech => "no speech",
@@ -113,11 +113,11 @@ internal static class AnalysisView
         _ => "unavailable",
     };
 
-    private static string Percent(float share) => $"{share * 100:0} %";
+    public static string Percent(float share) => $"{share * 100:0} %";
 
-    private static string Offset(TimeSpan offset) => $"{(int)offset.TotalMinutes}:{offset.Seconds:00}.{offset.Milliseconds / 100}";
+    public static string Offset(TimeSpan offset) => $"{(int)offset.TotalMinutes}:{offset.Seconds:00}.{offset.Milliseconds / 100}";
 
-    private static Color Colour(Emotion emotion) => emotion switch
+    public static Color Colour(Emotion emotion) => emotion switch
     {
         Emotion.Happy => Color.Yellow,
         Emotion.Sad => Color.Blue,

@@ -135,7 +135,7 @@ internal static class AnalyzeCommand
             $"{sources.GetValueOrDefault(violation.Field, clip[0].Name)}: {violation.Description}");
     }
 
-    // What would fail for every other file alike.
-    private static bool StopsEverything(StatusCode status) =>
+    /// <summary>What would fail for every other file alike.</summary>
+    public static bool StopsEverything(StatusCode status) =>
         status is StatusCode.Unavailable or StatusCode.Unauthenticated or StatusCode.PermissionDenied;
 }

@@ -54,6 +54,9 @@ public sealed class AffectClient : IDisposable
             DisposeHttpClient = true,
             MaxRetryBufferPerCallSize = LargestRepeatedRequest,
             MaxRetryBufferSize = 4 * LargestRepeatedRequest,
+            // gRPC's own go up to two minutes, and a call gives up before.
+            InitialReconnectBackoff = TimeSpan.FromMilliseconds(200),
+            MaxReconnectBackoff = TimeSpan.FromSeconds(2),
             ServiceConfig = Unreachable(options.MaxAttempts),
         });
         _service = new EmotionService.EmotionServiceClient(_channel);
@@ -68,6 +71,12 @@ public sealed class AffectClient : IDisposable
         var response = await CallAsync(options => _service.AnalyzeAsync(request, options), cancellation).ConfigureAwait(false);
         return response.Analysis.ToAnalysis();
     }
+
+    /// <summary>Begins a call, to be analysed while it is spoken. Returns at once; what fails is told by the call.</summary>
+    /// <param name="options">What comes and what is wanted.</param>
+    /// <param name="cancellation">Gives the call up, whenever.</param>
+    public AffectCall StartCall(StreamOptions options, CancellationToken cancellation = default) =>
+        new(_service.AnalyzeStream, _headers, options, _options.MaxAttempts, cancellation);
 
     /// <summary>The models that a clip can name, by modality, then name.</summary>
     /// <param name="modality">Only models of this modality; all where null.</param>
@@ -99,6 +108,11 @@ public sealed class AffectClient : IDisposable
     private static ServiceConfig Unreachable(int maxAttempts)
     {
         var config = new ServiceConfig { LoadBalancingConfigs = { new RoundRobinConfig() } };
+        // A call goes on by itself; gRPC would keep its media a second time.
+        config.MethodConfigs.Add(new MethodConfig
+        {
+            Names = { new MethodName { Service = EmotionService.Descriptor.FullName, Method = "AnalyzeStream" } },
+        });
         if (maxAttempts > 1)
             config.MethodConfigs.Add(new MethodConfig
             {

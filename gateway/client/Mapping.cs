@@ -23,6 +23,45 @@ internal static class Mapping
         return proto;
     }
 
+    public static V1.StreamConfig ToProto(this StreamOptions options)
+    {
+        var proto = new V1.StreamConfig
+        {
+            // Not left to the server: a call that starts over before its first checkpoint is to keep it.
+            SessionId = options.SessionId ?? Guid.NewGuid().ToString("N"),
+            SpeechModel = options.SpeechModel ?? "",
+            FaceModel = options.FaceModel ?? "",
+        };
+        if (options.Audio is { } audio)
+        {
+            proto.Audio = new V1.AudioStream { Encoding = (V1.AudioEncoding)(audio.Encoding + 1), SampleRate = audio.SampleRate };
+            proto.Audio.Channels.AddRange(audio.Channels.Select(role => new V1.AudioChannel { Role = (V1.SpeakerRole)(role + 1) }));
+        }
+        if (options.Video is { } video)
+            proto.Video = new V1.VideoStream { Role = (V1.SpeakerRole)(video + 1) };
+        if (options.Window is { } window)
+            proto.Window = Duration.FromTimeSpan(window);
+        if (options.Hop is { } hop)
+            proto.Hop = Duration.FromTimeSpan(hop);
+        return proto;
+    }
+
+    /// <summary>Null for what users do not see: checkpoints, and what is younger than this client.</summary>
+    public static CallResult? ToResult(this V1.AnalyzeStreamResponse proto) => proto.MessageCase switch
+    {
+        V1.AnalyzeStreamResponse.MessageOneofCase.Started => proto.Started.ToResult() with { Proto = proto },
+        V1.AnalyzeStreamResponse.MessageOneofCase.Window => proto.Window.ToResult() with { Proto = proto },
+        V1.AnalyzeStreamResponse.MessageOneofCase.Activity =>
+            new SpeechActivity(proto.Activity.Channel, proto.Activity.Segment.ToDomain()) { Proto = proto },
+        V1.AnalyzeStreamResponse.MessageOneofCase.Frame =>
+            new FrameResult(proto.Frame.Time.ToOffset(), proto.Frame.Image.ToResult()) { Proto = proto },
+        V1.AnalyzeStreamResponse.MessageOneofCase.Alert => proto.Alert.ToResult() with { Proto = proto },
+        V1.AnalyzeStreamResponse.MessageOneofCase.Summary => proto.Summary.ToResult() with { Proto = proto },
+        _ => null,
+    };
+
+    public static TimeSpan ToOffset(this Duration? proto) => proto?.ToTimeSpan() ?? TimeSpan.Zero;
+
     public static Analysis ToAnalysis(this V1.Analysis proto) =>
         new(proto.Fused.ToResult(), proto.Speech?.ToResult(), proto.Face?.ToResult(), proto.Notice) { Proto = proto };
 
@@ -66,16 +105,18 @@ internal static class Mapping
         Confidence = proto.Confidence,
         Model = proto.Model.ToReference(),
         Duration = proto.Duration.ToOffset(),
-        Windows = [.. proto.Windows.Select(window => new SpeechWindow
-        {
-            Outcome = window.Outcome.ToDomain(),
-            Scores = window.Scores.ToDomain(),
-            Emotion = window.Emotion.ToDomain(),
-            Confidence = window.Confidence,
-            Start = window.Start.ToOffset(),
-            End = window.End.ToOffset(),
-        })],
-        Segments = [.. proto.Segments.Select(segment => new SpeechSegment(segment.Start.ToOffset(), segment.End.ToOffset()))],
+        Windows = [.. proto.Windows.Select(ToResult)],
+        Segments = [.. proto.Segments.Select(ToDomain)],
+    };
+
+    private static SpeechWindow ToResult(this V1.SpeechWindow proto) => new()
+    {
+        Outcome = proto.Outcome.ToDomain(),
+        Scores = proto.Scores.ToDomain(),
+        Emotion = proto.Emotion.ToDomain(),
+        Confidence = proto.Confidence,
+        Start = proto.Start.ToOffset(),
+        End = proto.End.ToOffset(),
     };
 
     private static FaceResult ToResult(this V1.FaceResult proto) => new()
@@ -85,9 +126,11 @@ internal static class Mapping
         Emotion = proto.Emotion.ToDomain(),
         Confidence = proto.Confidence,
         Model = proto.Model.ToReference(),
-        Images = [.. proto.Images.Select(image => new ImageResult(
-            image.Outcome.ToDomain(), image.Width, image.Height, [.. image.Faces.Select(ToFace)]))],
+        Images = [.. proto.Images.Select(ToResult)],
     };
+
+    private static ImageResult ToResult(this V1.ImageResult proto) =>
+        new(proto.Outcome.ToDomain(), proto.Width, proto.Height, [.. proto.Faces.Select(ToFace)]);
 
     private static DetectedFace ToFace(V1.Face proto) => new()
     {
@@ -98,6 +141,87 @@ internal static class Mapping
         Box = new(proto.Box.Left, proto.Box.Top, proto.Box.Width, proto.Box.Height),
         DetectionConfidence = proto.DetectionConfidence,
     };
+
+    private static CallStarted ToResult(this V1.StreamStarted proto) => new()
+    {
+        SessionId = proto.SessionId,
+        Notice = proto.Notice,
+        SpeechModel = proto.SpeechModel.ToReference(),
+        FaceModel = proto.FaceModel.ToReference(),
+        Window = proto.Window.ToOffset(),
+        Hop = proto.Hop.ToOffset(),
+        Channels = [.. proto.Channels.Select(channel => new ChannelPolicy(channel.Role.ToDomain(), channel.Emotion))],
+    };
+
+    private static CallWindow ToResult(this V1.StreamWindow proto) => new()
+    {
+        Channel = proto.Channel,
+        Index = proto.Index,
+        Start = proto.Start.ToOffset(),
+        End = proto.End.ToOffset(),
+        Voice = proto.Voice?.ToResult(),
+        Face = proto.Face?.ToResult(),
+        Fused = (proto.Fused ?? new V1.FusedResult()).ToResult(),
+        Smoothed = proto.Smoothed.ToDomain(),
+        Emotion = proto.Emotion.ToDomain(),
+    };
+
+    private static FaceWindow ToResult(this V1.FaceWindow proto) => new()
+    {
+        Outcome = proto.Outcome.ToDomain(),
+        Scores = proto.Scores.ToDomain(),
+        Emotion = proto.Emotion.ToDomain(),
+        Confidence = proto.Confidence,
+        Frames = proto.Frames,
+    };
+
+    private static Alert ToResult(this V1.Alert proto) => new()
+    {
+        Rule = proto.Rule,
+        Channel = proto.Channel,
+        State = proto.State == V1.AlertState.Cleared ? AlertState.Cleared : AlertState.Raised,
+        Time = proto.Time.ToOffset(),
+        Emotion = proto.Emotion.ToDomain(),
+        Evidence = [.. proto.Evidence.Select(evidence =>
+            new AlertEvidence(evidence.Start.ToOffset(), evidence.End.ToOffset(), evidence.Score))],
+    };
+
+    private static CallSummary ToResult(this V1.CallSummary proto) => new()
+    {
+        End = proto.End == V1.CallEnd.Stalled ? CallEnd.Stalled : CallEnd.Completed,
+        Duration = proto.Duration.ToOffset(),
+        Overlap = proto.Overlap.ToOffset(),
+        MissingAudio = proto.MissingAudio.ToOffset(),
+        Channels = [.. proto.Channels.Select(channel => new ChannelSummary
+        {
+            Channel = channel.Channel,
+            Role = channel.Role.ToDomain(),
+            Talk = channel.Talk.ToOffset(),
+            Silence = channel.Silence.ToOffset(),
+            Interruptions = channel.Interruptions,
+            LongestMonologue = channel.LongestMonologue.ToOffset(),
+            Loudness = channel.Loudness is { } loudness
+                ? new Loudness(loudness.MeanDbfs, loudness.PeakDbfs, loudness.TrendDbPerMinute)
+                : null,
+            Emotion = channel.Emotion?.ToResult(),
+        })],
+    };
+
+    private static EmotionSummary ToResult(this V1.EmotionSummary proto) => new()
+    {
+        Outcome = proto.Outcome.ToDomain(),
+        Scores = proto.Shares.ToDomain(),
+        Emotion = proto.Emotion.ToDomain(),
+        Confidence = proto.Confidence,
+        Windows = proto.Windows,
+        Scored = proto.Scored,
+        Empty = proto.Empty,
+        Lost = proto.Lost,
+        Arc = [.. proto.Arc.Select(point => new ArcPoint(point.Start.ToOffset(), point.End.ToOffset(), point.Scores.ToDomain()))],
+        Peaks = [.. proto.Peaks.Select(peak => new Peak(peak.Emotion.ToDomain(), peak.Time.ToOffset(), peak.Score))],
+    };
+
+    private static SpeechSegment ToDomain(this V1.SpeechSegment proto) => new(proto.Start.ToOffset(), proto.End.ToOffset());
 
     private static ModelMetrics ToMetrics(V1.ModelMetrics proto) => new()
     {
@@ -116,14 +240,16 @@ internal static class Mapping
     private static ModelReference? ToReference(this V1.ModelReference? proto) =>
         proto is null ? null : new(proto.Name, proto.Version);
 
-    private static TimeSpan ToOffset(this Duration? proto) => proto?.ToTimeSpan() ?? TimeSpan.Zero;
-
     // The protos' enums are one higher: 0 is unspecified. An outcome that is younger than this client counts as unavailable.
     private static Outcome ToDomain(this V1.Outcome proto) =>
         proto is > V1.Outcome.Unspecified and <= V1.Outcome.Unavailable ? (Outcome)(proto - 1) : Outcome.Unavailable;
 
     private static Emotion? ToDomain(this V1.Emotion proto) =>
         proto is > V1.Emotion.Unspecified and <= V1.Emotion.Surprise ? (Emotion)(proto - 1) : null;
+
+    // One that is not told, or younger than this client, is nobody's.
+    private static SpeakerRole ToDomain(this V1.SpeakerRole proto) =>
+        proto is > V1.SpeakerRole.Unspecified and <= V1.SpeakerRole.Unknown ? (SpeakerRole)(proto - 1) : SpeakerRole.Unknown;
 
     private static EmotionScores? ToDomain(this V1.EmotionScores? proto) => proto is null ? null : EmotionScores.FromWeights(
         [proto.Neutral, proto.Happy, proto.Sad, proto.Angry, proto.Fear, proto.Disgust, proto.Surprise]);

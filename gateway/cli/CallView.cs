@@ -1,0 +1,188 @@
+using Affect.Client;
+using Affect.Emotions;
+using Spectre.Console;
+using Spectre.Console.Rendering;
+using static Affect.Cli.AnalysisView;
+
+namespace Affect.Cli;
+
+/// <summary>A call as it goes on: what each channel shows now, its last minute, and the alerts.</summary>
+/// <param name="name">The file's.</param>
+internal sealed class CallView(string name)
+{
+    private const int BarWidth = 30, TimeLineWidth = 60, AlertCount = 5;
+
+    private readonly List<CallWindow> _windows = [];
+    private readonly List<SpeechActivity> _activities = [];
+    private readonly List<Alert> _alerts = [];
+    private CallStarted? _started;
+    private TimeSpan _now;
+
+    /// <summary>Takes a result in.</summary>
+    public void Add(CallResult result)
+    {
+        switch (result)
+        {
+            case CallStarted started:
+                _started = started;
+                break;
+            case CallWindow window:
+                _windows.Add(window);
+                Advance(window.End);
+                break;
+            case SpeechActivity activity:
+                _activities.Add(activity);
+                Advance(activity.Segment.End);
+                break;
+            case Alert alert:
+                _alerts.Add(alert);
+                break;
+            case CallSummary summary:
+                Advance(summary.Duration);
+                break;
+        }
+    }
+
+    /// <summary>A result as plain text.</summary>
+    public IEnumerable<string> Lines(CallResult result)
+    {
+        switch (result)
+        {
+            case CallStarted started:
+                yield return $"{name}  {started.SessionId}  {Model(started)}";
+                yield return started.Notice;
+                break;
+            case CallWindow window:
+                var smoothed = window.Smoothed is { } scores ? $"  so far {scores.Best.Name()} {Percent(scores.Confidence)}" : "";
+                yield return $"{Offset(window.Start)} to {Offset(window.End)}  {Channel(window.Channel),-10}  {Answer(window.Fused),-26}{smoothed}";
+                break;
+            case SpeechActivity activity:
+                yield return $"{Offset(activity.Segment.Start)} to {Offset(activity.Segment.End)}  {Channel(activity.Channel),-10}  voice";
+                break;
+            case FrameResult frame:
+                yield return $"{Offset(frame.Time)}            frame       {(frame.Image.Faces.Count > 0 ? Answer(frame.Image.Faces[0]) : Name(frame.Image.Outcome))}";
+                break;
+            case Alert alert:
+                yield return AlertLine(alert);
+                break;
+        }
+    }
+
+    /// <summary>The call as it stands now.</summary>
+    public IRenderable Render()
+    {
+        var parts = new List<IRenderable>
+        {
+            new Markup($"[bold]{Markup.Escape(name)}[/]  {Offset(_now)}  [dim]{Markup.Escape(_started is null ? "" : $"{_started.SessionId}  {Model(_started)}")}[/]"),
+        };
+        foreach (var (channel, policy) in (_started?.Channels ?? []).Index())
+        {
+            var newest = _windows.FindLast(window => window.Channel == channel);
+            parts.Add(new Markup($"\n[bold]{Channel(channel)}[/]  {(newest is null ? "" : Markup.Escape(Answer(newest.Fused)))}"));
+            if (policy.Emotion)
+            {
+                parts.Add(Bars(newest?.Smoothed));
+                parts.Add(Emotions(channel));
+            }
+            parts.Add(Voice(channel));
+        }
+        if (_alerts.Count > 0)
+            parts.Add(new Markup("\n[bold]Alerts[/]"));
+        foreach (var alert in _alerts.TakeLast(AlertCount))
+            parts.Add(new Text($"  {AlertLine(alert)}", alert.State == AlertState.Raised ? new Style(Color.Red) : Style.Plain));
+        return new Rows(parts);
+    }
+
+    /// <summary>What is to be said at the end.</summary>
+    public static IRenderable Summary(CallSummary summary)
+    {
+        var parts = new List<IRenderable>
+        {
+            new Markup($"\n[bold]Call[/]  {Offset(summary.Duration)}, overlap {Offset(summary.Overlap)}" +
+                (summary.MissingAudio > TimeSpan.Zero ? $", {Offset(summary.MissingAudio)} missing" : "") +
+                (summary.End == CallEnd.Stalled ? ", ended because nothing came any more" : "")),
+        };
+        var metrics = new Table().NoBorder();
+        foreach (var heading in (string[])["", "voice", "silence", "interruptions", "monologue", "loudness", "peak", "trend"])
+            metrics.AddColumn(new TableColumn(new Text(heading, new Style(decoration: Decoration.Dim))).RightAligned());
+        var emotions = new Table().NoBorder();
+        emotions.AddColumns("", "");
+        foreach (var label in EmotionLabels.Names)
+            emotions.AddColumn(new TableColumn(new Text(label, new Style(decoration: Decoration.Dim))).RightAligned());
+        foreach (var channel in summary.Channels)
+        {
+            metrics.AddRow(
+                channel.Role.ToString().ToLowerInvariant(), Offset(channel.Talk), Offset(channel.Silence), $"{channel.Interruptions}",
+                Offset(channel.LongestMonologue),
+                channel.Loudness is { } loudness ? $"{loudness.MeanDbfs:0.0} dBFS" : "",
+                channel.Loudness is { } peak ? $"{peak.PeakDbfs:0.0} dBFS" : "",
+                channel.Loudness is { } trend ? $"{trend.TrendDbPerMinute:+0.0;-0.0;0.0} dB/min" : "");
+            if (channel.Emotion is { } emotion)
+                emotions.AddRow([
+                    channel.Role.ToString().ToLowerInvariant(), Answer(emotion),
+                    .. Enum.GetValues<Emotion>().Select(label => emotion.Scores is { } shares ? Percent(shares[label]) : ""),
+                ]);
+        }
+        parts.Add(metrics);
+        if (emotions.Rows.Count > 0)
+            parts.Add(emotions);
+        foreach (var channel in summary.Channels)
+            foreach (var peak in channel.Emotion?.Peaks ?? [])
+                parts.Add(new Text($"  {channel.Role.ToString().ToLowerInvariant()} most {peak.Emotion?.Name()} at {Offset(peak.Time)}, {Percent(peak.Score)}"));
+        return new Rows(parts);
+    }
+
+    private void Advance(TimeSpan time) => _now = time > _now ? time : _now;
+
+    private string Channel(int channel) => _started is not null && channel < _started.Channels.Count
+        ? _started.Channels[channel].Role.ToString().ToLowerInvariant()
+        : $"channel {channel}";
+
+    private static string Model(CallStarted started) =>
+        string.Join(", ", new[] { started.SpeechModel, started.FaceModel }.OfType<ModelReference>().Select(model => $"{model.Name} {model.Version}"));
+
+    private string AlertLine(Alert alert) =>
+        $"{Offset(alert.Time)}            {Channel(alert.Channel),-10}  {alert.Rule} {(alert.State == AlertState.Raised ? "raised" : "cleared")}" +
+        (alert.Emotion is { } emotion && alert.Evidence.Count > 0
+            ? $": {emotion.Name()} {string.Join(", ", alert.Evidence.Select(evidence => Percent(evidence.Score)))}"
+            : "");
+
+    private static Grid Bars(EmotionScores? smoothed)
+    {
+        var bars = new Grid().AddColumns(new GridColumn().PadLeft(2), new GridColumn().PadLeft(1), new GridColumn().PadLeft(1).RightAligned());
+        foreach (var emotion in Enum.GetValues<Emotion>())
+        {
+            var score = smoothed?[emotion] ?? 0;
+            bars.AddRow(
+                new Text(emotion.Name()),
+                new Text(new string('█', (int)Math.Round(score * BarWidth)).PadRight(BarWidth), new Style(Colour(emotion))),
+                new Text(Percent(score)));
+        }
+        return bars;
+    }
+
+    // The last windows, a block each in the colour of what they show.
+    private Paragraph Emotions(int channel)
+    {
+        var line = new Paragraph("  emotion   ");
+        foreach (var window in _windows.Where(window => window.Channel == channel).TakeLast(TimeLineWidth))
+            line.Append(
+                window.Fused.Scores is null ? "·" : window.Emotion is null ? "▒" : "█",
+                new Style(Colour(window.Emotion ?? Emotion.Neutral)));
+        return line;
+    }
+
+    // The last minute, a character each second. A stretch of voice is told when it ends.
+    private Paragraph Voice(int channel)
+    {
+        var line = new Paragraph("  voice     ");
+        var last = (int)_now.TotalSeconds;
+        for (var second = Math.Max(0, last - TimeLineWidth + 1); second <= last; second++)
+        {
+            var (start, end) = (TimeSpan.FromSeconds(second), TimeSpan.FromSeconds(second + 1));
+            line.Append(_activities.Exists(activity =>
+                activity.Channel == channel && activity.Segment.Start < end && activity.Segment.End > start) ? "▄" : "·");
+        }
+        return line;
+    }
+}

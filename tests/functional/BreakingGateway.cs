@@ -1,0 +1,165 @@
+using System.Collections.Concurrent;
+using System.Text;
+using Affect.Testing;
+using Affect.V1;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace Affect.FunctionalTests;
+
+/// <summary>
+/// A fake gateway whose streams break off at a message that the test chooses: the real one cannot be made
+/// to. It finds one window in each <see cref="Hop"/> bytes of audio, with what belongs to it: a stretch of
+/// voice, an alert (raised and cleared in turn), and behind every second window a checkpoint.
+/// </summary>
+internal sealed class BreakingGateway : EmotionService.EmotionServiceBase, IAsyncDisposable
+{
+    /// <summary>Bytes of a window: 0.1 s of 8 kHz µ-law.</summary>
+    public const int Hop = 800;
+
+    private readonly Func<int, Break> _plan;
+    private readonly ConcurrentQueue<Attempt> _attempts = new();
+    private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TestService? _service;
+
+    private BreakingGateway(Func<int, Break> plan) => _plan = plan;
+
+    public string Address => _service!.GrpcAddress;
+
+    /// <summary>The streams so far, in the order in which they were opened.</summary>
+    public IReadOnlyList<Attempt> Attempts => [.. _attempts];
+
+    /// <summary>Completes once a stream has got audio.</summary>
+    public Task Entered => _first.Task;
+
+    /// <param name="plan">How the n-th stream breaks off, counted from 0.</param>
+    public static async Task<BreakingGateway> StartAsync(Func<int, Break>? plan = null)
+    {
+        var gateway = new BreakingGateway(plan ?? (_ => Break.Never));
+        gateway._service = await TestService.StartAsync(
+            "breaking-gateway", new LogCapture(),
+            builder => builder.Services.AddSingleton(gateway).AddHealthChecks().AddCheck("breaking", () => HealthCheckResult.Healthy()),
+            app => app.MapGrpcService<BreakingGateway>());
+        return gateway;
+    }
+
+    public override async Task AnalyzeStream(
+        IAsyncStreamReader<AnalyzeStreamRequest> requestStream, IServerStreamWriter<AnalyzeStreamResponse> responseStream, ServerCallContext context)
+    {
+        var attempt = new Attempt();
+        _attempts.Enqueue(attempt);
+        var breaks = _plan(_attempts.Count - 1);
+        if (breaks.AtStart is not null)
+            throw breaks.AtStart();
+
+        Assert.True(await requestStream.MoveNext(context.CancellationToken));
+        var config = attempt.Config = requestStream.Current.Config;
+        var windows = config.Resume.IsEmpty ? 0 : int.Parse(config.Resume.ToStringUtf8());
+        var position = attempt.Start = (long)windows * Hop;
+        var sent = 0;
+        async Task AnswerAsync(AnalyzeStreamResponse message)
+        {
+            if (sent++ == breaks.AfterMessages)
+            {
+                if (breaks.Error is not null)
+                    throw breaks.Error();
+                // No status, no trailers: what a connection looks like that a dying server leaves behind.
+                context.GetHttpContext().Features.GetRequiredFeature<IHttpResetFeature>().Reset(2);
+            }
+            await responseStream.WriteAsync(message, context.CancellationToken);
+        }
+
+        var started = new StreamStarted
+        {
+            SessionId = config.SessionId, Notice = "notice", AudioPosition = position,
+            Window = Time(Hop), Hop = Time(Hop),
+        };
+        started.Channels.AddRange(config.Audio.Channels.Select(channel => new ChannelPolicy
+        {
+            Role = channel.Role, Emotion = channel.Role == SpeakerRole.Customer,
+        }));
+        await AnswerAsync(new() { Started = started });
+
+        while (await requestStream.MoveNext(context.CancellationToken))
+        {
+            _first.TrySetResult();
+            if (requestStream.Current.Frame is { } frame)
+            {
+                attempt.Frames.Enqueue(frame.Time.ToTimeSpan());
+                await AnswerAsync(new() { Frame = new() { Time = frame.Time, Image = new() { Outcome = Outcome.NoFace } } });
+                continue;
+            }
+            var chunk = requestStream.Current.Audio;
+            attempt.Chunks.Enqueue((chunk.Position, chunk.Data.ToByteArray()));
+            position = chunk.Position + chunk.Data.Length;
+            for (; (windows + 1) * Hop <= position; windows++)
+                foreach (var message in Window(windows))
+                    await AnswerAsync(message);
+        }
+        var summary = new CallSummary { End = CallEnd.Completed, Duration = Time(position) };
+        summary.Channels.Add(new ChannelSummary
+        {
+            Talk = Time(position), Role = SpeakerRole.Customer,
+            Emotion = new() { Windows = windows, Scored = windows, Outcome = Outcome.Ok, Emotion = Emotion.Happy, Confidence = 1, Shares = new() { Happy = 1 } },
+        });
+        await AnswerAsync(new() { Summary = summary });
+    }
+
+    private static IEnumerable<AnalyzeStreamResponse> Window(int index)
+    {
+        var (start, end) = (Time(index * Hop), Time((index + 1) * Hop));
+        yield return new() { Activity = new() { Segment = new() { Start = start, End = end } } };
+        yield return new()
+        {
+            Window = new()
+            {
+                Index = index, Start = start, End = end, Emotion = Emotion.Happy, Smoothed = new() { Happy = 1 },
+                Voice = new() { Start = start, End = end, Outcome = Outcome.NoSpeech },
+                Fused = index % 2 == 0
+                    ? new() { Outcome = Outcome.Ok, Emotion = Emotion.Happy, Confidence = 1, Scores = new() { Happy = 1 } }
+                    : new() { Outcome = Outcome.NoSpeech },
+            },
+        };
+        yield return new()
+        {
+            Alert = new() { Rule = "happy-customer", Time = end, Emotion = Emotion.Happy, State = index % 2 == 0 ? AlertState.Raised : AlertState.Cleared },
+        };
+        // In the middle of a chunk where chunks are not as long as windows.
+        if (index % 2 == 1)
+            yield return new()
+            {
+                Checkpoint = new() { AudioPosition = (index + 1) * Hop, VideoTime = end, State = ByteString.CopyFrom($"{index + 1}", Encoding.UTF8) },
+            };
+    }
+
+    private static Duration Time(long bytes) => Duration.FromTimeSpan(TimeSpan.FromSeconds(bytes / 8000.0));
+
+    public ValueTask DisposeAsync() => _service!.DisposeAsync();
+
+    /// <summary>How a stream breaks off.</summary>
+    /// <param name="AfterMessages">Messages that the client gets before; of a stream that does not begin, none.</param>
+    /// <param name="Error">The status that it ends with; reset without one where null.</param>
+    /// <param name="AtStart">The status in place of an answer.</param>
+    public sealed record Break(int AfterMessages, Func<RpcException>? Error = null, Func<RpcException>? AtStart = null)
+    {
+        public static Break Never { get; } = new(int.MaxValue);
+    }
+
+    /// <summary>What one stream got.</summary>
+    public sealed class Attempt
+    {
+        public StreamConfig Config { get; set; } = new();
+
+        /// <summary>Where its audio had to begin.</summary>
+        public long Start { get; set; }
+
+        public ConcurrentQueue<(long Position, byte[] Data)> Chunks { get; } = new();
+
+        public ConcurrentQueue<TimeSpan> Frames { get; } = new();
+    }
+}
