@@ -125,7 +125,7 @@ public sealed class PeerCallsTests
     public void A_nearer_deadline_shortens_the_budget(double modality, double caller, double expected) =>
         Assert.Equal(expected, PeerCalls.Budget(TimeSpan.FromSeconds(modality), TimeSpan.FromSeconds(caller)).TotalSeconds, 1e-6);
 
-    private PeerCalls Calls() => new(_options, _time, DateTimeOffset.MaxValue, CancellationToken.None);
+    private PeerCalls Calls() => new(_options.ClipBudget, _time, DateTimeOffset.MaxValue, CancellationToken.None);
 
     /// <summary>Moves the clock until a call is through.</summary>
     private async Task<T> RunAsync<T>(Task<T> call)

@@ -72,7 +72,11 @@ public sealed class CompatibilityTests
 
     [Fact]
     public void A_removed_method_is_found() =>
-        AssertBreak("affect.v1.EmotionService.GetModel is gone", set => File(set, "emotion_service").Service[0].Method.RemoveAt(2));
+        AssertBreak("affect.v1.EmotionService.GetModel is gone", set =>
+        {
+            var methods = File(set, "emotion_service").Service[0].Method;
+            methods.Remove(methods.Single(method => method.Name == "GetModel"));
+        });
 
     [Fact]
     public void A_method_that_streams_now_is_found() =>

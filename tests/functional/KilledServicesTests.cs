@@ -1,0 +1,169 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using Affect.Client;
+using Affect.Testing;
+using Grpc.Core;
+using Grpc.Health.V1;
+using Grpc.Net.Client;
+
+namespace Affect.FunctionalTests;
+
+/// <summary>Every service in a process of its own, killed (SIGKILL) and started again while calls run.</summary>
+public sealed class KilledServicesTests
+{
+    private const int Calls = 50;
+
+    /// <summary>What each call says: so long that every service is killed while it runs.</summary>
+    private static readonly TimeSpan Length = TimeSpan.FromSeconds(26);
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Every_call_ends_with_a_complete_time_line()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "SIGKILL and /proc are Linux's.");
+        await using var features = new ServiceProcess("Features");
+        await using var speech = new ServiceProcess("Speech");
+        await using var face = new ServiceProcess("Face");
+        await using var fusion = new ServiceProcess("Fusion", ("Fusion__FeaturesAddress", features.Address), ("Fusion__SpeechAddress", speech.Address), ("Fusion__FaceAddress", face.Address));
+        await using var gateway = new ServiceProcess("Gateway", ("Gateway__FusionAddress", fusion.Address), ("Gateway__RequireApiKey", "false"), ("Gateway__Anonymous__RequestsPerMinute", "10000"));
+        ServiceProcess[] services = [features, speech, face, fusion, gateway];
+        await Task.WhenAll(services.Select(service => service.StartAsync()));
+
+        var audio = Stereo();
+        var frame = TestMedia.Photo("1.jpg");
+        using var client = new AffectClient(gateway.Address);
+        var calls = Enumerable.Range(0, Calls).Select(_ => client.StartCall(new StreamOptions
+        {
+            Audio = new(AudioEncoding.MuLaw, 8000, [SpeakerRole.Customer, SpeakerRole.Agent]),
+            Video = frame is null ? null : SpeakerRole.Customer,
+            ResumeTimeout = TimeSpan.FromMinutes(2),
+        })).ToList();
+        var results = calls.Select(call => call.Results.ToListAsync(Cancellation).AsTask()).ToList();
+
+        // As fast as people speak, but where a service that is down has the writers wait.
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+        var speaking = SpeakAsync();
+        foreach (var service in services)
+        {
+            await Task.Delay(TimeSpan.FromSeconds(2), Cancellation);
+            await service.KillAsync();
+            await service.StartAsync();
+        }
+        await speaking;
+
+        var ends = await Task.WhenAll(results);
+        foreach (var (call, end) in calls.Zip(ends))
+        {
+            var windows = end.OfType<CallWindow>().ToList();
+            Assert.Equal(Enumerable.Range(0, (int)Length.TotalSeconds - 2).Select(index => (long)index), windows.Select(window => window.Index));
+            Assert.All(windows, window => Assert.Contains(window.Voice!.Outcome, (Emotions.Outcome[])[Emotions.Outcome.Ok, Emotions.Outcome.Uncertain, Emotions.Outcome.NoSpeech]));
+            var summary = Assert.IsType<CallSummary>(end[^1]);
+            Assert.Equal(CallEnd.Completed, summary.End);
+            Assert.Equal(Length.TotalSeconds, summary.Duration.TotalSeconds, 0.01);
+            Assert.Equal((windows.Count, 0), (summary.Channels[0].Emotion!.Windows, summary.Channels[0].Emotion!.Lost));
+            Assert.Single(end.OfType<CallStarted>());
+            await call.DisposeAsync();
+        }
+        Assert.All(ends, end => Assert.Equal(Counts(ends[0]), Counts(end)));
+
+        static (int, int, int) Counts(IReadOnlyList<CallResult> end)
+        {
+            var emotion = ((CallSummary)end[^1]).Channels[0].Emotion!;
+            return (emotion.Windows, emotion.Scored, emotion.Empty);
+        }
+
+        async Task SpeakAsync()
+        {
+            const int chunk = 1600; // 100 ms
+            using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(100));
+            for (var at = 0; at < audio.Length; at += chunk)
+            {
+                await timer.WaitForNextTickAsync(Cancellation);
+                foreach (var call in calls)
+                {
+                    // One picture in each call, so that face has something to do as well.
+                    if (frame is not null && at == 20 * chunk)
+                        await call.WriteFrameAsync(TimeSpan.FromSeconds(2), frame, Cancellation);
+                    await call.WriteAudioAsync(audio.AsMemory(at, Math.Min(chunk, audio.Length - at)), Cancellation);
+                }
+            }
+            foreach (var call in calls)
+                await call.CompleteAsync();
+        }
+    }
+
+    /// <summary>Two people who speak by turns, µ-law at 8 kHz.</summary>
+    private static byte[] Stereo()
+    {
+        var speech = Audio.Resampler.Resample(Audio.WavReader.Read(TestMedia.Speech()).ToMono(), 22050, 8000);
+        var stereo = new byte[2 * (int)(Length.TotalSeconds * 8000)];
+        for (var i = 0; i < stereo.Length; i++)
+        {
+            var (sample, side) = Math.DivRem(i, 2);
+            var (turn, at) = Math.DivRem(sample, speech.Length);
+            stereo[i] = Audio.G711.EncodeMuLaw((short)(turn % 2 == side ? speech[at] * 32767 : 0));
+        }
+        return stereo;
+    }
+
+    /// <summary>One service as it runs in production: its own program, on a port that stays.</summary>
+    private sealed class ServiceProcess(string name, params (string Name, string Value)[] environment) : IAsyncDisposable
+    {
+        private readonly int _port = FreePort(), _httpPort = FreePort();
+        private Process? _process;
+
+        public string Address => $"http://127.0.0.1:{_port}";
+
+        public async Task StartAsync()
+        {
+            var configuration = new DirectoryInfo(AppContext.BaseDirectory).Name;
+            var folder = Path.Combine(AppContext.BaseDirectory, $"../../Affect.{name}", configuration);
+            var start = new ProcessStartInfo("dotnet", [Path.Combine(folder, $"Affect.{name}.dll")]) { WorkingDirectory = folder };
+            start.Environment["Server__Address"] = "127.0.0.1";
+            start.Environment["Server__GrpcPort"] = $"{_port}";
+            start.Environment["Server__HttpPort"] = $"{_httpPort}";
+            start.Environment[$"{name}__ModelsPath"] = Path.Combine(AppContext.BaseDirectory, "models");
+            foreach (var (key, value) in environment)
+                start.Environment[key] = value;
+            _process = Process.Start(start)!;
+
+            using var channel = GrpcChannel.ForAddress(Address);
+            var health = new Health.HealthClient(channel);
+            while (true)
+                try
+                {
+                    if ((await health.CheckAsync(new(), cancellationToken: Cancellation)).Status == HealthCheckResponse.Types.ServingStatus.Serving)
+                        return;
+                }
+                catch (RpcException) when (!_process.HasExited)
+                {
+                    await Task.Delay(50, Cancellation);
+                }
+        }
+
+        public async Task KillAsync()
+        {
+            _process!.Kill();
+            await _process.WaitForExitAsync(Cancellation);
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            if (_process is { HasExited: false } process)
+            {
+                process.Kill();
+                await process.WaitForExitAsync();
+            }
+            _process?.Dispose();
+        }
+
+        private static int FreePort()
+        {
+            using var listener = new TcpListener(IPAddress.Loopback, 0);
+            listener.Start();
+            return ((IPEndPoint)listener.LocalEndpoint).Port;
+        }
+    }
+}
