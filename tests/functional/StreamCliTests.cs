@@ -29,7 +29,12 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
         {
             var wav = new WavFile
             {
-                Samples = samples, SampleRate = 16_000, Channels = 2, Encoding = encoding, Extensible = extensible, ExtraChunk = [1, 2, 3],
+                Samples = samples,
+                SampleRate = 16_000,
+                Channels = 2,
+                Encoding = encoding,
+                Extensible = extensible,
+                ExtraChunk = [1, 2, 3],
             }.ToBytes();
             var run = await RunAsync(null, gateway.Address, "stream", Put("call.wav", wav));
 
