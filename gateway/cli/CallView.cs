@@ -103,8 +103,8 @@ internal sealed class CallView(string name)
                 (summary.End == CallEnd.Stalled ? ", ended because nothing came any more" : "")),
         };
         var metrics = new Table().NoBorder();
-        foreach (var heading in (string[])["", "voice", "silence", "interruptions", "monologue", "loudness", "peak", "trend"])
-            metrics.AddColumn(new TableColumn(new Text(heading, new Style(decoration: Decoration.Dim))).RightAligned());
+        foreach (var heading in (string[])["", "voice", "silence", "interrupts", "monologue", "dBFS", "peak", "dB/min"])
+            metrics.AddColumn(new TableColumn(new Text(heading, new Style(decoration: Decoration.Dim))).RightAligned().NoWrap());
         var emotions = new Table().NoBorder();
         emotions.AddColumns("", "");
         foreach (var label in EmotionLabels.Names)
@@ -114,9 +114,9 @@ internal sealed class CallView(string name)
             metrics.AddRow(
                 channel.Role.ToString().ToLowerInvariant(), Offset(channel.Talk), Offset(channel.Silence), $"{channel.Interruptions}",
                 Offset(channel.LongestMonologue),
-                channel.Loudness is { } loudness ? $"{loudness.MeanDbfs:0.0} dBFS" : "",
-                channel.Loudness is { } peak ? $"{peak.PeakDbfs:0.0} dBFS" : "",
-                channel.Loudness is { } trend ? $"{trend.TrendDbPerMinute:+0.0;-0.0;0.0} dB/min" : "");
+                channel.Loudness is { } loudness ? $"{loudness.MeanDbfs:0.0}" : "",
+                channel.Loudness is { } peak ? $"{peak.PeakDbfs:0.0}" : "",
+                channel.Loudness is { } trend ? $"{trend.TrendDbPerMinute:+0.0;-0.0;0.0}" : "");
             if (channel.Emotion is { } emotion)
                 emotions.AddRow([
                     channel.Role.ToString().ToLowerInvariant(), Answer(emotion),

@@ -79,7 +79,7 @@ internal static class LoadCommand
     {
         var chunk = TimeSpan.FromMilliseconds(parsed.GetValue(Chunk));
         var hop = TimeSpan.FromSeconds(parsed.GetValue(Hop));
-        var chunks = (int)Math.Ceiling(parsed.GetValue(Seconds) / chunk.TotalSeconds);
+        var length = TimeSpan.FromSeconds(parsed.GetValue(Seconds));
         var pids = parsed.GetValue(ServerPids) ?? [];
         var loops = new List<Loop>();
         foreach (var name in parsed.GetRequiredValue(Files))
@@ -97,7 +97,7 @@ internal static class LoadCommand
         var calls = new List<LoadCall>();
         var count = parsed.GetValue(Calls);
         for (var i = 0; i < count; i++)
-            calls.Add(new LoadCall(client, loops[i % loops.Count], (double)i / count, hop * i / count, hop, chunk, chunks));
+            calls.Add(new LoadCall(client, loops[i % loops.Count], (double)i / count, hop * i / count, hop, length));
         Usage[] before;
         try
         {
@@ -195,9 +195,13 @@ internal static class LoadCommand
             _audio = audio;
             _length = length;
             ChunkLength = chunkLength;
+            Chunk = TimeSpan.FromSeconds((double)chunkLength / format.BytesPerSecond);
         }
 
         public AudioFormat Format { get; }
+
+        /// <summary>What was asked for, in whole samples.</summary>
+        public TimeSpan Chunk { get; }
 
         /// <summary>Bytes of a chunk.</summary>
         public int ChunkLength { get; }
@@ -228,11 +232,10 @@ internal static class LoadCommand
     /// <param name="offset">Where in there it begins, [0, 1).</param>
     /// <param name="start">When it begins.</param>
     /// <param name="hop">Between windows.</param>
-    /// <param name="chunk">Audio that is sent at once.</param>
-    /// <param name="chunks">How many of them.</param>
-    private sealed class LoadCall(AffectClient client, Loop loop, double offset, TimeSpan start, TimeSpan hop, TimeSpan chunk, int chunks)
+    /// <param name="length">How long it lasts at the least.</param>
+    private sealed class LoadCall(AffectClient client, Loop loop, double offset, TimeSpan start, TimeSpan hop, TimeSpan length)
     {
-        private readonly long[] _sentAt = new long[chunks];
+        private readonly long[] _sentAt = new long[(int)Math.Ceiling(length / loop.Chunk)];
         private AffectCall? _call;
         private Task? _reading;
         private Task? _blocked;
@@ -242,9 +245,9 @@ internal static class LoadCommand
 
         public string? Error { get; private set; }
 
-        public TimeSpan Planned => chunk * chunks;
+        public TimeSpan Planned => loop.Chunk * _sentAt.Length;
 
-        public TimeSpan Sent => chunk * _sent;
+        public TimeSpan Sent => loop.Chunk * _sent;
 
         public List<(long Index, Outcome Outcome, bool Scored, double Milliseconds)> Windows { get; } = [];
 
@@ -269,7 +272,7 @@ internal static class LoadCommand
             if (_reading!.IsCompleted)
                 return false;
             // A chunk is spoken before it can be sent.
-            for (; _sent < chunks && start + chunk * (_sent + 1) <= now; _sent++)
+            for (; _sent < _sentAt.Length && start + loop.Chunk * (_sent + 1) <= now; _sent++)
             {
                 // Before the write as well: a window may be back before this goes on.
                 Volatile.Write(ref _sentAt[_sent], Stopwatch.GetTimestamp());
@@ -283,7 +286,7 @@ internal static class LoadCommand
                     return false; // The reader has the reason.
                 Volatile.Write(ref _sentAt[_sent], Stopwatch.GetTimestamp());
             }
-            return _sent < chunks;
+            return _sent < _sentAt.Length;
         }
 
         /// <summary>Ends the call and waits for what is left of it.</summary>
@@ -345,8 +348,8 @@ internal static class LoadCommand
 
         private void Add(CallWindow window)
         {
-            var last = (int)Math.Ceiling(window.End.TotalSeconds / chunk.TotalSeconds - 1e-6) - 1;
-            var latency = last < chunks
+            var last = (int)Math.Ceiling(window.End / loop.Chunk - 1e-3) - 1;
+            var latency = last < _sentAt.Length
                 ? Stopwatch.GetElapsedTime(Volatile.Read(ref _sentAt[Math.Max(0, last)])).TotalMilliseconds
                 : 0;
             Windows.Add((window.Index, window.Fused.Outcome, window.Fused.Scores is not null, latency));

@@ -132,13 +132,12 @@ internal static class StreamCommand
         var start = TimeProvider.System.GetTimestamp();
         try
         {
-            for (var sent = 1; ; sent++)
+            var position = 0L;
+            for (int read; (read = await recording.ReadAsync(buffer, cancellation)) > 0;)
             {
-                var read = await recording.ReadAsync(buffer, cancellation);
-                if (read == 0)
-                    break;
                 // A chunk is spoken before it can be sent.
-                var ahead = sent * Chunk - TimeProvider.System.GetElapsedTime(start);
+                position += read;
+                var ahead = TimeSpan.FromSeconds((double)position / recording.Format.BytesPerSecond) - TimeProvider.System.GetElapsedTime(start);
                 if (realtime && ahead > TimeSpan.Zero)
                     await Task.Delay(ahead, cancellation);
                 await call.WriteAudioAsync(buffer.AsMemory(0, read), cancellation);

@@ -19,7 +19,7 @@ public sealed class AffectClientOptions
     /// <summary>The key that each call carries; none where null. It is only as secret as the connection.</summary>
     public string? ApiKey { get; set; }
 
-    /// <summary>How long a call may take in all, repeats included; 60 s by default.</summary>
+    /// <summary>How long a request may take in all, repeats included; 60 s by default. <see cref="AffectClient.StartCall"/> has no end but its own.</summary>
     [Range(typeof(TimeSpan), "00:00:00.001", "01:00:00")]
     public TimeSpan Deadline { get; set; } = TimeSpan.FromSeconds(60);
 

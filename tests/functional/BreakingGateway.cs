@@ -76,12 +76,16 @@ internal sealed class BreakingGateway : EmotionService.EmotionServiceBase, IAsyn
 
         var started = new StreamStarted
         {
-            SessionId = config.SessionId, Notice = "notice", AudioPosition = position,
-            Window = Time(Hop), Hop = Time(Hop),
+            SessionId = config.SessionId,
+            Notice = "notice",
+            AudioPosition = position,
+            Window = Time(Hop),
+            Hop = Time(Hop),
         };
         started.Channels.AddRange(config.Audio.Channels.Select(channel => new ChannelPolicy
         {
-            Role = channel.Role, Emotion = channel.Role == SpeakerRole.Customer,
+            Role = channel.Role,
+            Emotion = channel.Role == SpeakerRole.Customer,
         }));
         await AnswerAsync(new() { Started = started });
 
@@ -104,7 +108,8 @@ internal sealed class BreakingGateway : EmotionService.EmotionServiceBase, IAsyn
         var summary = new CallSummary { End = CallEnd.Completed, Duration = Time(position) };
         summary.Channels.Add(new ChannelSummary
         {
-            Talk = Time(position), Role = SpeakerRole.Customer,
+            Talk = Time(position),
+            Role = SpeakerRole.Customer,
             Emotion = new() { Windows = windows, Scored = windows, Outcome = Outcome.Ok, Emotion = Emotion.Happy, Confidence = 1, Shares = new() { Happy = 1 } },
         });
         await AnswerAsync(new() { Summary = summary });
@@ -118,7 +123,11 @@ internal sealed class BreakingGateway : EmotionService.EmotionServiceBase, IAsyn
         {
             Window = new()
             {
-                Index = index, Start = start, End = end, Emotion = Emotion.Happy, Smoothed = new() { Happy = 1 },
+                Index = index,
+                Start = start,
+                End = end,
+                Emotion = Emotion.Happy,
+                Smoothed = new() { Happy = 1 },
                 Voice = new() { Start = start, End = end, Outcome = Outcome.NoSpeech },
                 Fused = index % 2 == 0
                     ? new() { Outcome = Outcome.Ok, Emotion = Emotion.Happy, Confidence = 1, Scores = new() { Happy = 1 } }

@@ -1,0 +1,297 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Affect.Testing;
+
+namespace Affect.FunctionalTests;
+
+/// <summary>
+/// <c>affect stream</c>, <c>load</c> and <c>batch</c> as processes. Calls go to the fake
+/// <see cref="BreakingGateway"/>, which keeps what it was sent byte for byte; recordings to the real services.
+/// </summary>
+public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
+{
+    private const int SigInt = 2;
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("affect-cli-").FullName;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(WavEncoding.Pcm16, V1.AudioEncoding.L16, 2)]
+    [InlineData(WavEncoding.Ieee32, V1.AudioEncoding.Float32, 4)]
+    [InlineData(WavEncoding.ALaw, V1.AudioEncoding.Alaw, 1)]
+    [InlineData(WavEncoding.MuLaw, V1.AudioEncoding.Mulaw, 1)]
+    public async Task A_file_goes_into_a_call_as_it_is(WavEncoding encoding, V1.AudioEncoding streamed, int width)
+    {
+        await using var gateway = await BreakingGateway.StartAsync();
+        var samples = TestMedia.Noise(0.5, 2 * 16_000);
+        foreach (var extensible in (bool[])[false, true])
+        {
+            var wav = new WavFile
+            {
+                Samples = samples,
+                SampleRate = 16_000,
+                Channels = 2,
+                Encoding = encoding,
+                Extensible = extensible,
+                ExtraChunk = [1, 2, 3],
+            }.ToBytes();
+            var run = await RunAsync(null, gateway.Address, "stream", Put("call.wav", wav));
+
+            Assert.Equal((0, ""), (run.ExitCode, run.Error));
+            var attempt = gateway.Attempts[^1];
+            Assert.Equal((streamed, 16_000), (attempt.Config.Audio.Encoding, attempt.Config.Audio.SampleRate));
+            Assert.Equal([V1.SpeakerRole.Customer, V1.SpeakerRole.Agent], attempt.Config.Audio.Channels.Select(channel => channel.Role));
+            Assert.Equal(wav[^(samples.Length * width)..], attempt.Chunks.SelectMany(chunk => chunk.Data));
+        }
+    }
+
+    [Fact]
+    public async Task Bytes_without_a_header_are_what_the_options_say()
+    {
+        await using var gateway = await BreakingGateway.StartAsync();
+        var audio = new byte[3 * BreakingGateway.Hop];
+        Random.Shared.NextBytes(audio);
+        var run = await RunAsync(
+            audio, gateway.Address, "stream", "-", "--encoding", "mulaw", "--rate", "8000", "--channels", "unknown", "--hop", "0.5", "--realtime");
+
+        Assert.Equal(0, run.ExitCode);
+        var attempt = Assert.Single(gateway.Attempts);
+        Assert.Equal((V1.AudioEncoding.Mulaw, 8000), (attempt.Config.Audio.Encoding, attempt.Config.Audio.SampleRate));
+        Assert.Equal(V1.SpeakerRole.Unknown, Assert.Single(attempt.Config.Audio.Channels).Role);
+        Assert.Equal(0.5, attempt.Config.Hop.ToTimeSpan().TotalSeconds);
+        Assert.Equal(audio, attempt.Chunks.SelectMany(chunk => chunk.Data));
+    }
+
+    [Fact]
+    public async Task A_call_is_told_line_by_line()
+    {
+        await using var gateway = await BreakingGateway.StartAsync(attempt => attempt == 0 ? new(9) : BreakingGateway.Break.Never);
+        var text = await RunAsync(null, gateway.Address, "stream", Call());
+        Assert.Equal(0, text.ExitCode);
+        Assert.Contains("0:00.0 to 0:00.1  customer    happy 100 %", text.Output);
+        Assert.Contains("0:00.1 to 0:00.2  customer    no speech", text.Output);
+        Assert.Contains("customer    voice", text.Output);
+        Assert.Contains("happy-customer raised", text.Output);
+        Assert.Contains("Call  0:00.6", text.Output);
+        Assert.DoesNotContain('\e', text.Output);
+
+        var json = Lines((await RunAsync(null, gateway.Address, "stream", "--json", Call())).Output);
+        Assert.True(json[0].TryGetProperty("started", out _));
+        Assert.True(json[^1].TryGetProperty("summary", out _));
+        // 64-bit numbers are strings in the JSON of protos.
+        Assert.Equal(
+            ["0", "1", "2", "3", "4", "5"],
+            json.Where(line => line.TryGetProperty("window", out _)).Select(line => line.GetProperty("window").GetProperty("index").GetString()));
+    }
+
+    [Fact]
+    public async Task What_cannot_be_streamed_is_told()
+    {
+        await using var gateway = await BreakingGateway.StartAsync();
+        var wide = await RunAsync(null, gateway.Address, "stream", Put("wide.wav", WavFile.Mono(TestMedia.Silence(1), encoding: WavEncoding.Pcm24)));
+        Assert.Equal((1, ""), (wide.ExitCode, wide.Output));
+        Assert.StartsWith($"affect: {_folder}/wide.wav: 24 bits of PCM cannot be streamed: 16-bit PCM", wide.Error);
+
+        var text = await RunAsync(null, gateway.Address, "stream", Put("text.wav", "this is no sound"u8.ToArray()));
+        Assert.Equal(1, text.ExitCode);
+        Assert.Contains("Not a WAV file", text.Error);
+
+        var cut = await RunAsync(null, gateway.Address, "stream", Put("cut.wav", WavFile.Mono(TestMedia.Silence(1))[..30]));
+        Assert.Equal($"affect: {_folder}/cut.wav: The WAV header is cut off\n", cut.Error);
+
+        var three = await RunAsync(null, gateway.Address, "stream", Put("three.wav", new WavFile { Samples = TestMedia.Silence(1), Channels = 3 }.ToBytes()));
+        Assert.Contains("--channels", three.Error);
+
+        Assert.Equal(1, (await RunAsync(null, gateway.Address, "stream", Path.Combine(_folder, "none.wav"))).ExitCode);
+        Assert.Empty(gateway.Attempts);
+    }
+
+    [Fact]
+    public async Task Control_c_ends_the_call_and_not_just_the_command()
+    {
+        SkipWhereInterruptsAreIgnored();
+        await using var gateway = await BreakingGateway.StartAsync();
+        using var process = Start(gateway.Address, "stream", "--json", "-");
+        // Standard input stays open: somebody is still speaking.
+        await process.StandardInput.BaseStream.WriteAsync(File.ReadAllBytes(Call()), Cancellation);
+        await process.StandardInput.BaseStream.FlushAsync(Cancellation);
+        await gateway.Entered;
+        await InterruptAsync(process);
+        var output = await process.StandardOutput.ReadToEndAsync(Cancellation);
+        await process.WaitForExitAsync(Cancellation);
+
+        Assert.Equal(130, process.ExitCode);
+        Assert.True(Lines(output)[^1].TryGetProperty("summary", out _));
+    }
+
+    [Fact]
+    public async Task A_load_is_measured()
+    {
+        await using var gateway = await BreakingGateway.StartAsync();
+        var run = await RunAsync(
+            null, gateway.Address, "load", Call(), "--calls", "2", "--seconds", "1", "--hop", "0.1", "--json", "--server-pid", $"{Environment.ProcessId}");
+
+        Assert.Equal((0, ""), (run.ExitCode, run.Error));
+        var report = Assert.Single(Lines(run.Output));
+        Assert.Equal(20, report.GetProperty("expected").GetInt64());
+        Assert.Equal(20, report.GetProperty("received").GetInt64());
+        Assert.Equal(0, report.GetProperty("lost").GetInt64());
+        Assert.Equal(10, report.GetProperty("scored").GetProperty("windows").GetInt64());
+        Assert.Equal(10, report.GetProperty("no_speech").GetProperty("windows").GetInt64());
+        Assert.Equal(Environment.ProcessId, report.GetProperty("servers")[0].GetProperty("pid").GetInt32());
+        // Looped, and each call from another place of it.
+        Assert.All(gateway.Attempts, attempt => Assert.Equal(10 * BreakingGateway.Hop, attempt.Chunks.Sum(chunk => chunk.Data.Length)));
+        Assert.NotEqual(gateway.Attempts[0].Chunks.First().Data, gateway.Attempts[1].Chunks.First().Data);
+    }
+
+    [Fact]
+    public async Task A_load_tells_what_is_lost()
+    {
+        await using var gateway = await BreakingGateway.StartAsync(attempt =>
+            attempt == 0 ? new(8, () => Hosting.RpcErrors.Status(Grpc.Core.StatusCode.Internal, "a bug")) : BreakingGateway.Break.Never);
+        var run = await RunAsync(null, gateway.Address, "load", Call(), "--calls", "1", "--seconds", "1", "--hop", "0.1", "--json");
+
+        Assert.Equal(1, run.ExitCode);
+        var report = Assert.Single(Lines(run.Output));
+        Assert.Equal(2, report.GetProperty("received").GetInt64());
+        Assert.Equal(8, report.GetProperty("lost").GetInt64());
+        Assert.Equal(1, report.GetProperty("errors").GetProperty("Internal: a bug").GetInt32());
+    }
+
+    [Fact]
+    public async Task A_batch_goes_on_where_it_was_interrupted()
+    {
+        Directory.CreateDirectory(Path.Combine(_folder, "calls/monday"));
+        Put("calls/b.wav", TestMedia.Speech());
+        Put("calls/monday/a.wav", WavFile.Mono(TestMedia.Silence(1)));
+        Put("calls/text.mp3", "this is no sound"u8.ToArray());
+        Put("calls/notes.txt", "no audio"u8.ToArray());
+        // One is done, and the next was being written.
+        var results = Put("results.jsonl", "{ \"file\": \"monday/a.wav\", \"analysis\": {} }\n{ \"file\": \"b.wav\", \"anal"u8.ToArray());
+
+        var run = await RunAsync(null, fixture.Host.Gateway.GrpcAddress, "batch", Path.Combine(_folder, "calls"), "--out", results);
+        Assert.Equal(1, run.ExitCode);
+        Assert.Equal("2 files analysed, 1 skipped, 1 with an error\n", run.Output);
+        Assert.StartsWith("affect: text.mp3: ", run.Error);
+        var lines = Lines(File.ReadAllText(results)).ToDictionary(line => line.GetProperty("file").GetString()!);
+        Assert.Equal(["b.wav", "monday/a.wav", "text.mp3"], lines.Keys.Order(StringComparer.Ordinal));
+        Assert.NotEqual(0, lines["b.wav"].GetProperty("analysis").GetProperty("speech").GetProperty("windows").GetArrayLength());
+        Assert.NotEqual("", lines["text.mp3"].GetProperty("error").GetString());
+
+        var written = File.ReadAllText(results);
+        var again = await RunAsync(null, fixture.Host.Gateway.GrpcAddress, "batch", Path.Combine(_folder, "calls"), "--out", results);
+        Assert.Equal((1, "0 files analysed, 3 skipped, 1 with an error\n"), (again.ExitCode, again.Output));
+        Assert.Equal(written, File.ReadAllText(results));
+    }
+
+    [Fact]
+    public async Task A_batch_that_is_interrupted_keeps_what_it_has()
+    {
+        SkipWhereInterruptsAreIgnored();
+        await using var gateway = await FlakyGateway.StartAsync(hang: true);
+        Directory.CreateDirectory(Path.Combine(_folder, "calls"));
+        Put("calls/a.wav", TestMedia.Speech());
+        const string Done = "{ \"file\": \"z.wav\", \"analysis\": {} }\n";
+        var results = Put("results.jsonl", System.Text.Encoding.UTF8.GetBytes(Done));
+        using var process = Start(gateway.Address, "batch", Path.Combine(_folder, "calls"), "--out", results);
+        await gateway.Entered;
+        await InterruptAsync(process);
+        await process.WaitForExitAsync(Cancellation);
+        Assert.Equal(130, process.ExitCode);
+        Assert.Equal(Done, File.ReadAllText(results));
+    }
+
+    [Fact]
+    public async Task A_batch_leaves_a_file_that_is_something_else()
+    {
+        Directory.CreateDirectory(Path.Combine(_folder, "calls"));
+        var wav = WavFile.Mono(TestMedia.Silence(1));
+        var other = Put("other.wav", wav);
+        var run = await RunAsync(null, fixture.Host.Gateway.GrpcAddress, "batch", Path.Combine(_folder, "calls"), "--out", other);
+        Assert.Equal(1, run.ExitCode);
+        Assert.Equal(wav, File.ReadAllBytes(other));
+    }
+
+    [Theory]
+    [InlineData("stream")]
+    [InlineData("stream", "x.wav", "--channels", "boss")]
+    [InlineData("stream", "-", "--encoding", "mulaw")]
+    [InlineData("stream", "-", "--encoding", "opus", "--rate", "8000")]
+    [InlineData("stream", "x.wav", "--hop", "99")]
+    [InlineData("load", "x.wav", "--calls", "0", "--seconds", "9")]
+    [InlineData("load", "x.wav", "--calls", "9")]
+    [InlineData("batch", "calls")]
+    [InlineData("batch", "calls", "--out", "x", "--concurrency", "0")]
+    public async Task A_wrong_command_line_is_a_usage_error(params string[] arguments)
+    {
+        var run = await RunAsync(null, "http://127.0.0.1:9", arguments);
+        Assert.Equal((2, ""), (run.ExitCode, run.Output));
+        Assert.StartsWith("affect: ", run.Error);
+    }
+
+    [Fact]
+    public async Task A_server_that_is_not_there_is_told()
+    {
+        var run = await RunAsync(null, "http://127.0.0.1:9", "stream", Call());
+        Assert.Equal((69, ""), (run.ExitCode, run.Output));
+        Assert.Equal("affect: http://127.0.0.1:9: the server cannot be reached\n", run.Error);
+    }
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    /// <summary>Six windows of the fake gateway.</summary>
+    private string Call() => Put("call.wav", WavFile.Mono(TestMedia.Noise(0.6, 8000), 8000, WavEncoding.MuLaw));
+
+    private string Put(string name, byte[] content)
+    {
+        var path = Path.Combine(_folder, name);
+        File.WriteAllBytes(path, content);
+        return path;
+    }
+
+    private static List<JsonElement> Lines(string output) =>
+        [.. output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement)];
+
+    // A shell that starts tests in the background has interrupts ignored, and what is ignored is inherited.
+    private static void SkipWhereInterruptsAreIgnored()
+    {
+        var ignored = File.ReadLines("/proc/self/status").Single(line => line.StartsWith("SigIgn:", StringComparison.Ordinal))["SigIgn:".Length..];
+        Assert.SkipWhen((Convert.ToInt64(ignored.Trim(), 16) & (1 << (SigInt - 1))) != 0, "SIGINT is ignored here");
+    }
+
+    private static async Task InterruptAsync(Process process)
+    {
+        using var kill = Process.Start("kill", ["-INT", process.Id.ToString()]);
+        await kill.WaitForExitAsync(Cancellation);
+    }
+
+    private static async Task<Result> RunAsync(byte[]? input, string address, params string[] arguments)
+    {
+        using var process = Start(address, arguments);
+        if (input is not null)
+            await process.StandardInput.BaseStream.WriteAsync(input, Cancellation);
+        process.StandardInput.Close();
+        var output = process.StandardOutput.ReadToEndAsync(Cancellation);
+        var error = process.StandardError.ReadToEndAsync(Cancellation);
+        await process.WaitForExitAsync(Cancellation);
+        return new Result(process.ExitCode, await output, await error);
+    }
+
+    private static Process Start(string address, params string[] arguments)
+    {
+        // From its own folder: beside the tests it would miss what ASP.NET Core brings to them.
+        var configuration = new DirectoryInfo(AppContext.BaseDirectory).Name;
+        var program = Path.Combine(AppContext.BaseDirectory, "../../Affect.Cli", configuration, "affect.dll");
+        var start = new ProcessStartInfo("dotnet", [program, .. arguments])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment["AFFECT_ADDRESS"] = address;
+        return Process.Start(start)!;
+    }
+
+    private sealed record Result(int ExitCode, string Output, string Error);
+}
