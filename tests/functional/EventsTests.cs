@@ -241,13 +241,10 @@ public sealed class EventsTests : IAsyncLifetime
             new Metadata { { "x-api-key", $"key-of-{key}" } }, cancellationToken: Cancellation);
         await call.RequestStream.WriteAsync(new() { Config = new() { SessionId = session, SpeechModel = model } }, Cancellation);
         await call.ResponseStream.MoveNext(Cancellation);
-        if (model.Length == 0)
-        {
-            for (var chunk = 0; chunk < chunks; chunk++)
-                await call.RequestStream.WriteAsync(
-                    new() { Audio = new() { Position = 7 + chunk, Data = ByteString.CopyFrom(new byte[chunk == 0 ? 1 : 2]) } }, Cancellation);
-            await call.RequestStream.CompleteAsync();
-        }
+        for (var chunk = 0; chunk < chunks; chunk++)
+            await call.RequestStream.WriteAsync(
+                new() { Audio = new() { Position = 7 + chunk, Data = ByteString.CopyFrom(new byte[chunk == 0 ? 1 : 2]) } }, Cancellation);
+        await call.RequestStream.CompleteAsync();
         while (await call.ResponseStream.MoveNext(Cancellation))
         {
         }

@@ -19,7 +19,7 @@ namespace Affect.FunctionalTests;
 /// </summary>
 internal sealed class FakeFusion : FusionService.FusionServiceBase
 {
-    /// <summary>The connection is lost behind the first answer.</summary>
+    /// <summary>The connection is lost at the first chunk.</summary>
     public const string Lost = "lost";
 
     /// <summary>The call ends by itself behind the first chunk.</summary>
@@ -57,8 +57,6 @@ internal sealed class FakeFusion : FusionService.FusionServiceBase
             throw RpcErrors.InvalidArgument("config.audio.sample_rate", "It must be 8,000 to 48,000.");
 
         await WriteAsync(new() { Started = new() { SessionId = config.SessionId, Channels = { new ChannelPolicy { Role = SpeakerRole.Customer, Emotion = true } } } });
-        if (config.SpeechModel == Lost)
-            context.GetHttpContext().Abort();
         if (config.SpeechModel == Blocked)
             await Release.Task.WaitAsync(context.CancellationToken);
 
@@ -70,6 +68,11 @@ internal sealed class FakeFusion : FusionService.FusionServiceBase
             {
                 Frames.Enqueue(frame);
                 continue;
+            }
+            if (config.SpeechModel == Lost)
+            {
+                context.GetHttpContext().Abort();
+                return;
             }
             var audio = requestStream.Current.Call.Audio;
             bytes += audio.Data.Length;

@@ -105,7 +105,9 @@ public sealed class StreamGatewayTests : IAsyncLifetime
         using (var call = Start())
         {
             await call.RequestStream.WriteAsync(new() { Config = new() { SpeechModel = FakeFusion.Lost } }, Cancellation);
-            AssertUnavailable(await Assert.ThrowsAsync<RpcException>(async () => { while (await call.ResponseStream.MoveNext(Cancellation)) { } }));
+            await NextAsync(call);
+            await call.RequestStream.WriteAsync(Audio(0, 2), Cancellation);
+            AssertUnavailable(await Assert.ThrowsAsync<RpcException>(() => NextAsync(call)));
         }
 
         await _fusionService!.StopAsync();
