@@ -96,7 +96,7 @@ internal sealed class CallPipe(
             }
         }
 
-        // Whether fusion takes more; if not, the responses tell why.
+        // Whether fusion takes more; if not, for whatever reason of the channel's, the responses tell why.
         static async Task<bool> TryAsync(Func<Task> send)
         {
             try
@@ -104,7 +104,7 @@ internal sealed class CallPipe(
                 await send();
                 return true;
             }
-            catch (Exception exception) when (exception is RpcException or OperationCanceledException or InvalidOperationException)
+            catch (Exception)
             {
                 return false;
             }

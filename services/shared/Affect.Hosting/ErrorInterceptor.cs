@@ -1,5 +1,6 @@
 using Grpc.Core;
 using Grpc.Core.Interceptors;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging;
 
 namespace Affect.Hosting;
@@ -44,6 +45,11 @@ internal sealed class ErrorInterceptor(ILogger<ErrorInterceptor> logger) : Inter
         try
         {
             await continuation(requests, responses, context);
+        }
+        catch (Exception exception) when (exception is IOException or ConnectionAbortedException)
+        {
+            // A read told of the lost connection before the call's token did.
+            throw RpcErrors.Status(StatusCode.Cancelled, "the caller went away");
         }
         catch (Exception exception) when (exception is not RpcException)
         {

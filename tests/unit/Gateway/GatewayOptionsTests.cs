@@ -22,6 +22,8 @@ public sealed class GatewayOptionsTests
             FusionAddress = "fusion",
             Deadline = TimeSpan.Zero,
             Notice = "",
+            AllowedOrigins = ["app.example", "https://app.example/"],
+            Events = new() { AtLeastOnce = true, QueueLength = 1 },
             Anonymous = new() { RequestsPerMinute = 0 },
             ApiKeys =
             {
@@ -32,7 +34,7 @@ public sealed class GatewayOptionsTests
         });
 
         foreach (var mistake in (string[])
-            ["'fusion'", "Deadline", "Notice", "RequestsPerMinute", "ApiKeys:short: Sha256", "ApiKeys:huge:", "huge and twin have the same key"])
+            ["'fusion'", "Deadline", "Notice", "RequestsPerMinute", "'app.example'", "'https://app.example/'", "AtLeastOnce", "QueueLength", "ApiKeys:short: Sha256", "ApiKeys:huge:", "huge and twin have the same key"])
             Assert.Contains(failures, failure => failure.Contains(mistake, StringComparison.Ordinal));
     }
 

@@ -26,6 +26,19 @@ public sealed class UpstreamTests
         Assert.Equal(TimeSpan.FromSeconds(3), status.GetDetail<RetryInfo>().RetryDelay.ToTimeSpan());
     }
 
+    [Fact]
+    public void An_order_that_was_not_kept_goes_on_with_its_reason()
+    {
+        var refused = Upstream.ForClients(RpcErrors.Status(StatusCode.FailedPrecondition, "no configuration"));
+
+        Assert.Equal((StatusCode.FailedPrecondition, "no configuration"), (refused.StatusCode, refused.Status.Detail));
+    }
+
+    [Fact]
+    public void A_connection_that_was_lost_is_unavailable_whatever_the_channel_makes_of_it() => Assert.Equal(
+        StatusCode.Unavailable,
+        Upstream.ForClients(new RpcException(new(StatusCode.Internal, "lost (10.0.0.7:8081)", new IOException("lost")))).StatusCode);
+
     [Theory]
     [InlineData(StatusCode.Unavailable, StatusCode.Unavailable)]
     [InlineData(StatusCode.DeadlineExceeded, StatusCode.DeadlineExceeded)]

@@ -1,0 +1,104 @@
+using System.Net.Http.Headers;
+using System.Text.Json.Nodes;
+using System.Threading.Channels;
+using Affect.Testing;
+using Dapr.Client.Autogen.Grpc.v1;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace Affect.FunctionalTests;
+
+/// <summary>
+/// A fake of Dapr's sidecar, of that part of its API that DaprClient and a subscriber need: the sidecar is a program
+/// that tests cannot download, and a broker that hangs on demand does not exist. DaprClient and Kestrel are real.
+/// </summary>
+internal sealed class FakeDapr : DaprBase, IAsyncDisposable
+{
+    private readonly Channel<JsonNode> _published = Channel.CreateUnbounded<JsonNode>();
+    private readonly List<(Uri Delivery, string Token)> _subscribers = [];
+    private readonly TaskCompletionSource _entered = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly HttpClient _http = new();
+    private TestService? _service;
+
+    public TestService Service => _service!;
+
+    /// <summary>While it is not null, no event is taken before it completes.</summary>
+    public TaskCompletionSource? Hang { get; set; }
+
+    /// <summary>Completes once an event was offered.</summary>
+    public Task Entered => _entered.Task;
+
+    public static async Task<FakeDapr> StartAsync(LogCapture logs)
+    {
+        var dapr = new FakeDapr();
+        dapr._service = await TestService.StartAsync(
+            "fake-dapr", logs,
+            builder => builder.Services.AddSingleton(dapr).AddHealthChecks().AddCheck("fake-dapr", () => HealthCheckResult.Healthy()),
+            app => app.MapGrpcService<FakeDapr>());
+        return dapr;
+    }
+
+    /// <summary>Asks an application what it wants to be delivered, as the sidecar does when that starts.</summary>
+    public async Task SubscribeAsync(Uri application, string token, CancellationToken cancellation)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(application, "dapr/subscribe"));
+        request.Headers.Add("dapr-api-token", token);
+        using var response = await _http.SendAsync(request, cancellation);
+        response.EnsureSuccessStatusCode();
+        foreach (var subscription in JsonNode.Parse(await response.Content.ReadAsStringAsync(cancellation))!.AsArray())
+        {
+            Assert.Equal(("events", "affect-calls"), ((string)subscription!["pubsubname"]!, (string)subscription["topic"]!));
+            _subscribers.Add((new Uri(application, (string)subscription["route"]!), token));
+        }
+    }
+
+    public ValueTask<JsonNode> NextAsync(CancellationToken cancellation) => _published.Reader.ReadAsync(cancellation);
+
+    public override async Task<Empty> PublishEvent(PublishEventRequest request, ServerCallContext context)
+    {
+        _entered.TrySetResult();
+        if (Hang is { } hang)
+            await hang.Task.WaitAsync(context.CancellationToken);
+        Assert.Equal(("events", "affect-calls", "application/cloudevents+json"), (request.PubsubName, request.Topic, request.DataContentType));
+        var json = JsonNode.Parse(request.Data.ToStringUtf8())!;
+        _published.Writer.TryWrite(json.DeepClone());
+
+        // What the sidecar adds to an event that is a CloudEvent already.
+        json["pubsubname"] = request.PubsubName;
+        json["topic"] = request.Topic;
+        json["traceparent"] = "00-00000000000000000000000000000000-0000000000000000-00";
+        foreach (var (delivery, token) in _subscribers)
+        {
+            using var content = new StringContent(json.ToJsonString(), new MediaTypeHeaderValue("application/cloudevents+json"));
+            content.Headers.Add("dapr-api-token", token);
+            using var response = await _http.PostAsync(delivery, content, context.CancellationToken);
+            response.EnsureSuccessStatusCode();
+        }
+        return new Empty();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Hang?.TrySetResult();
+        await Service.DisposeAsync();
+        _http.Dispose();
+    }
+}
+
+/// <summary>The service's base class, which Dapr's package leaves out: it brings the client alone.</summary>
+[BindServiceMethod(typeof(DaprBase), nameof(BindService))]
+internal abstract class DaprBase
+{
+    private static readonly Method<PublishEventRequest, Empty> PublishEventMethod = new(
+        MethodType.Unary, "dapr.proto.runtime.v1.Dapr", nameof(PublishEvent),
+        Marshallers.Create(message => Google.Protobuf.MessageExtensions.ToByteArray(message), PublishEventRequest.Parser.ParseFrom),
+        Marshallers.Create(message => Google.Protobuf.MessageExtensions.ToByteArray(message), Empty.Parser.ParseFrom));
+
+    public abstract Task<Empty> PublishEvent(PublishEventRequest request, ServerCallContext context);
+
+    public static void BindService(ServiceBinderBase binder, DaprBase? service) =>
+        binder.AddMethod(PublishEventMethod, service is null ? null! : service.PublishEvent);
+}

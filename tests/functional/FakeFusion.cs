@@ -1,0 +1,93 @@
+using System.Collections.Concurrent;
+using Affect.Fusion.V1;
+using Affect.Hosting;
+using Affect.Testing;
+using Affect.V1;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using AnalyzeStreamRequest = Affect.Fusion.V1.AnalyzeStreamRequest;
+using AnalyzeStreamResponse = Affect.Fusion.V1.AnalyzeStreamResponse;
+
+namespace Affect.FunctionalTests;
+
+/// <summary>
+/// A fake of fusion that answers each chunk with a window at once and fails on demand, by the name of the speech
+/// model: what is tested with it is the gateway alone, in situations that the real one does not get into on demand.
+/// </summary>
+internal sealed class FakeFusion : FusionService.FusionServiceBase
+{
+    /// <summary>The connection is lost at the first chunk.</summary>
+    public const string Lost = "lost";
+
+    /// <summary>The call ends by itself behind the first chunk.</summary>
+    public const string Stalls = "stalls";
+
+    /// <summary>Reads nothing behind the configuration until <see cref="Release"/> completes.</summary>
+    public const string Blocked = "blocked";
+
+    /// <summary>INVALID_ARGUMENT on config.audio.sample_rate.</summary>
+    public const string Refuses = "refuses";
+
+    public TaskCompletionSource Release { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Completes once a call here was cancelled.</summary>
+    public TaskCompletionSource Cancelled { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public ConcurrentQueue<VideoFrame> Frames { get; } = new();
+
+    public Task<TestService> StartAsync(LogCapture logs) => TestService.StartAsync(
+        "fake-fusion", logs,
+        builder =>
+        {
+            builder.Services.AddSingleton(this).AddHealthChecks().AddCheck("fake-fusion", () => HealthCheckResult.Healthy());
+            builder.Services.AddGrpc().AddServiceOptions<FakeFusion>(grpc => grpc.MaxReceiveMessageSize = 4 << 20);
+        },
+        app => app.MapGrpcService<FakeFusion>());
+
+    public override async Task AnalyzeStream(
+        IAsyncStreamReader<AnalyzeStreamRequest> requestStream, IServerStreamWriter<AnalyzeStreamResponse> responseStream, ServerCallContext context)
+    {
+        using var cancelled = context.CancellationToken.Register(() => Cancelled.TrySetResult());
+        if (!await requestStream.MoveNext() || requestStream.Current.Call.Config is not { } config)
+            throw RpcErrors.Status(StatusCode.FailedPrecondition, "a stream begins with its configuration");
+        if (config.SpeechModel == Refuses)
+            throw RpcErrors.InvalidArgument("config.audio.sample_rate", "It must be 8,000 to 48,000.");
+
+        await WriteAsync(new() { Started = new() { SessionId = config.SessionId, Channels = { new ChannelPolicy { Role = SpeakerRole.Customer, Emotion = true } } } });
+        if (config.SpeechModel == Blocked)
+            await Release.Task.WaitAsync(context.CancellationToken);
+
+        var (index, bytes) = (0L, 0L);
+        var end = CallEnd.Completed;
+        while (await requestStream.MoveNext())
+        {
+            if (requestStream.Current.Call.Frame is { } frame)
+            {
+                Frames.Enqueue(frame);
+                continue;
+            }
+            if (config.SpeechModel == Lost)
+            {
+                context.GetHttpContext().Abort();
+                return;
+            }
+            var audio = requestStream.Current.Call.Audio;
+            bytes += audio.Data.Length;
+            // The position comes back as the start, to see that it went through.
+            await WriteAsync(new() { Window = new() { Index = index++, Start = new Duration { Seconds = audio.Position } } });
+            if (audio.Data.Length == 1)
+                await WriteAsync(new() { Alert = new() { Rule = "rule", State = AlertState.Raised } });
+            if (config.SpeechModel == Stalls)
+            {
+                end = CallEnd.Stalled;
+                break;
+            }
+        }
+        await WriteAsync(new() { Summary = new() { End = end, Duration = new Duration { Seconds = bytes } } });
+
+        Task WriteAsync(Affect.V1.AnalyzeStreamResponse response) => responseStream.WriteAsync(new() { Call = response });
+    }
+}

@@ -1,0 +1,62 @@
+using System.Text;
+using Affect.Gateway;
+using Affect.V1;
+using Google.Rpc;
+using Grpc.Core;
+
+namespace Affect.UnitTests.Gateway;
+
+public sealed class SocketMessageTests
+{
+    [Fact]
+    public void A_configuration_is_read_in_either_spelling()
+    {
+        var config = SocketMessage.ReadConfig(Encoding.UTF8.GetBytes("""
+            {
+              "session_id": "c-17", "hop": "0.5s", "resume": "AQI=", "speechModel": "mfcc-attention", "window": null,
+              "audio": {"encoding": "AUDIO_ENCODING_L16", "sampleRate": 16000, "channels": [{"role": "SPEAKER_ROLE_CUSTOMER"}, {}]},
+              "video": {"role": 2}
+            }
+            """)).Config;
+
+        Assert.Equal(("c-17", "mfcc-attention"), (config.SessionId, config.SpeechModel));
+        Assert.Equal(TimeSpan.FromSeconds(0.5), config.Hop.ToTimeSpan());
+        Assert.Null(config.Window);
+        Assert.Equal([1, 2], config.Resume.ToByteArray());
+        Assert.Equal((AudioEncoding.L16, 16000), (config.Audio.Encoding, config.Audio.SampleRate));
+        Assert.Equal([SpeakerRole.Customer, SpeakerRole.Unspecified], config.Audio.Channels.Select(channel => channel.Role));
+        Assert.Equal(SpeakerRole.Agent, config.Video.Role);
+    }
+
+    [Theory]
+    [InlineData("{", "config")]
+    [InlineData("3", "config")]
+    [InlineData("""{"audio": [], "hop": 1, "nonsense": 1}""", "config.audio config.hop config.nonsense")]
+    [InlineData("""{"audio": {"channels": {}}}""", "config.audio.channels")]
+    [InlineData("""{"audio": {"channels": [{}, 1, {"role": "x"}]}}""", "config.audio.channels[1] config.audio.channels[2].role")]
+    [InlineData("""{"session_id": {"a": 1}, "resume": "%"}""", "config.session_id config.resume")]
+    public void Every_wrong_field_of_a_configuration_is_named(string json, string fields) =>
+        Assert.Equal(fields, Fields(() => SocketMessage.ReadConfig(Encoding.UTF8.GetBytes(json))));
+
+    [Fact]
+    public void Times_of_frames_are_microseconds()
+    {
+        var frame = SocketMessage.ReadMedia([2, 0x40, 0x42, 0x0F, 0, 0, 0, 0, 0, 7]).Frame;
+
+        Assert.Equal(TimeSpan.FromSeconds(1), frame.Time.ToTimeSpan());
+        Assert.Equal([7], frame.Image.ToByteArray());
+    }
+
+    [Theory]
+    [InlineData(StatusCode.OK, 1000)]
+    [InlineData(StatusCode.InvalidArgument, 1008)]
+    [InlineData(StatusCode.FailedPrecondition, 1008)]
+    [InlineData(StatusCode.ResourceExhausted, 1013)]
+    [InlineData(StatusCode.Unavailable, 1013)]
+    [InlineData(StatusCode.Internal, 1011)]
+    public void Close_codes_tell_whose_fault_it_was(StatusCode code, int expected) =>
+        Assert.Equal(expected, (int)SocketMessage.CloseStatus(code));
+
+    private static string Fields(Action read) => string.Join(
+        ' ', Assert.Throws<RpcException>(read).GetRpcStatus()!.GetDetail<BadRequest>().FieldViolations.Select(violation => violation.Field));
+}
