@@ -79,8 +79,8 @@ internal sealed class Upstream(FusionService.FusionServiceClient fusion, Gateway
         {
             StatusCode.DeadlineExceeded => RpcErrors.Status(StatusCode.DeadlineExceeded, "the deadline passed"),
             StatusCode.Unavailable or StatusCode.Cancelled => Unreachable(),
-            // A connection that was lost while answers came is INTERNAL to the channel, by the frame that it ended with.
-            _ when exception.Status.DebugException is IOException or HttpRequestException => Unreachable(),
+            // A connection that breaks shows in several codes; what fusion says has no exception behind it.
+            _ when exception.Status.DebugException is not null => Unreachable(),
             _ => RpcErrors.Status(StatusCode.Internal, "an internal error"),
         };
 

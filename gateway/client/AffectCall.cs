@@ -165,11 +165,10 @@ public sealed class AffectCall : IAsyncDisposable
         return TimeSpan.FromSeconds(pause * (0.5 + Random.Shared.NextDouble() / 2));
     }
 
-    // INTERNAL is a lost connection where the transport has a reason for it, and otherwise what a server
-    // says; CANCELLED is not ours, or nobody would ask.
+    // Any other code is a lost connection where the transport has a reason for it (a reset becomes INTERNAL or
+    // RESOURCE_EXHAUSTED), and otherwise what a server says; CANCELLED is not ours, or nobody would ask.
     private static bool BrokeOff(Grpc.Core.Status status) =>
-        status.StatusCode is StatusCode.Unavailable or StatusCode.Cancelled ||
-        status is { StatusCode: StatusCode.Internal, DebugException: not null };
+        status.StatusCode is StatusCode.Unavailable or StatusCode.Cancelled || status.DebugException is not null;
 
     /// <summary>One stream from the newest checkpoint to the summary.</summary>
     /// <exception cref="RpcException">It broke off.</exception>

@@ -110,7 +110,7 @@ internal sealed class PeerCalls : IDisposable
             delay = asked.Value * (1 + 0.25 * Random.Shared.NextDouble());
         // A connection that breaks in the midst of a call shows in several ways; what a peer says has no exception behind it.
         var lost = exception.StatusCode == StatusCode.Unavailable
-            || (exception.StatusCode is StatusCode.Internal or StatusCode.Unknown or StatusCode.Cancelled && exception.Status.DebugException is not null)
+            || (exception.StatusCode != StatusCode.DeadlineExceeded && exception.Status.DebugException is not null)
             || (exception.StatusCode == StatusCode.ResourceExhausted && asked is not null);
         return lost
             && attempt < _retriesPerCall
