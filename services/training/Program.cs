@@ -9,5 +9,6 @@ var root = new RootCommand("Trains, exports and measures the models of Affect.")
     EvaluateCommand.Create(),
     ReportCommand.Create(),
     FuseCommand.Create(),
+    CallsCommand.Create(),
 };
 return await root.Parse(args).InvokeAsync(new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(60) });

@@ -11,7 +11,7 @@ namespace Affect.Training.Data;
 internal sealed record Workspace(string Data, string Run, string Splits)
 {
     private const int SplitSeed = 1;
-    private const string RandomSplit = "speech-random";
+    public const string RandomSplit = "speech-random";
 
     /// <summary>The random split with CREMA-D's clips: drawn where the corpus is, for no committed file can list them.</summary>
     private const string RandomSplitWithCremaD = "speech-random-cremad";
