@@ -51,7 +51,7 @@ internal sealed class CallPipe(
         catch (Exception exception) when (exception is RpcException or OperationCanceledException)
         {
             cancellation.ThrowIfCancellationRequested();
-            if (ended.IsCancellationRequested && lifetime.ApplicationStopping.IsCancellationRequested)
+            if (lifetime.ApplicationStopping.IsCancellationRequested)
                 throw told.Failed(RpcErrors.Status(StatusCode.Unavailable, "the server is going away; go on with the call on another"));
             await ended.CancelAsync();
             // What the client did wrong, rather than what came of it.

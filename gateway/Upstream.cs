@@ -66,7 +66,7 @@ internal sealed class Upstream(FusionService.FusionServiceClient fusion, Gateway
     internal static RpcException ForClients(RpcException exception)
     {
         if (exception.GetRpcStatus() is { } said
-            && (StatusCode)said.Code 
+            && (StatusCode)said.Code
                 is StatusCode.InvalidArgument or StatusCode.FailedPrecondition or StatusCode.ResourceExhausted or StatusCode.Unavailable)
         {
             var status = new Google.Rpc.Status { Code = said.Code, Message = said.Message };
