@@ -240,6 +240,7 @@ internal static class LoadCommand
         private Task? _reading;
         private Task? _blocked;
         private int _sent;
+        private bool _complete;
 
         public CallStarted? Started { get; private set; }
 
@@ -286,7 +287,10 @@ internal static class LoadCommand
                     return false; // The reader has the reason.
                 Volatile.Write(ref _sentAt[_sent], Stopwatch.GetTimestamp());
             }
-            return _sent < _sentAt.Length;
+            if (_sent < _sentAt.Length)
+                return true;
+            Complete();
+            return false;
         }
 
         /// <summary>Ends the call and waits for what is left of it.</summary>
@@ -294,15 +298,7 @@ internal static class LoadCommand
         {
             if (_call is null)
                 return;
-            try
-            {
-                if (!_reading!.IsCompleted)
-                    await _call.CompleteAsync();
-            }
-            catch (Exception exception) when (exception is AffectException or InvalidOperationException)
-            {
-                // The reader has the reason.
-            }
+            Complete();
             try
             {
                 await _reading!.WaitAsync(timeout);
@@ -313,6 +309,22 @@ internal static class LoadCommand
             }
             await _call.DisposeAsync();
             await _reading!;
+        }
+
+        /// <summary>As soon as all is sent: the last window waits to be told that it is the last.</summary>
+        private void Complete()
+        {
+            if (_complete || _reading!.IsCompleted)
+                return;
+            _complete = true;
+            try
+            {
+                _ = _call!.CompleteAsync().AsTask();
+            }
+            catch (Exception exception) when (exception is AffectException or InvalidOperationException)
+            {
+                // The reader has the reason.
+            }
         }
 
         private async Task ReadAsync(AffectCall call)

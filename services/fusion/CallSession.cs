@@ -29,6 +29,7 @@ internal sealed class CallSession(
     Fuser fuser,
     FusionOptions options,
     TimeProvider time,
+    IHostApplicationLifetime lifetime,
     ILogger<CallSession> logger)
     : IDisposable
 {
@@ -103,10 +104,19 @@ internal sealed class CallSession(
         _frames?.Dispose();
     }
 
+    /// <exception cref="TimeoutException">Nothing came for too long.</exception>
     private async Task<bool> NextAsync(IAsyncStreamReader<Request> requests)
     {
         var next = requests.MoveNext(_caller);
-        return next.IsCompleted ? await next : await next.WaitAsync(options.StallTimeout, time, _caller);
+        try
+        {
+            return next.IsCompleted ? await next : await next.WaitAsync(options.StallTimeout, time, lifetime.ApplicationStopping);
+        }
+        catch (OperationCanceledException) when (lifetime.ApplicationStopping.IsCancellationRequested)
+        {
+            // Not to be waited for: the call goes on elsewhere from its newest checkpoint.
+            throw RpcErrors.Status(StatusCode.Unavailable, "the server is going away; resume the call on another");
+        }
     }
 
     private async Task BeginAsync(StreamConfig config)
