@@ -73,7 +73,7 @@ internal static class EvaluateCommand
         var parts = new List<(string, IReadOnlyList<(string?, List<Judgement>)>)>();
         foreach (var (split, data) in trained.Zip(sets))
         {
-            var exported = Exporter.Export(architecture, workspace.Folder(architecture, split), data, half: true, cancellation);
+            var exported = Exporter.Export(architecture, workspace.Folder(architecture, split), data, Storage.Float16, cancellation);
             Console.WriteLine($"{split}: temperature {exported.Temperature}, abstains below {exported.AbstainBelow}");
             parts.Add((split, Test(Judge.Trained(exported), architecture, data, cancellation)));
         }

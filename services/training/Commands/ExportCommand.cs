@@ -11,11 +11,11 @@ internal static class ExportCommand
     public static Command Create()
     {
         var version = new Option<string>("--version") { Description = "Version to write.", DefaultValueFactory = _ => "1" };
-        var full = new Option<bool>("--full") { Description = "Stores weights as float32; otherwise larger ones as float16." };
+        var store = new Option<Storage>("--store") { Description = "How the larger weights are stored.", DefaultValueFactory = _ => Storage.Float16 };
         var isDefault = new Option<bool>("--default") { Description = "Makes the model the one that answers where none is named." };
         var command = new Command("export", "Writes ONNX, manifest and card, after comparing ONNX Runtime with TorchSharp.")
         {
-            Shared.Model, Shared.Data, Shared.Run, Shared.Splits, Shared.Models, Shared.Threads, version, full, isDefault,
+            Shared.Model, Shared.Data, Shared.Run, Shared.Splits, Shared.Models, Shared.Threads, version, store, isDefault,
         };
         command.SetAction((parsed, cancellation) => Shared.Guard(async () =>
         {
@@ -24,7 +24,7 @@ internal static class ExportCommand
             Shared.StartTorch(parsed.GetValue(Shared.Threads));
             var data = await Shared.LoadAsync(workspace, architecture, protocol, cancellation);
             var folder = workspace.Folder(architecture, protocol);
-            var exported = Exporter.Export(architecture, folder, data, !parsed.GetValue(full), cancellation);
+            var exported = Exporter.Export(architecture, folder, data, parsed.GetValue(store), cancellation);
             var path = ModelFolder.Write(parsed.GetValue(Shared.Models)!, architecture, exported, parsed.GetValue(version)!, parsed.GetValue(isDefault),
                 Figures.Curves(Trainer.ReadState(folder)));
             Console.WriteLine($"{path}: {exported.Model.Length:N0} bytes, largest difference from TorchSharp {exported.Difference:G3}, " +

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Affect.Inference;
+using Affect.Training.Export;
 using Google.Protobuf;
 using Microsoft.ML.OnnxRuntime;
 using Architecture = Affect.Training.Architectures.Architecture;
@@ -63,7 +64,7 @@ internal static class Cost
 
     private static long Elements(byte[] tensor)
     {
-        var (elements, rank, type) = (1L, 0, 0L);
+        var (elements, rank, type, isScale) = (1L, 0, 0L, false);
         var stream = new CodedInputStream(tensor);
         while (stream.ReadTag() is > 0 and var tag)
             switch (WireFormat.GetTagFieldNumber(tag), WireFormat.GetTagWireType(tag))
@@ -80,11 +81,15 @@ internal static class Cost
                 case (2, WireFormat.WireType.Varint):
                     type = stream.ReadInt64();
                     break;
+                case (8, WireFormat.WireType.LengthDelimited):
+                    // Scales belong to how int8 weights are stored; nobody learnt them.
+                    isScale = stream.ReadString().EndsWith(OnnxGraph.ScaleSuffix, StringComparison.Ordinal);
+                    break;
                 default:
                     stream.SkipLastField();
                     break;
             }
-        return rank > 0 && type is Float or UInt8 or Int8 or Float16 or Double or BFloat16 ? elements : 0;
+        return !isScale && rank > 0 && type is Float or UInt8 or Int8 or Float16 or Double or BFloat16 ? elements : 0;
     }
 
     private static IEnumerable<byte[]> Fields(byte[] message, int number)

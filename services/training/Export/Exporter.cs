@@ -18,31 +18,31 @@ internal static class Exporter
     private const int Checked = 1024;
     private const double Tolerance = 1e-4;
 
-    /// <summary>Share of right answers that storing weights as float16 may cost.</summary>
-    private const double HalfMayCost = 0.002;
+    /// <summary>Share of right answers that storing weights in less than float32 may cost.</summary>
+    private const double StorageMayCost = 0.002;
 
-    /// <summary>Writes (larger weights as float16 where <paramref name="half"/> says so), compares, calibrates.</summary>
+    /// <summary>Writes (larger weights as <paramref name="storage"/> says), compares, calibrates.</summary>
     /// <exception cref="InvalidDataException">ONNX Runtime and TorchSharp differ: the file must not be used.</exception>
-    public static Exported Export(Architecture architecture, string folder, DataSet data, bool half, CancellationToken cancellation)
+    public static Exported Export(Architecture architecture, string folder, DataSet data, Storage storage, CancellationToken cancellation)
     {
         var (network, state) = Trainer.LoadBest(architecture, folder);
         using var _ = network;
         var labels = Enumerable.Range(0, data.Validation.Count).Select(data.Validation.Label).ToList();
         // Votes name some emotions more often than labels do.
         if (architecture.Recipe.Votes > 0)
-            network.Shift(Calibration.Bias([.. Validate(Write(architecture, network, half: false)).Select(windows => windows.Single())], labels));
-        var exact = Write(architecture, network, half: false);
+            network.Shift(Calibration.Bias([.. Validate(Write(architecture, network, Storage.Float32)).Select(windows => windows.Single())], labels));
+        var exact = Write(architecture, network, Storage.Float32);
         var difference = Compare(architecture, network, state.Normalization, exact, data.Train);
         if (!(difference <= Tolerance))
             throw new InvalidDataException($"ONNX Runtime differs from TorchSharp by {difference:G3}, more than {Tolerance:G1}");
 
-        var model = half ? Write(architecture, network, half: true) : exact;
+        var model = storage == Storage.Float32 ? exact : Write(architecture, network, storage);
         var logits = Validate(model);
-        if (half)
+        if (storage != Storage.Float32)
         {
             var cost = Accuracy(Validate(exact)) - Accuracy(logits);
-            if (cost > HalfMayCost)
-                throw new InvalidDataException($"float16 weights cost {cost:P2} of validation accuracy, more than {HalfMayCost:P1}");
+            if (cost > StorageMayCost)
+                throw new InvalidDataException($"{storage} weights cost {cost:P2} of validation accuracy, more than {StorageMayCost:P1}");
         }
         var temperature = Calibration.Temperature(logits, labels);
         var abstain = Calibration.AbstainBelow(logits.Select(windows => Calibration.Scores(windows, temperature)));
@@ -59,10 +59,10 @@ internal static class Exporter
     }
 
     /// <summary>The network as an ONNX model: opset 17, batch dynamic, outputs logits and embedding.</summary>
-    public static byte[] Write(Architecture architecture, Network network, bool half)
+    public static byte[] Write(Architecture architecture, Network network, Storage storage)
     {
         network.eval();
-        var graph = new OnnxGraph(half);
+        var graph = new OnnxGraph(storage);
         var (logits, embedding) = network.Emit(graph, architecture.Input.Tensor);
         return graph.ToModel(architecture.Name, (architecture.Input.Tensor, architecture.Shape),
             ("logits", logits, [EmotionLabels.Count]), ("embedding", embedding, [network.EmbeddingLength]));

@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using Google.Protobuf;
 using TorchSharp;
@@ -8,17 +9,20 @@ namespace Affect.Training.Export;
 /// A graph in the making, and its bytes as an ONNX model: the few messages of onnx.proto3 that are
 /// needed, written field by field. Field numbers are those of onnx/onnx.proto3 (ONNX 1.12, IR 8).
 /// </summary>
-/// <param name="half">
-/// Stores larger weights as float16 with a Cast before them, which ONNX Runtime folds when it loads:
-/// half the file, the same float32 arithmetic.
+/// <param name="storage">
+/// How larger weights are stored: with a Cast before them, and a Mul by their scale where they are int8, which ONNX
+/// Runtime folds when it loads.
 /// </param>
-internal sealed class OnnxGraph(bool half = false)
+internal sealed class OnnxGraph(Storage storage = Storage.Float32)
 {
     /// <summary>Version of the operators' definitions; LayerNormalization is the newest of those used.</summary>
     public const int Opset = 17;
 
     private const int IrVersion = 8;
-    private const int Float = 1, Int64 = 7, Float16 = 10;
+    /// <summary>Ends the names of what int8 weights are multiplied by.</summary>
+    public const string ScaleSuffix = "_scale";
+
+    private const int Float = 1, Int8 = 3, Int64 = 7, Float16 = 10;
     private readonly List<byte[]> _nodes = [];
     private readonly List<byte[]> _weights = [];
     private int _names;
@@ -53,13 +57,33 @@ internal sealed class OnnxGraph(bool half = false)
         using var contiguous = tensor.detach().cpu().to(torch.ScalarType.Float32).contiguous();
         var values = contiguous.data<float>().ToArray();
         var name = $"weight_{_names++}";
-        if (!half || values.Length < 1024)
+        switch (values.Length < 1024 ? Storage.Float32 : storage)
         {
-            AddWeight(name, Float, contiguous.shape, MemoryMarshal.AsBytes<float>(values));
-            return name;
+            case Storage.Float16:
+                AddWeight(name + "_half", Float16, contiguous.shape, MemoryMarshal.AsBytes<Half>(Array.ConvertAll(values, value => (Half)value)));
+                Node("Cast", [name + "_half"], name, ("to", (long)Float));
+                break;
+            case Storage.Int8:
+                // Symmetric, with a scale for each row of the first dimension: an output channel of a convolution.
+                var rows = (int)contiguous.shape[0];
+                var row = values.Length / rows;
+                var (steps, scales) = (new sbyte[values.Length], new float[rows]);
+                for (var i = 0; i < rows; i++)
+                {
+                    var weights = values.AsSpan(i * row, row);
+                    scales[i] = TensorPrimitives.MaxMagnitude(weights) is var most && most != 0 ? MathF.Abs(most) / sbyte.MaxValue : 1;
+                    for (var j = 0; j < row; j++)
+                        steps[i * row + j] = (sbyte)MathF.Round(weights[j] / scales[i]);
+                }
+                AddWeight(name + "_steps", Int8, contiguous.shape, MemoryMarshal.AsBytes<sbyte>(steps));
+                AddWeight(name + ScaleSuffix, Float, [rows, .. Enumerable.Repeat(1L, contiguous.shape.Length - 1)], MemoryMarshal.AsBytes<float>(scales));
+                Node("Cast", [name + "_steps"], name + "_float", ("to", (long)Float));
+                Node("Mul", [name + "_float", name + ScaleSuffix], name);
+                break;
+            default:
+                AddWeight(name, Float, contiguous.shape, MemoryMarshal.AsBytes<float>(values));
+                break;
         }
-        AddWeight(name + "_half", Float16, contiguous.shape, MemoryMarshal.AsBytes<Half>(Array.ConvertAll(values, value => (Half)value)));
-        Node("Cast", [name + "_half"], name, ("to", (long)Float));
         return name;
     }
 

@@ -7,6 +7,7 @@ using Affect.Training.Layers;
 using Affect.Training.Learning;
 using Microsoft.ML.OnnxRuntime;
 using static TorchSharp.torch;
+using Storage = Affect.Training.Export.Storage;
 
 namespace Affect.UnitTests.Training;
 
@@ -36,7 +37,7 @@ public sealed class ExporterTests : IDisposable
             using (NewDisposeScope())
                 network.call(randn([4, .. architecture.Shape]) * 2 + 0.5);
         network.eval();
-        using var session = new InferenceSession(Exporter.Write(architecture, network, half: false));
+        using var session = new InferenceSession(Exporter.Write(architecture, network, Storage.Float32));
 
         foreach (var count in new[] { 1, 5 })
         {
@@ -65,7 +66,7 @@ public sealed class ExporterTests : IDisposable
         Torch.Require();
         manual_seed(1);
         using var network = new SingleNetwork(bothWays ? 10 : 5, cells == "lstm" ? Recurrent.Lstm(3, 5, bothWays) : Recurrent.Gru(3, 5, bothWays));
-        using var session = new InferenceSession(Exporter.Write(new TinySound(), network, half: false));
+        using var session = new InferenceSession(Exporter.Write(new TinySound(), network, Storage.Float32));
         using var scope = NewDisposeScope();
         var input = randn([4, 6, 3]) * 2;
         using var value = OrtValue.CreateTensorValueFromMemory(input.data<float>().ToArray(), input.shape);
@@ -101,23 +102,25 @@ public sealed class ExporterTests : IDisposable
         Assert.All(seen.Concat(grey), value => Assert.Equal(0.299f * 200 + 0.587f * 100 + 0.114f * 50, value, 1e-3f));
     }
 
-    [Fact]
-    public void Half_weights_take_half_the_space_and_compute_nearly_the_same()
+    [Theory]
+    [InlineData("Float16", 0.5, 5e-3f)]
+    [InlineData("Int8", 0.25, 3e-2f)]
+    public void Stored_in_less_weights_take_less_space_and_compute_nearly_the_same(string storage, double share, float tolerance)
     {
         Torch.Require();
         var architecture = new TinyCnn();
         manual_seed(1);
         using var network = new SingleNetwork(64, new Flatten(), new Dense(256, 64));
-        var (full, half) = (Exporter.Write(architecture, network, half: false), Exporter.Write(architecture, network, half: true));
+        var (full, small) = (Exporter.Write(architecture, network, Storage.Float32), Exporter.Write(architecture, network, Enum.Parse<Storage>(storage)));
 
-        Assert.InRange(half.Length, full.Length / 2, full.Length * 0.65);
+        Assert.InRange(small.Length, full.Length * share, full.Length * (share + 0.15));
         using var scope = NewDisposeScope();
         var input = randn([2, 1, 16, 16]);
-        using var session = new InferenceSession(half);
+        using var session = new InferenceSession(small);
         using var value = OrtValue.CreateTensorValueFromMemory(input.data<float>().ToArray(), input.shape);
         using var options = new RunOptions();
         using var outputs = session.Run(options, ["input"], [value], ["logits"]);
-        AssertClose(network.call(input).Logits, outputs[0], 5e-3f);
+        AssertClose(network.call(input).Logits, outputs[0], tolerance);
     }
 
     [Fact]
@@ -126,12 +129,13 @@ public sealed class ExporterTests : IDisposable
         Torch.Require();
         var architecture = new TinyCnn();
         using var network = architecture.Build();
-        var (full, half) = (Exporter.Write(architecture, network, half: false), Exporter.Write(architecture, network, half: true));
+        var (full, half) = (Exporter.Write(architecture, network, Storage.Float32), Exporter.Write(architecture, network, Storage.Float16));
 
         // Six filters of 3×3, 8×8 of each → 12 → 7, each with a bias; normalisation is part of the filters, shapes do not count.
         const int Expected = 6 * (9 + 1) + 12 * (6 * 64 + 1) + 7 * (12 + 1);
         Assert.Equal(Expected, Cost.Parameters(full));
         Assert.Equal(Expected, Cost.Parameters(half));
+        Assert.Equal(Expected, Cost.Parameters(Exporter.Write(architecture, network, Storage.Int8)));
         var cost = Cost.Of(full, architecture);
         Assert.Equal(full.Length, cost.FileBytes);
         Assert.InRange(cost.LatencyMs, 0.0001, 1000);
@@ -144,7 +148,7 @@ public sealed class ExporterTests : IDisposable
         var architecture = new TinyCnn();
         await new Trainer(architecture, architecture.Recipe, TinyFaces.Data, 1, _folder).RunAsync(_ => { }, TestContext.Current.CancellationToken);
 
-        var exported = Exporter.Export(architecture, _folder, TinyFaces.Data, half: false, TestContext.Current.CancellationToken);
+        var exported = Exporter.Export(architecture, _folder, TinyFaces.Data, Storage.Float32, TestContext.Current.CancellationToken);
         ModelFolder.Write(_folder, architecture, exported, "1", isDefault: true);
 
         Assert.InRange(exported.Difference, 0, 1e-4);
@@ -162,7 +166,7 @@ public sealed class ExporterTests : IDisposable
         Torch.Require();
         var architecture = new TinyCnn();
         await new Trainer(architecture, architecture.Recipe, TinyFaces.Data, 1, _folder).RunAsync(_ => { }, TestContext.Current.CancellationToken);
-        var exported = Exporter.Export(architecture, _folder, TinyFaces.Data, half: false, TestContext.Current.CancellationToken);
+        var exported = Exporter.Export(architecture, _folder, TinyFaces.Data, Storage.Float32, TestContext.Current.CancellationToken);
         ModelFolder.Write(_folder, architecture, exported, "1", isDefault: true);
         var path = Path.Combine(_folder, "tiny-cnn", "manifest.json");
         var json = await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken);
@@ -191,7 +195,7 @@ public sealed class ExporterTests : IDisposable
         var architecture = new TinyCnn();
         await new Trainer(architecture, architecture.Recipe, TinyFaces.Data, 1, _folder).RunAsync(_ => { }, TestContext.Current.CancellationToken);
         var path = ModelFolder.Write(_folder, architecture,
-            Exporter.Export(architecture, _folder, TinyFaces.Data, half: true, TestContext.Current.CancellationToken), "1", isDefault: false);
+            Exporter.Export(architecture, _folder, TinyFaces.Data, Storage.Float16, TestContext.Current.CancellationToken), "1", isDefault: false);
         await File.AppendAllTextAsync(path, "x", TestContext.Current.CancellationToken);
 
         Assert.Throws<InvalidDataException>(() => ModelFolder.ReadModel(_folder, ModelFolder.Read(_folder, architecture)));
