@@ -48,6 +48,8 @@ internal static class LoadCommand
         AllowMultipleArgumentsPerToken = true,
     };
 
+    private static readonly Option<bool> Idle = new("--idle") { Description = "Calls are opened and nothing is said: what a call costs in memory" };
+
     private static readonly Option<bool> Json = new("--json") { Description = "Print one JSON object" };
 
     public static Command Create()
@@ -57,7 +59,7 @@ internal static class LoadCommand
             The recordings are looped; each call begins at another place of them, and the beginnings spread over one hop.
             """)
         {
-            Files, Calls, Seconds, Chunk, Hop, ServerPids, Json,
+            Files, Calls, Seconds, Chunk, Hop, Idle, ServerPids, Json,
         };
         Bound(Calls, 1, 10_000);
         Bound(Seconds, 1, 86_400);
@@ -97,7 +99,7 @@ internal static class LoadCommand
         var calls = new List<LoadCall>();
         var count = parsed.GetValue(Calls);
         for (var i = 0; i < count; i++)
-            calls.Add(new LoadCall(client, loops[i % loops.Count], (double)i / count, hop * i / count, hop, length));
+            calls.Add(new LoadCall(client, loops[i % loops.Count], (double)i / count, hop * i / count, hop, length, parsed.GetValue(Idle)));
         Usage[] before;
         try
         {
@@ -111,6 +113,7 @@ internal static class LoadCommand
         var start = Stopwatch.GetTimestamp();
         var own = Environment.CpuUsage.TotalTime;
         await SendAsync(calls, start, cancellation);
+        var during = pids.Select(Resident).ToList();
         await Task.WhenAll(calls.Select(call => call.EndAsync(cancellation.IsCancellationRequested ? InterruptedTimeout : SummaryTimeout)));
 
         var elapsed = Stopwatch.GetElapsedTime(start);
@@ -118,7 +121,10 @@ internal static class LoadCommand
         {
             Seconds = Math.Round(elapsed.TotalSeconds, 2),
             Client = Usage.Own(own),
-            Servers = [.. before.Select(Since)],
+            Servers = [.. before.Zip(during, (usage, resident) => Since(usage) with
+            {
+                KibibytesPerCall = resident is { } now ? Math.Round((now - usage.ResidentMebibytes) * 1024 / count) : null,
+            })],
         };
         if (parsed.GetValue(Json))
             Console.Out.WriteLine(JsonSerializer.Serialize(report, JsonFormat));
@@ -167,7 +173,20 @@ internal static class LoadCommand
 
         string Cpu(Usage usage) => usage.CpuSeconds is { } cpu
             ? $"{cpu:0.00} s of CPU ({cpu / report.Seconds:0.00} cores), at most {usage.PeakMebibytes:0} MiB"
+                + (usage.KibibytesPerCall is { } more ? $"; each call added {more:0} KiB" : "")
             : "ended meanwhile";
+    }
+
+    private static double? Resident(int pid)
+    {
+        try
+        {
+            return Usage.Read(pid).ResidentMebibytes;
+        }
+        catch (IOException)
+        {
+            return null; // It ended meanwhile.
+        }
     }
 
     private static Usage Since(Usage before)
@@ -233,9 +252,10 @@ internal static class LoadCommand
     /// <param name="start">When it begins.</param>
     /// <param name="hop">Between windows.</param>
     /// <param name="length">How long it lasts at the least.</param>
-    private sealed class LoadCall(AffectClient client, Loop loop, double offset, TimeSpan start, TimeSpan hop, TimeSpan length)
+    /// <param name="idle">Whether nothing is said in it.</param>
+    private sealed class LoadCall(AffectClient client, Loop loop, double offset, TimeSpan start, TimeSpan hop, TimeSpan length, bool idle)
     {
-        private readonly long[] _sentAt = new long[(int)Math.Ceiling(length / loop.Chunk)];
+        private readonly long[] _sentAt = new long[idle ? 0 : (int)Math.Ceiling(length / loop.Chunk)];
         private AffectCall? _call;
         private Task? _reading;
         private Task? _blocked;
@@ -287,7 +307,7 @@ internal static class LoadCommand
                     return false; // The reader has the reason.
                 Volatile.Write(ref _sentAt[_sent], Stopwatch.GetTimestamp());
             }
-            if (_sent < _sentAt.Length)
+            if (_sent < _sentAt.Length || (idle && now < start + length))
                 return true;
             Complete();
             return false;
@@ -386,15 +406,19 @@ internal static class LoadCommand
     /// <param name="Pid">0 for this process.</param>
     /// <param name="CpuSeconds">User and system; null where the process ended meanwhile.</param>
     /// <param name="PeakMebibytes">Resident, the most since the process began.</param>
-    private sealed record Usage(int Pid, double? CpuSeconds, double PeakMebibytes)
+    /// <param name="ResidentMebibytes">Now.</param>
+    private sealed record Usage(int Pid, double? CpuSeconds, double PeakMebibytes, double ResidentMebibytes)
     {
+        /// <summary>By how much resident memory had grown when all was sent, over the number of calls.</summary>
+        public double? KibibytesPerCall { get; init; }
+
         // proc(5) counts in USER_HZ, which is 100 on all of Linux.
         private const double TicksPerSecond = 100;
 
         public static Usage Own(TimeSpan before)
         {
             using var process = Process.GetCurrentProcess();
-            return new Usage(0, Math.Round((Environment.CpuUsage.TotalTime - before).TotalSeconds, 2), Mebibytes(process.PeakWorkingSet64));
+            return new Usage(0, Math.Round((Environment.CpuUsage.TotalTime - before).TotalSeconds, 2), Mebibytes(process.PeakWorkingSet64), Mebibytes(process.WorkingSet64));
         }
 
         /// <exception cref="IOException">There is no such process, or no /proc.</exception>
@@ -405,11 +429,11 @@ internal static class LoadCommand
             // Behind the name, which may have blanks and brackets: utime and stime are the 12th and 13th.
             var stat = File.ReadAllText($"/proc/{pid}/stat");
             var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-            var peak = File.ReadLines($"/proc/{pid}/status").First(line => line.StartsWith("VmHWM:", StringComparison.Ordinal));
-            return new Usage(
-                pid,
-                (long.Parse(fields[11]) + long.Parse(fields[12])) / TicksPerSecond,
-                Mebibytes(1024 * long.Parse(peak["VmHWM:".Length..].Replace("kB", "", StringComparison.Ordinal).Trim())));
+            var status = File.ReadAllLines($"/proc/{pid}/status");
+            return new Usage(pid, (long.Parse(fields[11]) + long.Parse(fields[12])) / TicksPerSecond, Memory("VmHWM:"), Memory("VmRSS:"));
+
+            double Memory(string name) => Mebibytes(1024 * long.Parse(
+                status.First(line => line.StartsWith(name, StringComparison.Ordinal))[name.Length..].Replace("kB", "", StringComparison.Ordinal).Trim()));
         }
 
         private static double Mebibytes(long bytes) => Math.Round(bytes / 1048576.0, 1);
@@ -434,7 +458,7 @@ internal static class LoadCommand
     {
         public double Seconds { get; init; }
 
-        public Usage Client { get; init; } = new(0, 0, 0);
+        public Usage Client { get; init; } = new(0, 0, 0, 0);
 
         public IReadOnlyList<Usage> Servers { get; init; } = [];
 

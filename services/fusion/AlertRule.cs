@@ -26,8 +26,8 @@ public sealed class AlertRule
     [Required]
     public string Emotion { get; set; } = "";
 
-    /// <summary>Raised once the value is at least this, (0, 1].</summary>
-    [Range(0.01, 1.0)]
+    /// <summary>Raised once the value is at least this, [0, 1].</summary>
+    [Range(0.0, 1.0)]
     public float Above { get; set; } = 0.6f;
 
     /// <summary>… for so long.</summary>

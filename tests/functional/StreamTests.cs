@@ -1,3 +1,5 @@
+using System.Net.ServerSentEvents;
+using System.Net.WebSockets;
 using Affect.Testing;
 using Affect.V1;
 using Google.Protobuf;
@@ -224,6 +226,101 @@ public sealed class StreamTests(AffectFixture fixture)
                 Assert.Equal(expected.Interruptions, actual.Interruptions);
             }
         }
+    }
+
+    [Fact]
+    public async Task Over_a_web_socket_a_call_is_the_same_and_dashboards_see_it()
+    {
+        var data = Pcm(Talk);
+        var straight = await CallAsync(Config(AudioEncoding.L16, 22050, SpeakerRole.Customer), Chunks(data, 10_000));
+        using var http = new HttpClient { BaseAddress = fixture.Host.Gateway.HttpAddress };
+        using var dashboard = await http.GetAsync("v1/events?session_id=by-web", HttpCompletionOption.ResponseHeadersRead, Cancellation);
+        await using var events = SseParser.Create(await dashboard.Content.ReadAsStreamAsync(Cancellation)).EnumerateAsync(Cancellation).GetAsyncEnumerator(Cancellation);
+        Assert.True(await events.MoveNextAsync()); // a heartbeat: it is there
+
+        using var socket = new ClientWebSocket();
+        await socket.ConnectAsync(new UriBuilder(fixture.Host.Gateway.HttpAddress) { Scheme = "ws", Path = "/v1/stream" }.Uri, Cancellation);
+        await SendAsync("""{"session_id": "by-web", "audio": {"encoding": "AUDIO_ENCODING_L16", "sample_rate": 22050, "channels": [{"role": "SPEAKER_ROLE_CUSTOMER"}]}}""");
+        for (var at = 0; at < data.Length; at += 9_999)
+        {
+            byte[] message = [1, .. BitConverter.GetBytes((long)at), .. data.AsSpan(at, Math.Min(9_999, data.Length - at))];
+            await socket.SendAsync(message, WebSocketMessageType.Binary, endOfMessage: true, Cancellation);
+        }
+        await SendAsync("""{"end": true}""");
+        var call = new List<AnalyzeStreamResponse>();
+        while (await ReceiveAsync() is { } message)
+            call.Add(message);
+
+        Assert.Equal(WebSocketCloseStatus.NormalClosure, socket.CloseStatus);
+        Assert.Equal("by-web", call[0].Started.SessionId);
+        AssertEqual(Windows(straight), Windows(call));
+        Assert.Equal(CallEnd.Completed, call[^1].Summary.End);
+        var seen = new List<string>();
+        while (!seen.Contains("ended") && await events.MoveNextAsync())
+            seen.Add(events.Current.EventType);
+        Assert.Equal(["started", .. Enumerable.Repeat("window", Windows(call).Count), "ended"], seen.Where(type => type is not ("alert" or "heartbeat")));
+
+        Task SendAsync(string text) => socket.SendAsync(System.Text.Encoding.UTF8.GetBytes(text), WebSocketMessageType.Text, endOfMessage: true, Cancellation);
+
+        async Task<AnalyzeStreamResponse?> ReceiveAsync()
+        {
+            var buffer = new byte[1 << 16];
+            var length = 0;
+            while (true)
+            {
+                var part = await socket.ReceiveAsync(buffer.AsMemory(length), Cancellation);
+                if (part.MessageType == WebSocketMessageType.Close)
+                    return null;
+                length += part.Count;
+                if (part.EndOfMessage)
+                    return AnalyzeStreamResponse.Parser.ParseJson(System.Text.Encoding.UTF8.GetString(buffer, 0, length));
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_shorter_window_is_judged_as_a_clip_of_its_length()
+    {
+        var config = Config(AudioEncoding.L16, 22050, SpeakerRole.Customer);
+        config.Window = new() { Seconds = 1 };
+        config.Hop = Duration.FromTimeSpan(TimeSpan.FromSeconds(0.5));
+        var call = await CallAsync(config, Chunks(Pcm(Speech[..(2 * 22050)]), 5_000));
+        var windows = Windows(call);
+        Assert.Equal([0, 0.5, 1], windows.Select(window => window.Start.ToTimeSpan().TotalSeconds));
+        Assert.All(windows, window => Assert.Equal(1, (window.End - window.Start).ToTimeSpan().TotalSeconds));
+
+        using var channel = Connect();
+        var clip = await new EmotionService.EmotionServiceClient(channel).AnalyzeAsync(
+            new() { Clip = new() { Audio = ByteString.CopyFrom(WavFile.Mono(Speech[..22050])) } }, cancellationToken: Cancellation);
+        AssertEqual(Assert.Single(clip.Analysis.Speech.Windows).Scores, windows[0].Voice.Scores);
+    }
+
+    [Fact]
+    public async Task What_an_operator_configures_holds()
+    {
+        await using var host = await AffectHost.StartAsync(new Dictionary<string, string?>
+        {
+            ["Fusion:AgentEmotion"] = "true",
+            ["Fusion:StallTimeout"] = "00:00:01",
+            ["Fusion:Alerts:angry:Enabled"] = "false",
+            ["Fusion:Alerts:saddening:Enabled"] = "false",
+            ["Fusion:Alerts:always:Emotion"] = "neutral",
+            ["Fusion:Alerts:always:Above"] = "0",
+            ["Fusion:Alerts:always:ClearBelow"] = "0",
+        });
+        using var channel = GrpcChannel.ForAddress(host.Gateway.GrpcAddress);
+        using var call = new EmotionService.EmotionServiceClient(channel).AnalyzeStream(cancellationToken: Cancellation);
+        await call.RequestStream.WriteAsync(new() { Config = Config(AudioEncoding.L16, 22050, SpeakerRole.Agent) }, Cancellation);
+        foreach (var chunk in Chunks(Pcm(Speech), 20_000))
+            await call.RequestStream.WriteAsync(chunk, Cancellation);
+
+        // Nothing more comes, and nobody says that it is over.
+        var messages = await call.ResponseStream.ReadAllAsync(Cancellation).ToListAsync(Cancellation);
+
+        Assert.Equal(CallEnd.Stalled, messages[^1].Summary.End);
+        Assert.NotEmpty(Windows(messages));
+        Assert.Equal("always", Assert.Single(messages, message => message.Alert is not null).Alert.Rule);
+        Assert.Single(host.Logs.Records, record => record.Event == "policy.agent_emotion");
     }
 
     public static TheoryData<string, StreamConfig> WrongConfigs => new()
