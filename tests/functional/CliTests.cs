@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 using Affect.Testing;
 
@@ -7,8 +6,6 @@ namespace Affect.FunctionalTests;
 /// <summary>The command line client as a process, as a shell sees it.</summary>
 public sealed class CliTests(AffectFixture fixture) : IDisposable
 {
-    private const int SigInt = 2;
-
     private readonly string _folder = Directory.CreateTempSubdirectory("affect-cli-").FullName;
 
     [Fact]
@@ -34,7 +31,7 @@ public sealed class CliTests(AffectFixture fixture) : IDisposable
         var run = await RunAsync("analyze", "--json", Picture("a.png"), Voice());
 
         Assert.Equal(0, run.ExitCode);
-        var clip = Assert.Single(Lines(run.Output));
+        var clip = Assert.Single(CommandLine.Lines(run.Output));
         Assert.Equal([Path.Combine(_folder, "voice.wav"), Path.Combine(_folder, "a.png")], Files(clip));
         var analysis = clip.GetProperty("analysis");
         Assert.Equal("OUTCOME_NO_FACE", analysis.GetProperty("face").GetProperty("outcome").GetString());
@@ -51,7 +48,7 @@ public sealed class CliTests(AffectFixture fixture) : IDisposable
         Assert.Equal(0, run.ExitCode);
         Assert.Equal(
             [[Path.Combine(_folder, "a.png")], [Path.Combine(_folder, "b.png")]],
-            Lines(run.Output).Select(Files));
+            CommandLine.Lines(run.Output).Select(Files));
     }
 
     [Fact]
@@ -69,7 +66,7 @@ public sealed class CliTests(AffectFixture fixture) : IDisposable
     {
         var run = await RunAsync(TestMedia.Speech(), "analyze", "--json", "-");
         Assert.Equal(0, run.ExitCode);
-        Assert.Equal(["-"], Files(Assert.Single(Lines(run.Output))));
+        Assert.Equal(["-"], Files(Assert.Single(CommandLine.Lines(run.Output))));
     }
 
     [Fact]
@@ -78,7 +75,7 @@ public sealed class CliTests(AffectFixture fixture) : IDisposable
         var run = await RunAsync("analyze", "--json", Put("text.wav", "this is no sound"u8.ToArray()), Voice(), Path.Combine(_folder, "none.wav"));
 
         Assert.Equal(1, run.ExitCode);
-        Assert.Equal([Path.Combine(_folder, "voice.wav")], Files(Assert.Single(Lines(run.Output))));
+        Assert.Equal([Path.Combine(_folder, "voice.wav")], Files(Assert.Single(CommandLine.Lines(run.Output))));
         Assert.Contains($"affect: {_folder}/none.wav: No such file or directory\n", run.Error);
         Assert.Contains($"affect: {_folder}/text.wav: ", run.Error);
     }
@@ -117,7 +114,7 @@ public sealed class CliTests(AffectFixture fixture) : IDisposable
         Assert.Contains("speech, default", list.Output);
         Assert.Contains("face, default", list.Output);
 
-        var models = Lines((await RunAsync("models", "--json")).Output);
+        var models = CommandLine.Lines((await RunAsync("models", "--json")).Output);
         var name = models[0].GetProperty("reference").GetProperty("name").GetString()!;
         var one = await RunAsync("models", name);
         Assert.Equal(0, one.ExitCode);
@@ -176,14 +173,11 @@ public sealed class CliTests(AffectFixture fixture) : IDisposable
     [Fact]
     public async Task Control_c_ends_it()
     {
-        // A shell that starts tests in the background has interrupts ignored, and what is ignored is inherited.
-        var ignored = File.ReadLines("/proc/self/status").Single(line => line.StartsWith("SigIgn:", StringComparison.Ordinal))["SigIgn:".Length..];
-        Assert.SkipWhen((Convert.ToInt64(ignored.Trim(), 16) & (1 << (SigInt - 1))) != 0, "SIGINT is ignored here");
+        CommandLine.SkipWhereInterruptsAreIgnored();
         await using var gateway = await FlakyGateway.StartAsync(hang: true);
-        using var process = Start([], "analyze", Picture("a.png"), "--address", gateway.Address);
+        using var process = CommandLine.Start(fixture.Host.Gateway.GrpcAddress, [], "analyze", Picture("a.png"), "--address", gateway.Address);
         await gateway.Entered;
-        using (var kill = Process.Start("kill", ["-INT", process.Id.ToString()]))
-            await kill.WaitForExitAsync(TestContext.Current.CancellationToken);
+        await CommandLine.InterruptAsync(process);
         await process.WaitForExitAsync(TestContext.Current.CancellationToken);
         Assert.Equal(130, process.ExitCode);
     }
@@ -201,44 +195,13 @@ public sealed class CliTests(AffectFixture fixture) : IDisposable
         return path;
     }
 
-    private static List<JsonElement> Lines(string output) =>
-        [.. output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement)];
-
     private static IEnumerable<string?> Files(JsonElement clip) =>
         clip.GetProperty("files").EnumerateArray().Select(file => file.GetString()).ToList();
 
-    private Task<Result> RunAsync(params string[] arguments) => RunAsync(null, [], arguments);
+    private Task<CommandResult> RunAsync(params string[] arguments) => RunAsync(null, [], arguments);
 
-    private Task<Result> RunAsync(byte[] input, params string[] arguments) => RunAsync(input, [], arguments);
+    private Task<CommandResult> RunAsync(byte[] input, params string[] arguments) => RunAsync(input, [], arguments);
 
-    private async Task<Result> RunAsync(byte[]? input, (string, string)[] environment, params string[] arguments)
-    {
-        using var process = Start(environment, arguments);
-        if (input is not null)
-            await process.StandardInput.BaseStream.WriteAsync(input);
-        process.StandardInput.Close();
-        var output = process.StandardOutput.ReadToEndAsync();
-        var error = process.StandardError.ReadToEndAsync();
-        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
-        return new Result(process.ExitCode, await output, await error);
-    }
-
-    private Process Start((string Name, string Value)[] environment, params string[] arguments)
-    {
-        // From its own folder: beside the tests it would miss what ASP.NET Core brings to them.
-        var configuration = new DirectoryInfo(AppContext.BaseDirectory).Name;
-        var program = Path.Combine(AppContext.BaseDirectory, "../../Affect.Cli", configuration, "affect.dll");
-        var start = new ProcessStartInfo("dotnet", [program, .. arguments])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        start.Environment["AFFECT_ADDRESS"] = fixture.Host.Gateway.GrpcAddress;
-        foreach (var (name, value) in environment)
-            start.Environment[name] = value;
-        return Process.Start(start)!;
-    }
-
-    private sealed record Result(int ExitCode, string Output, string Error);
+    private Task<CommandResult> RunAsync(byte[]? input, (string, string)[] environment, params string[] arguments) =>
+        CommandLine.RunAsync(input, fixture.Host.Gateway.GrpcAddress, environment, arguments);
 }

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Text.Json;
 using Affect.Testing;
 
 namespace Affect.FunctionalTests;
@@ -10,8 +9,6 @@ namespace Affect.FunctionalTests;
 /// </summary>
 public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
 {
-    private const int SigInt = 2;
-
     private readonly string _folder = Directory.CreateTempSubdirectory("affect-cli-").FullName;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
@@ -76,7 +73,7 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
         Assert.Contains("Call  0:00.6", text.Output);
         Assert.DoesNotContain('\e', text.Output);
 
-        var json = Lines((await RunAsync(null, gateway.Address, "stream", "--json", Call())).Output);
+        var json = CommandLine.Lines((await RunAsync(null, gateway.Address, "stream", "--json", Call())).Output);
         Assert.True(json[0].TryGetProperty("started", out _));
         Assert.True(json[^1].TryGetProperty("summary", out _));
         // 64-bit numbers are strings in the JSON of protos.
@@ -110,19 +107,19 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
     [Fact]
     public async Task Control_c_ends_the_call_and_not_just_the_command()
     {
-        SkipWhereInterruptsAreIgnored();
+        CommandLine.SkipWhereInterruptsAreIgnored();
         await using var gateway = await BreakingGateway.StartAsync();
         using var process = Start(gateway.Address, "stream", "--json", "-");
         // Standard input stays open: somebody is still speaking.
         await process.StandardInput.BaseStream.WriteAsync(File.ReadAllBytes(Call()), Cancellation);
         await process.StandardInput.BaseStream.FlushAsync(Cancellation);
         await gateway.Entered;
-        await InterruptAsync(process);
+        await CommandLine.InterruptAsync(process);
         var output = await process.StandardOutput.ReadToEndAsync(Cancellation);
         await process.WaitForExitAsync(Cancellation);
 
         Assert.Equal(130, process.ExitCode);
-        Assert.True(Lines(output)[^1].TryGetProperty("summary", out _));
+        Assert.True(CommandLine.Lines(output)[^1].TryGetProperty("summary", out _));
     }
 
     [Fact]
@@ -133,7 +130,7 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
             null, gateway.Address, "load", Call(), "--calls", "2", "--seconds", "1", "--hop", "0.1", "--json", "--server-pid", $"{Environment.ProcessId}");
 
         Assert.Equal((0, ""), (run.ExitCode, run.Error));
-        var report = Assert.Single(Lines(run.Output));
+        var report = Assert.Single(CommandLine.Lines(run.Output));
         Assert.Equal(20, report.GetProperty("expected").GetInt64());
         Assert.Equal(20, report.GetProperty("received").GetInt64());
         Assert.Equal(0, report.GetProperty("lost").GetInt64());
@@ -153,7 +150,7 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
         var run = await RunAsync(null, gateway.Address, "load", Call(), "--calls", "1", "--seconds", "1", "--hop", "0.1", "--json");
 
         Assert.Equal(1, run.ExitCode);
-        var report = Assert.Single(Lines(run.Output));
+        var report = Assert.Single(CommandLine.Lines(run.Output));
         Assert.Equal(2, report.GetProperty("received").GetInt64());
         Assert.Equal(8, report.GetProperty("lost").GetInt64());
         Assert.Equal(1, report.GetProperty("errors").GetProperty("Internal: a bug").GetInt32());
@@ -174,7 +171,7 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
         Assert.Equal(1, run.ExitCode);
         Assert.Equal("2 files analysed, 1 skipped, 1 with an error\n", run.Output);
         Assert.StartsWith("affect: text.mp3: ", run.Error);
-        var lines = Lines(File.ReadAllText(results)).ToDictionary(line => line.GetProperty("file").GetString()!);
+        var lines = CommandLine.Lines(File.ReadAllText(results)).ToDictionary(line => line.GetProperty("file").GetString()!);
         Assert.Equal(["b.wav", "monday/a.wav", "text.mp3"], lines.Keys.Order(StringComparer.Ordinal));
         Assert.NotEqual(0, lines["b.wav"].GetProperty("analysis").GetProperty("speech").GetProperty("windows").GetArrayLength());
         Assert.NotEqual("", lines["text.mp3"].GetProperty("error").GetString());
@@ -188,7 +185,7 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
     [Fact]
     public async Task A_batch_that_is_interrupted_keeps_what_it_has()
     {
-        SkipWhereInterruptsAreIgnored();
+        CommandLine.SkipWhereInterruptsAreIgnored();
         await using var gateway = await FlakyGateway.StartAsync(hang: true);
         Directory.CreateDirectory(Path.Combine(_folder, "calls"));
         Put("calls/a.wav", TestMedia.Speech());
@@ -196,7 +193,7 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
         var results = Put("results.jsonl", System.Text.Encoding.UTF8.GetBytes(Done));
         using var process = Start(gateway.Address, "batch", Path.Combine(_folder, "calls"), "--out", results);
         await gateway.Entered;
-        await InterruptAsync(process);
+        await CommandLine.InterruptAsync(process);
         await process.WaitForExitAsync(Cancellation);
         Assert.Equal(130, process.ExitCode);
         Assert.Equal(Done, File.ReadAllText(results));
@@ -250,48 +247,8 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
         return path;
     }
 
-    private static List<JsonElement> Lines(string output) =>
-        [.. output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement)];
+    private static Task<CommandResult> RunAsync(byte[]? input, string address, params string[] arguments) =>
+        CommandLine.RunAsync(input, address, [], arguments);
 
-    // A shell that starts tests in the background has interrupts ignored, and what is ignored is inherited.
-    private static void SkipWhereInterruptsAreIgnored()
-    {
-        var ignored = File.ReadLines("/proc/self/status").Single(line => line.StartsWith("SigIgn:", StringComparison.Ordinal))["SigIgn:".Length..];
-        Assert.SkipWhen((Convert.ToInt64(ignored.Trim(), 16) & (1 << (SigInt - 1))) != 0, "SIGINT is ignored here");
-    }
-
-    private static async Task InterruptAsync(Process process)
-    {
-        using var kill = Process.Start("kill", ["-INT", process.Id.ToString()]);
-        await kill.WaitForExitAsync(Cancellation);
-    }
-
-    private static async Task<Result> RunAsync(byte[]? input, string address, params string[] arguments)
-    {
-        using var process = Start(address, arguments);
-        if (input is not null)
-            await process.StandardInput.BaseStream.WriteAsync(input, Cancellation);
-        process.StandardInput.Close();
-        var output = process.StandardOutput.ReadToEndAsync(Cancellation);
-        var error = process.StandardError.ReadToEndAsync(Cancellation);
-        await process.WaitForExitAsync(Cancellation);
-        return new Result(process.ExitCode, await output, await error);
-    }
-
-    private static Process Start(string address, params string[] arguments)
-    {
-        // From its own folder: beside the tests it would miss what ASP.NET Core brings to them.
-        var configuration = new DirectoryInfo(AppContext.BaseDirectory).Name;
-        var program = Path.Combine(AppContext.BaseDirectory, "../../Affect.Cli", configuration, "affect.dll");
-        var start = new ProcessStartInfo("dotnet", [program, .. arguments])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        start.Environment["AFFECT_ADDRESS"] = address;
-        return Process.Start(start)!;
-    }
-
-    private sealed record Result(int ExitCode, string Output, string Error);
+    private static Process Start(string address, params string[] arguments) => CommandLine.Start(address, [], arguments);
 }

@@ -1,4 +1,3 @@
-using Affect.Inference;
 using Affect.Training.Layers;
 
 namespace Affect.Training.Architectures;
@@ -8,25 +7,11 @@ namespace Affect.Training.Architectures;
 /// stride, for at full size they cost as much memory traffic as all others together, and normalisation
 /// (Ioffe and Szegedy 2015) follows each. In use it looks at a face and at its mirror image.
 /// </summary>
-internal sealed class CustomCnn : Architecture
+internal sealed class CustomCnn : GreyFace
 {
-    private const int Edge = 48;
-
     public override string Name => "custom-cnn";
 
     public override string Description => "Custom CNN of the study (64→128→256 filters) on 48×48 grey faces.";
-
-    public override Modality Modality => Modality.Face;
-
-    public override ModelInput Input { get; } = new()
-    {
-        Tensor = "input",
-        Features = FeatureKind.Gray,
-        Layout = TensorLayout.Nchw,
-        Size = Edge,
-    };
-
-    public override long[] Shape => [1, Edge, Edge];
 
     public override Recipe Recipe { get; } = new()
     {

@@ -1,4 +1,3 @@
-using Affect.Inference;
 using Affect.Training.Layers;
 
 namespace Affect.Training.Architectures;
@@ -7,25 +6,11 @@ namespace Affect.Training.Architectures;
 /// Our speech model: convolutions over the frames of a window, self-attention between what they see, a mean and a
 /// deviation over time whose weights are learnt; and a recipe that makes one corpus sound like many.
 /// </summary>
-internal sealed class MfccAttention : Architecture
+internal sealed class MfccAttention : MfccSpeech
 {
-    private const int Frames = 130, Features = 42;
-
     public override string Name => "mfcc-attention";
 
     public override string Description => "Deep CNN with self-attention and attentive statistics on 3 s windows of MFCC, ZCR and RMS, learnt from varied sound.";
-
-    public override Modality Modality => Modality.Speech;
-
-    public override ModelInput Input { get; } = new()
-    {
-        Tensor = "input",
-        Features = FeatureKind.MfccZcrRms,
-        Layout = TensorLayout.Ntf,
-        WindowSeconds = 3,
-    };
-
-    public override long[] Shape => [Frames, Features];
 
     public override Recipe Recipe { get; } = new()
     {

@@ -1,4 +1,3 @@
-using Affect.Inference;
 using Affect.Training.Layers;
 
 namespace Affect.Training.Architectures;
@@ -8,25 +7,11 @@ namespace Affect.Training.Architectures;
 /// labels, from the votes of FER+ and from what custom-cnn believes. In use it looks at a face and at its
 /// mirror image.
 /// </summary>
-internal sealed class SeResNet : Architecture
+internal sealed class SeResNet : GreyFace
 {
-    private const int Edge = 48;
-
     public override string Name => "se-resnet";
 
     public override string Description => "Residual network with squeeze-and-excitation on 48×48 grey faces.";
-
-    public override Modality Modality => Modality.Face;
-
-    public override ModelInput Input { get; } = new()
-    {
-        Tensor = "input",
-        Features = FeatureKind.Gray,
-        Layout = TensorLayout.Nchw,
-        Size = Edge,
-    };
-
-    public override long[] Shape => [1, Edge, Edge];
 
     public override Recipe Recipe { get; } = new()
     {

@@ -1,4 +1,3 @@
-using Affect.Inference;
 using Affect.Training.Layers;
 
 namespace Affect.Training.Architectures;
@@ -7,23 +6,8 @@ namespace Affect.Training.Architectures;
 /// What the study's five speech models have in common: 3 s of MFCC, zero crossings and energy, and a recipe of
 /// plain Adam, categorical cross-entropy, a rate that halves on a plateau and an early end, on clips as they are.
 /// </summary>
-internal abstract class StudySpeech : Architecture
+internal abstract class StudySpeech : MfccSpeech
 {
-    /// <summary>Frames of a window, and the features in each.</summary>
-    protected const int Frames = 130, Features = 42;
-
-    public override Modality Modality => Modality.Speech;
-
-    public override ModelInput Input { get; } = new()
-    {
-        Tensor = "input",
-        Features = FeatureKind.MfccZcrRms,
-        Layout = TensorLayout.Ntf,
-        WindowSeconds = 3,
-    };
-
-    public override long[] Shape => [Frames, Features];
-
     public override Recipe Recipe { get; } = new()
     {
         Epochs = 40,

@@ -1,0 +1,65 @@
+using System.Diagnostics;
+using System.Text.Json;
+
+namespace Affect.FunctionalTests;
+
+/// <summary>What a run of <c>affect</c> came to.</summary>
+internal sealed record CommandResult(int ExitCode, string Output, string Error);
+
+/// <summary>The command line as a process of its own.</summary>
+internal static class CommandLine
+{
+    private const int SigInt = 2;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    /// <summary>Runs it to its end.</summary>
+    public static async Task<CommandResult> RunAsync(
+        byte[]? input, string address, (string Name, string Value)[] environment, params string[] arguments)
+    {
+        using var process = Start(address, environment, arguments);
+        if (input is not null)
+            await process.StandardInput.BaseStream.WriteAsync(input, Cancellation);
+        process.StandardInput.Close();
+        var output = process.StandardOutput.ReadToEndAsync(Cancellation);
+        var error = process.StandardError.ReadToEndAsync(Cancellation);
+        await process.WaitForExitAsync(Cancellation);
+        return new CommandResult(process.ExitCode, await output, await error);
+    }
+
+    /// <summary>Starts it, with its streams redirected.</summary>
+    public static Process Start(string address, (string Name, string Value)[] environment, params string[] arguments)
+    {
+        // From its own folder: beside the tests it would miss what ASP.NET Core brings to them.
+        var configuration = new DirectoryInfo(AppContext.BaseDirectory).Name;
+        var program = Path.Combine(AppContext.BaseDirectory, "../../Affect.Cli", configuration, "affect.dll");
+        var start = new ProcessStartInfo("dotnet", [program, .. arguments])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment["AFFECT_ADDRESS"] = address;
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
+        return Process.Start(start)!;
+    }
+
+    /// <summary>As Ctrl-C does.</summary>
+    public static async Task InterruptAsync(Process process)
+    {
+        using var kill = Process.Start("kill", ["-INT", process.Id.ToString()]);
+        await kill.WaitForExitAsync(Cancellation);
+    }
+
+    /// <summary>A shell that starts tests in the background has interrupts ignored, and what is ignored is inherited.</summary>
+    public static void SkipWhereInterruptsAreIgnored()
+    {
+        var ignored = File.ReadLines("/proc/self/status").Single(line => line.StartsWith("SigIgn:", StringComparison.Ordinal))["SigIgn:".Length..];
+        Assert.SkipWhen((Convert.ToInt64(ignored.Trim(), 16) & (1 << (SigInt - 1))) != 0, "SIGINT is ignored here");
+    }
+
+    /// <summary>One JSON value a line.</summary>
+    public static List<JsonElement> Lines(string output) =>
+        [.. output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement)];
+}
