@@ -18,7 +18,9 @@ internal sealed class CallFrames(
     public const int MaxImageBytes = 1 << 20;
 
     private const int AtOnce = 8;
-    private static readonly TimeSpan MaxTime = TimeSpan.FromDays(7);
+
+    /// <summary>No frame may be further ahead of the call: as much audio may be missing.</summary>
+    private static readonly TimeSpan MaxGap = TimeSpan.FromSeconds(60);
 
     private readonly SemaphoreSlim _slots = new(AtOnce);
     private readonly List<(TimeSpan Time, Task<ImageResult> Image)> _frames = [];
@@ -27,16 +29,19 @@ internal sealed class CallFrames(
     private bool _ended;
 
     /// <summary>Time of the newest frame.</summary>
-    public TimeSpan Newest { get; private set; }
+    public TimeSpan Newest { get; set; }
 
     /// <summary>Takes the next frame; waits where too many are being looked at.</summary>
-    /// <exception cref="Grpc.Core.RpcException">INVALID_ARGUMENT: it has no time, or is no picture by its size.</exception>
-    public async Task TakeAsync(VideoFrame frame, CancellationToken cancellation)
+    /// <param name="frame">As the client sent it.</param>
+    /// <param name="now">How far the call has come.</param>
+    /// <param name="cancellation">Fires when the client went away.</param>
+    /// <exception cref="Grpc.Core.RpcException">INVALID_ARGUMENT: its time cannot be, or it is no picture by its size.</exception>
+    public async Task TakeAsync(VideoFrame frame, TimeSpan now, CancellationToken cancellation)
     {
         // In seconds first: a Duration may be out of order, or longer than any TimeSpan.
         var seconds = frame.Time is { Nanos: >= 0 and < 1_000_000_000 } given ? given.Seconds + given.Nanos / 1e9 : double.NaN;
-        if (!(seconds >= 0 && seconds <= MaxTime.TotalSeconds))
-            throw RpcErrors.InvalidArgument("frame.time", $"It must lie between 0 and {MaxTime.TotalDays} days.");
+        if (!(seconds >= 0 && seconds <= (now + MaxGap).TotalSeconds))
+            throw RpcErrors.InvalidArgument("frame.time", $"It must not be negative, nor more than {MaxGap.TotalSeconds} s ahead of the call.");
         if (frame.Image.IsEmpty)
             throw RpcErrors.InvalidArgument("frame.image", "The file is empty.");
         if (frame.Image.Length > MaxImageBytes)

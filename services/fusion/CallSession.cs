@@ -33,8 +33,6 @@ internal sealed class CallSession(
     ILogger<CallSession> logger)
     : IDisposable
 {
-    private const int StateFormat = 1;
-
     private readonly SemaphoreSlim _writing = new(1);
 
     // Concludes what fell due, in order. Full, it has the reader wait, and with it the client.
@@ -63,9 +61,7 @@ internal sealed class CallSession(
     public async Task RunAsync(IAsyncStreamReader<Request> requests, Func<Response, Task> write, CancellationToken caller)
     {
         (_write, _caller) = (write, caller);
-        if (!await NextAsync(requests) || requests.Current.Config is not { } config)
-            throw RpcErrors.Status(StatusCode.FailedPrecondition, "a stream begins with its configuration");
-        await BeginAsync(config);
+        await BeginAsync(await ConfigurationAsync(requests));
 
         var concluding = ConcludeAsync();
         var end = CallEnd.Completed;
@@ -96,6 +92,20 @@ internal sealed class CallSession(
         await concluding;
         await _frames.EndAsync();
         await WriteAsync(new() { Summary = Summarise(end) });
+    }
+
+    private async Task<StreamConfig> ConfigurationAsync(IAsyncStreamReader<Request> requests)
+    {
+        try
+        {
+            if (await NextAsync(requests) && requests.Current.Config is { } config)
+                return config;
+        }
+        catch (TimeoutException)
+        {
+            // It did not come in time.
+        }
+        throw RpcErrors.Status(StatusCode.FailedPrecondition, "a stream begins with its configuration");
     }
 
     public void Dispose()
@@ -139,7 +149,10 @@ internal sealed class CallSession(
         _plan = plan;
         (_conversationState, _conversation) = (state.Conversation, new Conversation(state.Conversation));
         _audio = new CallAudio(plan, _conversation, state);
-        _frames = new CallFrames(plan, LookAsync, frame => WriteAsync(new() { Frame = frame }), options, time);
+        _frames = new CallFrames(plan, LookAsync, frame => WriteAsync(new() { Frame = frame }), options, time)
+        {
+            Newest = TimeSpan.FromMicroseconds(state.NewestFrame),
+        };
         _timelineStates = [.. state.Channels.Select(channel => channel.Timeline)];
         _timelines = [.. _timelineStates.Select(timeline => new Timeline(timeline, options, plan.WindowTime, plan.HopTime))];
         _saved = CallTime;
@@ -163,10 +176,7 @@ internal sealed class CallSession(
         try
         {
             var state = CallState.Parser.ParseFrom(resume);
-            if (state.Format == StateFormat && state.Configuration.Equals(plan.Digest)
-                && state.Channels.Count == plan.Channels.Count && state.Channels.All(channel => channel.Timeline is not null)
-                && state.Conversation?.Speakers.Count == plan.AudioChannels
-                && state.AudioPosition >= 0 && (plan.FrameBytes == 0 || state.AudioPosition % plan.FrameBytes == 0))
+            if (state.IsOf(plan))
                 return state;
         }
         catch (InvalidProtocolBufferException)
@@ -189,7 +199,7 @@ internal sealed class CallSession(
                 }
                 break;
             case Request.MessageOneofCase.Frame when _plan.HasVideo:
-                await _frames.TakeAsync(request.Frame, _caller);
+                await _frames.TakeAsync(request.Frame, CallTime, _caller);
                 await DueAsync();
                 break;
             case Request.MessageOneofCase.Config:
@@ -336,7 +346,7 @@ internal sealed class CallSession(
     {
         var state = new CallState
         {
-            Format = StateFormat,
+            Format = CallStates.Format,
             Configuration = _plan.Digest,
             Conversation = _conversationState.Clone(),
             NewestFrame = (long)_frames.Newest.TotalMicroseconds,

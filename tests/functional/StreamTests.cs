@@ -138,7 +138,7 @@ public sealed class StreamTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task A_camera_alone_is_a_channel()
+    public async Task A_camera_alone_is_a_channel_and_goes_on_where_it_broke_off()
     {
         var picture = Face();
         var frames = Enumerable.Range(0, 12).Select(i => new AnalyzeStreamRequest
@@ -152,6 +152,14 @@ public sealed class StreamTests(AffectFixture fixture)
         Assert.All(windows, window => Assert.NotNull(window.Fused.Scores));
         Assert.Equal(Outcome.Unavailable, Assert.Single(call, message => message.Frame is { } frame && frame.Time.ToTimeSpan().TotalSeconds == 1.5).Frame.Image.Outcome);
         Assert.Equal(4, call[^1].Summary.Channels[0].Emotion.Scored);
+
+        var checkpoint = Assert.Single(call, message => message.Checkpoint is not null).Checkpoint;
+        var rest = await CallAsync(
+            new() { Video = new() { Role = SpeakerRole.Customer }, Resume = checkpoint.State },
+            frames.Where(frame => frame.Frame.Time.ToTimeSpan() >= checkpoint.VideoTime.ToTimeSpan()));
+        var known = call.TakeWhile(message => message.Checkpoint is null).Count(message => message.Window is not null);
+        AssertEqual(windows[known..], Windows(rest));
+        Assert.Equal(4, rest[^1].Summary.Channels[0].Emotion.Windows);
     }
 
     [Fact]
@@ -374,6 +382,51 @@ public sealed class StreamTests(AffectFixture fixture)
 
         var refusal = await Assert.ThrowsAsync<RpcException>(() => CallAsync(config, Chunks(new byte[(1 << 20) + 1], 2 << 20)));
         Assert.Equal("audio.data", Assert.Single(refusal.GetRpcStatus()!.GetDetail<BadRequest>()!.FieldViolations).Field);
+    }
+
+    [Fact]
+    public async Task Samples_are_numbers_and_frames_are_of_this_call()
+    {
+        var refusal = await Assert.ThrowsAsync<RpcException>(() => CallAsync(
+            Config(AudioEncoding.Float32, 8000, SpeakerRole.Customer), Chunks(BitConverter.GetBytes(float.NaN), 4)));
+        Assert.Equal("audio.data", Assert.Single(refusal.GetRpcStatus()!.GetDetail<BadRequest>()!.FieldViolations).Field);
+
+        var frame = new VideoFrame { Time = new() { Seconds = 61 }, Image = ByteString.CopyFrom(1) };
+        refusal = await Assert.ThrowsAsync<RpcException>(() => CallAsync(
+            new() { Video = new() { Role = SpeakerRole.Customer } }, [new() { Frame = frame }]));
+        Assert.Equal("frame.time", Assert.Single(refusal.GetRpcStatus()!.GetDetail<BadRequest>()!.FieldViolations).Field);
+    }
+
+    [Fact]
+    public async Task A_state_that_was_never_written_is_refused()
+    {
+        var config = Config(AudioEncoding.L16, 22050, SpeakerRole.Customer);
+        var call = await CallAsync(config, Chunks(Pcm(Talk), 20_000));
+        var state = call.First(message => message.Checkpoint is not null).Checkpoint.State;
+        Action<Affect.Fusion.V1.CallState>[] changes =
+        [
+            changed => changed.Format++,
+            changed => changed.AudioPosition++,
+            changed => changed.AudioPosition = -2,
+            changed => changed.Conversation.Ticks = long.MinValue,
+            changed => changed.Conversation.Speakers.Clear(),
+            changed => changed.Channels[0].NextWindow = long.MaxValue / 100_000,
+            changed => changed.Channels[0].Segments.Add(1),
+            changed => changed.Channels[0].Timeline = null,
+            changed => changed.Channels[0].Timeline.Belief.Add(1),
+            changed => changed.Channels[0].Timeline.Belief[0] = float.NaN,
+            changed => changed.Channels[0].Timeline.Stretch = 0,
+            changed => changed.NewestFrame = long.MaxValue,
+        ];
+        foreach (var change in changes)
+        {
+            var changed = Affect.Fusion.V1.CallState.Parser.ParseFrom(state);
+            change(changed);
+            var resumed = config.Clone();
+            resumed.Resume = changed.ToByteString();
+            var refusal = await Assert.ThrowsAsync<RpcException>(() => CallAsync(resumed, []));
+            Assert.Equal("config.resume", Assert.Single(refusal.GetRpcStatus()!.GetDetail<BadRequest>()!.FieldViolations).Field);
+        }
     }
 
     [Fact]
