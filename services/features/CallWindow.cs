@@ -1,3 +1,4 @@
+using System.Buffers;
 using Affect.Audio;
 
 namespace Affect.Features;
@@ -7,6 +8,9 @@ internal static class CallWindow
 {
     /// <summary>Sample rates that calls may have, in hertz.</summary>
     public const int MinRate = 8_000, MaxRate = 48_000;
+
+    /// <summary>Further into a call, which is most of a year at the highest rate, no window lies.</summary>
+    public const long MaxSample = 1L << 40;
 
     /// <param name="audio">One channel.</param>
     /// <param name="encoding">Of <paramref name="audio"/>; bytes behind its last whole sample are left out.</param>
@@ -20,14 +24,26 @@ internal static class CallWindow
     public static float[] Extract(
         ReadOnlySpan<byte> audio, SampleEncoding encoding, int rate, long first, long start, int length, TimeSpan window, FeatureSet set)
     {
-        var input = new float[audio.Length / encoding.Width()];
-        if (!encoding.TryDecode(audio, encoding.Width(), input))
-            throw new AudioFormatException("The samples must be finite.");
+        var inputLength = audio.Length / encoding.Width();
+        var windowLength = SpeechClip.Samples(window);
+        // Rented: arrays of this size would each be the large object heap's, and a collection of all generations soon after.
+        var rented = ArrayPool<float>.Shared.Rent(inputLength + windowLength);
+        try
+        {
+            var input = rented.AsSpan(0, inputLength);
+            if (!encoding.TryDecode(audio, encoding.Width(), input))
+                throw new AudioFormatException("The samples must be finite.");
 
-        var samples = new float[SpeechClip.Samples(window)];
-        Resampler.ResamplePart(input, first, rate, FeatureExtractor.SampleRate, start, samples.AsSpan(0, length));
-        var features = new float[FeatureExtractor.FrameCount(samples.Length) * FeatureExtractor.FeatureCount(set)];
-        FeatureExtractor.Extract(samples, set, features);
-        return features;
+            var samples = rented.AsSpan(inputLength, windowLength);
+            Resampler.ResamplePart(input, first, rate, FeatureExtractor.SampleRate, start, samples[..length]);
+            samples[length..].Clear();
+            var features = new float[FeatureExtractor.FrameCount(windowLength) * FeatureExtractor.FeatureCount(set)];
+            FeatureExtractor.Extract(samples, set, features);
+            return features;
+        }
+        finally
+        {
+            ArrayPool<float>.Shared.Return(rented);
+        }
     }
 }

@@ -128,10 +128,10 @@ internal sealed class FeaturesService(
             violations.Add(("encoding", "It is none of those there are."));
         if (request.SampleRate is < CallWindow.MinRate or > CallWindow.MaxRate)
             violations.Add(("sample_rate", $"It must lie between {CallWindow.MinRate} and {CallWindow.MaxRate} Hz."));
-        if (request.FirstSample < 0)
-            violations.Add(("first_sample", "It must not be negative."));
-        if (request.Start < 0)
-            violations.Add(("start", "It must not be negative."));
+        if (request.FirstSample is < 0 or > CallWindow.MaxSample)
+            violations.Add(("first_sample", $"It must lie between 0 and {CallWindow.MaxSample}."));
+        if (request.Start is < 0 or > CallWindow.MaxSample)
+            violations.Add(("start", $"It must lie between 0 and {CallWindow.MaxSample}."));
         if (request.Length < 1 || request.Length > SpeechClip.Samples(window))
             violations.Add(("length", "It must be positive, and no more than the model's window."));
         return violations.Count == 0 ? (set, window) : throw RpcErrors.InvalidArgument(violations);

@@ -37,9 +37,7 @@ public sealed class Resampler
         ThrowIfOutOfRange(from);
         ThrowIfOutOfRange(to);
 
-        var divisor = (int)BigInteger.GreatestCommonDivisor(from, to);
-        _from = from / divisor;
-        _to = to / divisor;
+        (_to, _from) = Reduce(from, to);
         _filter = Filter.For(_from, _to);
         _history = new float[Math.Max(4096, 4 * _filter.Length)];
         _count = (_filter.Length / 2) - 1;
@@ -61,7 +59,7 @@ public sealed class Resampler
     }
 
     /// <summary>
-    /// A part of what <see cref="Resample"/> makes of a whole signal, from a part of the signal: the same
+    /// A part of what <see cref="Resample"/> makes of a whole signal, from a part of the signal: the same (but for rounding)
     /// samples, where the input reaches <see cref="Reach"/> samples further on either side, or to the signal's ends.
     /// </summary>
     /// <param name="input">The signal from its sample <paramref name="first"/> on; what lies around it counts as silence.</param>
@@ -82,21 +80,32 @@ public sealed class Resampler
             return;
         }
 
-        // The first output sample that lies in the input stands some way behind the input's first.
-        var resampler = new Resampler(from, to);
-        var at = ((first * resampler._to) + resampler._from - 1) / resampler._from;
-        (resampler._start, resampler._phase) = Math.DivRem((int)((at * resampler._from) - (first * resampler._to)), resampler._to);
-        var made = new ArrayBufferWriter<float>(checked((int)resampler.OutputLength(input.Length)) + 1);
-        resampler.Process(input, made);
-        resampler.Flush(made);
-        var skip = (int)Math.Clamp(start - at, 0, made.WrittenCount);
-        var offset = (int)Math.Clamp(at - start, 0, output.Length);
-        var known = made.WrittenSpan[skip..];
-        known[..Math.Min(known.Length, output.Length - offset)].CopyTo(output[offset..]);
+        // The whole signal's resampler stands at its sample 0; this one begins where it passes the part wanted.
+        var (up, down) = Reduce(from, to);
+        var filter = Filter.For(down, up);
+        var firstOutput = Math.Max(start, ((first * up) + down - 1) / down);
+        var endOutput = Math.Min(start + output.Length, (((first + input.Length) * up) + down - 1) / down);
+        if (firstOutput >= endOutput)
+            return;
+
+        // With the silence around the input in its place, every output sample is made the same way.
+        var silence = filter.Length;
+        var padded = ArrayPool<float>.Shared.Rent(input.Length + (2 * silence));
+        padded.AsSpan(0, silence).Clear();
+        input.CopyTo(padded.AsSpan(silence));
+        padded.AsSpan(silence + input.Length, silence).Clear();
+        var (whole, phase) = Math.DivRem(firstOutput * down, up);
+        var at = (int)(whole - first) + silence - (filter.Length / 2) + 1;
+        filter.Apply(padded.AsSpan(at), (int)phase, output[(int)(firstOutput - start)..(int)(endOutput - start)]);
+        ArrayPool<float>.Shared.Return(padded);
     }
 
     /// <summary>Input samples on either side that an output sample is made of.</summary>
-    public static int Reach(int from, int to) => from == to ? 0 : new Resampler(from, to)._filter.Length / 2 + 1;
+    public static int Reach(int from, int to)
+    {
+        var (up, down) = Reduce(from, to);
+        return from == to ? 0 : (Filter.For(down, up).Length / 2) + 1;
+    }
 
     /// <summary>Takes the next piece of input, of any length, and writes every output sample that it completes.</summary>
     public void Process(ReadOnlySpan<float> input, IBufferWriter<float> output)
@@ -134,6 +143,12 @@ public sealed class Resampler
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rate, WavReader.MinSampleRate, name);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(rate, WavReader.MaxSampleRate, name);
+    }
+
+    private static (int Up, int Down) Reduce(int from, int to)
+    {
+        var divisor = (int)BigInteger.GreatestCommonDivisor(from, to);
+        return (to / divisor, from / divisor);
     }
 
     private long OutputLength(long inputLength) => ((inputLength * _to) + _from - 1) / _from;
@@ -179,6 +194,9 @@ public sealed class Resampler
         /// </summary>
         private const int MaxPhases = 1024;
 
+        /// <summary>Input samples of a block: 32 KiB, as much as any first-level cache has.</summary>
+        private const int BlockLength = 8192;
+
         /// <summary>Filters kept for the rates in use; bounded, for the rates come from outside.</summary>
         private const int MaxCached = 16;
 
@@ -186,11 +204,11 @@ public sealed class Resampler
 
         private readonly float[] _taps; // [phase][tap]; one phase more than there are, to interpolate towards
         private readonly int _phases;
-        private readonly int _to;
+        private readonly int _from, _to;
 
         private Filter(int from, int to)
         {
-            _to = to;
+            (_from, _to) = (from, to);
             _phases = Math.Min(to, MaxPhases);
 
             // Kaiser's formulas for the window's length and shape (Oppenheim & Schafer, Discrete-Time Signal
@@ -251,6 +269,38 @@ public sealed class Resampler
             var before = InnerProduct.Of(taps[..Length], input);
             var after = InnerProduct.Of(taps[Length..], input);
             return before + ((after - before) * ((float)fraction / _to));
+        }
+
+        /// <summary>Output samples in a row, the first one like that of one.</summary>
+        /// <remarks>
+        /// Samples that lie a period apart have the same taps, so they are made together, in blocks whose input stays in
+        /// the first-level cache.
+        /// </remarks>
+        public void Apply(ReadOnlySpan<float> input, int phase, Span<float> output)
+        {
+            var periods = Math.Max(4, BlockLength / _from);
+            while (!output.IsEmpty)
+            {
+                var block = output[..(int)Math.Min((long)periods * _to, output.Length)];
+                for (int i = 0, at = 0, here = phase; i < Math.Min(_to, block.Length); i++)
+                {
+                    var (j, from) = (i, at);
+                    for (; _phases == _to && j + (3 * _to) < block.Length; j += 4 * _to, from += 4 * _from)
+                    {
+                        var four = InnerProduct.OfFour(_taps.AsSpan(here * Length, Length), input[from..], _from);
+                        for (var k = 0; k < 4; k++)
+                            block[j + (k * _to)] = four[k];
+                    }
+
+                    for (; j < block.Length; j += _to, from += _from)
+                        block[j] = Apply(input.Slice(from, Length), here);
+                    at += Math.DivRem(here + _from, _to, out here);
+                }
+
+                output = output[block.Length..];
+                if (!output.IsEmpty)
+                    input = input[(periods * _from)..];
+            }
         }
 
         private static double Sinc(double x) => x == 0 ? 1 : Math.Sin(Math.PI * x) / (Math.PI * x);
