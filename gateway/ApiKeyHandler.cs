@@ -19,17 +19,20 @@ internal sealed class ApiKeyHandler(
     public const string Header = "x-api-key";
     public const string SchemeName = "ApiKey";
 
+    private const string SubprotocolPrefix = "affect.key.";
+
     protected override Task<AuthenticateResult> HandleAuthenticateAsync()
     {
         var keys = Request.Headers[Header];
-        if (keys.Count == 0 && Context.WebSockets.IsWebSocketRequest)
-            keys = CallSocket.Keys(Context.WebSockets);
+        if (keys.Count == 0)
+            keys = CallSocket.Offered(Context, SubprotocolPrefix);
         if (keys.Count == 0)
             return Task.FromResult(AuthenticateResult.NoResult());
         if (keys.Count > 1 || callers.Find(keys[0]!) is not { } caller)
             return Task.FromResult(AuthenticateResult.Fail("unknown key"));
         Context.Features.Set(caller);
-        var identity = new ClaimsIdentity([new Claim(ClaimTypes.Name, caller.Name)], SchemeName);
+        var identity = new ClaimsIdentity(
+            [new Claim(ClaimTypes.Name, caller.Name), .. caller.Scopes.Select(scope => new Claim(Scopes.Claim, scope))], SchemeName);
         return Task.FromResult(AuthenticateResult.Success(new(new ClaimsPrincipal(identity), SchemeName)));
     }
 
@@ -42,10 +45,20 @@ internal sealed class ApiKeyHandler(
             Response.Headers.WWWAuthenticate = $"{SchemeName} realm=\"affect\", header=\"{Header}\"";
         return Context.RefuseAsync(RpcErrors.Status(StatusCode.Unauthenticated, reason));
     }
+
+    protected override Task HandleForbiddenAsync(AuthenticationProperties properties) => Context.RefuseScopeAsync(Logger);
 }
 
 internal static class CallerFeature
 {
+    /// <summary>Tells a caller that is known that this is not for it.</summary>
+    public static Task RefuseScopeAsync(this HttpContext context, ILogger logger)
+    {
+        const string reason = "the key or token lacks the scope for this";
+        Log.RequestRefused(logger, context, reason);
+        return context.RefuseAsync(RpcErrors.Status(StatusCode.PermissionDenied, reason));
+    }
+
     /// <summary>Who calls: found by the key, or anonymous.</summary>
     public static Caller Caller(this HttpContext context) =>
         context.Features.Get<Caller>() ?? context.RequestServices.GetRequiredService<Callers>().Anonymous;

@@ -18,7 +18,6 @@ namespace Affect.Gateway;
 internal sealed class CallSocket(WebSocket socket)
 {
     private const string Protocol = "affect.v1";
-    private const string KeyPrefix = "affect.key.";
     private const int FirstBufferBytes = 4096;
 
     /// <summary>How long the client may take to close in its turn.</summary>
@@ -29,10 +28,11 @@ internal sealed class CallSocket(WebSocket socket)
 
     private readonly Channel<AnalyzeStreamRequest> _requests = Channel.CreateBounded<AnalyzeStreamRequest>(1);
 
-    /// <summary>Keys among the subprotocols that a client offers.</summary>
-    public static StringValues Keys(WebSocketManager sockets) =>
-        sockets.WebSocketRequestedProtocols.Where(protocol => protocol.StartsWith(KeyPrefix, StringComparison.Ordinal))
-            .Select(protocol => protocol[KeyPrefix.Length..]).ToArray();
+    /// <summary>What a client offers as subprotocols with a prefix, without it; none where no WebSocket is asked for.</summary>
+    public static StringValues Offered(HttpContext context, string prefix) => !context.WebSockets.IsWebSocketRequest
+        ? StringValues.Empty
+        : context.WebSockets.WebSocketRequestedProtocols.Where(protocol => protocol.StartsWith(prefix, StringComparison.Ordinal))
+            .Select(protocol => protocol[prefix.Length..]).ToArray();
 
     /// <summary>Answers when the call is over.</summary>
     public static async Task<IResult> AcceptAsync(HttpContext context, CallPipe pipe, GatewayOptions options, ILogger<CallSocket> logger)

@@ -6,9 +6,10 @@ namespace Affect.Gateway;
 /// <summary>Who calls, and how much that one may.</summary>
 /// <param name="Name">The key's name, or "anonymous".</param>
 /// <param name="IsKnown">Whether a key said so.</param>
+/// <param name="Scopes">What a key may; a token says it itself.</param>
 /// <param name="RequestsPerMinute">Calls in a minute.</param>
 /// <param name="MaxRequestBytes">Size of one request.</param>
-internal sealed record Caller(string Name, bool IsKnown, int RequestsPerMinute, int MaxRequestBytes)
+internal sealed record Caller(string Name, bool IsKnown, IReadOnlyList<string> Scopes, int RequestsPerMinute, int MaxRequestBytes)
 {
     /// <summary>Whose calls are whose: the key's name, and empty for all that call without one.</summary>
     public string Tenant => IsKnown ? Name : "";
@@ -25,9 +26,10 @@ internal sealed class Callers
         [
             .. options.ApiKeys.Select(key => (
                 Convert.FromHexString(key.Value.Sha256),
-                new Caller(key.Key, true, key.Value.RequestsPerMinute, key.Value.MaxRequestBytes))),
+                new Caller(
+                    key.Key, true, key.Value.Scopes is [] ? Scopes.Default : [.. key.Value.Scopes], key.Value.RequestsPerMinute, key.Value.MaxRequestBytes))),
         ];
-        Anonymous = new("anonymous", false, options.Anonymous.RequestsPerMinute, options.Anonymous.MaxRequestBytes);
+        Anonymous = new("anonymous", false, [], options.Anonymous.RequestsPerMinute, options.Anonymous.MaxRequestBytes);
     }
 
     /// <summary>Who calls without a key.</summary>

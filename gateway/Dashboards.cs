@@ -23,11 +23,11 @@ internal sealed class Dashboards(GatewayOptions options, GatewayMetrics metrics,
             dashboard.Show(happened);
     }
 
-    /// <summary>Events of one tenant from now on, until the reader has enough or the process stops.</summary>
-    /// <param name="tenant">Whose calls.</param>
+    /// <summary>Events from now on, until the reader has enough or the process stops.</summary>
+    /// <param name="tenant">Whose calls; everybody's where null.</param>
     /// <param name="session">Only the calls of that session id; all where null or empty.</param>
     /// <exception cref="Grpc.Core.RpcException">RESOURCE_EXHAUSTED.</exception>
-    public IAsyncEnumerable<SseItem<string>> Open(string tenant, string? session)
+    public IAsyncEnumerable<SseItem<string>> Open(string? tenant, string? session)
     {
         if (_open.Count >= options.Events.MaxDashboards)
             throw RpcErrors.ResourceExhausted("too many dashboards are open", Heartbeat);
@@ -74,12 +74,12 @@ internal sealed class Dashboards(GatewayOptions options, GatewayMetrics metrics,
 
     private sealed class Dashboard
     {
-        private readonly string _tenant;
+        private readonly string? _tenant;
         private readonly string? _session;
         private readonly Channel<CallEvent> _events;
         private long _dropped;
 
-        public Dashboard(string tenant, string? session, int capacity, GatewayMetrics metrics)
+        public Dashboard(string? tenant, string? session, int capacity, GatewayMetrics metrics)
         {
             _tenant = tenant;
             _session = session;
@@ -96,7 +96,7 @@ internal sealed class Dashboards(GatewayOptions options, GatewayMetrics metrics,
 
         public void Show(CallEvent happened)
         {
-            if (happened.Tenant == _tenant && (string.IsNullOrEmpty(_session) || happened.Session == _session))
+            if ((_tenant is null || happened.Tenant == _tenant) && (string.IsNullOrEmpty(_session) || happened.Session == _session))
                 _events.Writer.TryWrite(happened);
         }
 

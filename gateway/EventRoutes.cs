@@ -23,6 +23,11 @@ internal static class EventRoutes
         HttpContext context, Dashboards dashboards, [Microsoft.AspNetCore.Mvc.FromQuery(Name = "session_id")] string? sessionId) =>
         TypedResults.ServerSentEvents(dashboards.Open(context.Caller().Tenant, sessionId));
 
+    /// <summary>Everybody's calls.</summary>
+    public static ServerSentEventsResult<string> ShowAll(
+        Dashboards dashboards, [Microsoft.AspNetCore.Mvc.FromQuery(Name = "session_id")] string? sessionId) =>
+        TypedResults.ServerSentEvents(dashboards.Open(null, sessionId));
+
     /// <summary>What Dapr's sidecar asks of an application that subscribes; nothing where no component is configured.</summary>
     public static void MapDapr(this WebApplication app)
     {

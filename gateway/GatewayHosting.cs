@@ -4,6 +4,8 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using Grpc.Net.Client.Configuration;
 using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Authentication.JwtBearer;
+using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
@@ -14,6 +16,7 @@ namespace Affect.Gateway;
 /// <summary>What the container, the one-process host and the tests call.</summary>
 public static class GatewayHosting
 {
+    private const string KeyOrToken = "key or token";
     private const string FusionChannel = "gateway->fusion";
 
     /// <summary>Calls have a channel that repeats nothing: to repeat a stream is to keep what was sent of it.</summary>
@@ -53,11 +56,19 @@ public static class GatewayHosting
         services.AddHostedService(provider => provider.GetRequiredService<CallEvents>());
 
         // Not AddAuthentication: it brings DataProtection for cookies, which writes a key file into the home folder.
-        services.AddAuthenticationCore(authentication => authentication.DefaultScheme = ApiKeyHandler.SchemeName);
+        services.AddAuthenticationCore(authentication => authentication.DefaultScheme = KeyOrToken);
         services.AddWebEncoders();
+        services.AddSingleton<IAuthenticationConfigurationProvider, BearerTokens.NoSettings>();
+        services.AddSingleton<IConfigureOptions<JwtBearerOptions>, BearerTokens>();
         new AuthenticationBuilder(services)
-            .AddScheme<AuthenticationSchemeOptions, ApiKeyHandler>(ApiKeyHandler.SchemeName, null);
+            .AddScheme<AuthenticationSchemeOptions, ApiKeyHandler>(ApiKeyHandler.SchemeName, null)
+            .AddJwtBearer(BearerTokens.SchemeName, _ => { })
+            .AddPolicyScheme(KeyOrToken, null, either => either.ForwardDefaultSelector = context =>
+                context.RequestServices.GetRequiredService<GatewayOptions>().Jwt.Authority.Length > 0 && BearerTokens.In(context)
+                    ? BearerTokens.SchemeName
+                    : ApiKeyHandler.SchemeName);
         services.AddAuthorization();
+        services.AddSingleton<IConfigureOptions<AuthorizationOptions>, Scopes.Policies>();
         services.AddRateLimiter(limiter => limiter.AddPolicy<string, RateLimit>(RateLimit.Policy));
         services.AddGrpc().AddServiceOptions<GatewayService>(grpc => grpc.MaxReceiveMessageSize = LimitOptions.LargestRequest);
         // Ready as soon as it listens: without fusion it still tells callers what is missing.
@@ -87,11 +98,8 @@ public static class GatewayHosting
         app.MapHealthChecks("/healthz/live", new HealthCheckOptions { Predicate = _ => false });
         app.MapHealthChecks("/healthz/ready");
 
-        void Guard(IEndpointConventionBuilder endpoints)
-        {
+        // Who may what each endpoint says itself: it asks for a scope.
+        static void Guard(IEndpointConventionBuilder endpoints) =>
             endpoints.WithMetadata(new PublicApi()).RequireRateLimiting(RateLimit.Policy);
-            if (app.Services.GetRequiredService<GatewayOptions>().RequireApiKey)
-                endpoints.RequireAuthorization();
-        }
     }
 }

@@ -17,6 +17,10 @@ public sealed class GatewayOptions : IValidatableObject
     /// <summary>The keys by the name of who holds them.</summary>
     public Dictionary<string, ApiKeyOptions> ApiKeys { get; set; } = [];
 
+    /// <summary>Whose tokens are taken beside keys.</summary>
+    [Required, ValidateObjectMembers]
+    public JwtOptions Jwt { get; set; } = new();
+
     /// <summary>Limits of each remote address that calls without a key.</summary>
     [Required, ValidateObjectMembers]
     public LimitOptions Anonymous { get; set; } = new();
@@ -46,8 +50,13 @@ public sealed class GatewayOptions : IValidatableObject
     {
         if (!string.IsNullOrEmpty(FusionAddress) && !PeerChannel.IsAddress(FusionAddress))
             yield return new($"FusionAddress: '{FusionAddress}' is neither http://host:port nor dns:///host:port.", [nameof(FusionAddress)]);
-        if (RequireApiKey && ApiKeys.Count == 0)
-            yield return new("ApiKeys: there is none, so nobody could call; add one, or set RequireApiKey to false.", [nameof(ApiKeys)]);
+        if (RequireApiKey && ApiKeys.Count == 0 && Jwt.Authority.Length == 0)
+            yield return new("ApiKeys: there is none, so nobody could call; add one, name a Jwt:Authority, or set RequireApiKey to false.", [nameof(ApiKeys)]);
+        if (Jwt.Authority.Length > 0 && !(Uri.TryCreate(Jwt.Authority, UriKind.Absolute, out var authority)
+                && (authority.Scheme == Uri.UriSchemeHttps || (authority.Scheme == Uri.UriSchemeHttp && authority.IsLoopback))))
+            yield return new($"Jwt:Authority: '{Jwt.Authority}' is no https:// address.", [nameof(Jwt)]);
+        if (Jwt.Authority.Length > 0 && Jwt.Audience.Length == 0)
+            yield return new("Jwt:Audience: without one, tokens for other services would be taken.", [nameof(Jwt)]);
 
         foreach (var origin in AllowedOrigins)
             if (!Uri.TryCreate(origin, UriKind.Absolute, out var uri) || uri.GetLeftPart(UriPartial.Authority) != origin)
@@ -62,6 +71,8 @@ public sealed class GatewayOptions : IValidatableObject
             Validator.TryValidateObject(key, new ValidationContext(key), results, validateAllProperties: true);
             foreach (var result in results)
                 yield return new($"ApiKeys:{name}: {result.ErrorMessage}", [nameof(ApiKeys)]);
+            foreach (var scope in key.Scopes.Except(Gateway.Scopes.All))
+                yield return new($"ApiKeys:{name}: '{scope}' is no scope; there are {string.Join(", ", Gateway.Scopes.All)}.", [nameof(ApiKeys)]);
         }
         foreach (var twins in ApiKeys.GroupBy(key => key.Value.Sha256, StringComparer.OrdinalIgnoreCase).Where(group => group.Count() > 1))
             yield return new($"ApiKeys: {string.Join(" and ", twins.Select(key => key.Key))} have the same key.", [nameof(ApiKeys)]);
@@ -127,6 +138,19 @@ public sealed class ApiKeyOptions : LimitOptions
     [Required]
     [RegularExpression("^[0-9a-fA-F]{64}$", ErrorMessage = "Sha256 must be 64 hexadecimal digits.")]
     public string Sha256 { get; set; } = "";
+
+    /// <summary>What the holder may: analyze, stream, admin. Where none is named, analyze and stream.</summary>
+    public IList<string> Scopes { get; set; } = [];
+}
+
+/// <summary>Whose tokens are taken, and how much each of their subjects may: section <c>Gateway:Jwt</c>.</summary>
+public sealed class JwtOptions : LimitOptions
+{
+    /// <summary>The issuer, where its OpenID Connect discovery is: "https://login.example/realms/x". Empty takes no tokens.</summary>
+    public string Authority { get; set; } = "";
+
+    /// <summary>What tokens must say that they are for.</summary>
+    public string Audience { get; set; } = "";
 }
 
 [OptionsValidator]

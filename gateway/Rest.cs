@@ -16,11 +16,12 @@ internal static class Rest
     public static IEndpointConventionBuilder MapRest(this IEndpointRouteBuilder routes)
     {
         var v1 = routes.MapGroup("/v1").AddEndpointFilter<RestErrors>();
-        v1.MapPost("/analyze", AnalyzeAsync);
-        v1.MapGet("/models", ListModelsAsync);
-        v1.MapGet("/models/{name}", GetModelAsync);
-        v1.MapGet("/stream", CallSocket.AcceptAsync);
-        v1.MapGet("/events", EventRoutes.Show);
+        v1.MapPost("/analyze", AnalyzeAsync).RequireAuthorization(Scopes.Analyze);
+        v1.MapGet("/models", ListModelsAsync).RequireAuthorization(Scopes.Analyze);
+        v1.MapGet("/models/{name}", GetModelAsync).RequireAuthorization(Scopes.Analyze);
+        v1.MapGet("/stream", CallSocket.AcceptAsync).RequireAuthorization(Scopes.Stream);
+        v1.MapGet("/events", EventRoutes.Show).RequireAuthorization(Scopes.Stream);
+        v1.MapGet("/admin/events", EventRoutes.ShowAll).RequireAuthorization(Scopes.Admin);
         return v1;
     }
 

@@ -21,8 +21,8 @@ public static class ClassifierCalls
     {
         try
         {
-            var classifier = classifiers.Find(model) ?? throw RpcErrors.NotFound("model", model);
-            return (classifier, await classifier.ClassifyAsync(input.Memory, context.Deadline, context.CancellationToken));
+            return await classifiers.ClassifyAsync(model, input.Memory, context.Deadline, context.CancellationToken)
+                ?? throw RpcErrors.NotFound("model", model);
         }
         catch (InvalidInputException exception)
         {

@@ -24,6 +24,10 @@ public abstract class InferenceOptions
     [Required]
     public string ModelsPath { get; set; } = "models";
 
+    /// <summary>How often the repository is looked at for what has changed in it; 0 for never.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "01:00:00")]
+    public TimeSpan WatchInterval { get; set; } = TimeSpan.FromSeconds(10);
+
     /// <summary>Where sessions compute. There is no silent way back to the CPU.</summary>
     [EnumDataType(typeof(ExecutionProvider))]
     public ExecutionProvider Provider { get; set; } = ExecutionProvider.Cpu;

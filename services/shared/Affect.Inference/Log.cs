@@ -10,8 +10,8 @@ internal static partial class Log
     [LoggerMessage(EventName = "models.none", Level = LogLevel.Error, Message = "No default {Modality} model serves from {Path}: {Reason}")]
     public static partial void NoDefault(ILogger logger, Modality modality, string path, string reason);
 
-    [LoggerMessage(EventName = "model.serves", Level = LogLevel.Information, Message = "Model {Model} version {Version} serves, warmed up in {Duration}")]
-    public static partial void ModelServes(ILogger logger, string model, string version, TimeSpan duration);
+    [LoggerMessage(EventName = "model.serves", Level = LogLevel.Information, Message = "Model {Model} version {Version} serves {Share:P0} of the calls, warmed up in {Duration}")]
+    public static partial void ModelServes(ILogger logger, string model, string version, double share, TimeSpan duration);
 
     [LoggerMessage(EventName = "model.manifest_refused", Level = LogLevel.Error, Message = "{Path} is refused: {Mistakes}")]
     public static partial void ManifestRefused(ILogger logger, string path, string mistakes);

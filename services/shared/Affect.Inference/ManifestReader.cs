@@ -225,6 +225,10 @@ public static partial class ManifestReader
                 yield return $"[{i}].file: '{file}' must be a path inside the model's folder";
             if (!Sha256().IsMatch(sha256))
                 yield return $"[{i}].sha256: '{sha256}' must be 64 lower-case hexadecimal digits";
+            if (versions[i].Share is not (null or (> 0 and < 1)))
+                yield return $"[{i}].share: {versions[i].Share} must lie between 0 and 1; leave it out for all";
+            else if (versions[i].Share is not null && (i == 0 || i < versions.Count - 1))
+                yield return $"[{i}].share: only the newest version can be on trial, beside one that is not";
         }
     }
 

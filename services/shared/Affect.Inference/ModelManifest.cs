@@ -205,6 +205,12 @@ public sealed record ModelVersion
 
     /// <summary>Lower-case hexadecimal SHA-256 of the file.</summary>
     public required string Sha256 { get; init; }
+
+    /// <summary>
+    /// The share of the calls that the newest version answers while it is on trial, above 0 and below 1; the version
+    /// before it answers the rest. Absent: it answers all.
+    /// </summary>
+    public double? Share { get; init; }
 }
 
 /// <summary>What a model takes to run.</summary>

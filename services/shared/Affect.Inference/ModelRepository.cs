@@ -38,27 +38,41 @@ public sealed class ModelRepository(string root, Modality modality, ILogger logg
         return manifests;
     }
 
-    /// <summary>Loads the newest version of a model that is good; null where none is.</summary>
-    /// <param name="manifest">One that <see cref="ReadManifests"/> gave.</param>
-    /// <param name="options">Provider, threads, batch sizes.</param>
-    /// <param name="version">The version that was loaded.</param>
-    public OnnxModel? LoadNewest(ModelManifest manifest, InferenceOptions options, out string version)
+    /// <summary>
+    /// For each folder what tells whether anything in it has changed: names, lengths and times of its files. Null where it
+    /// cannot be told.
+    /// </summary>
+    public IReadOnlyDictionary<string, string>? Fingerprints()
     {
-        foreach (var candidate in manifest.Versions.Reverse())
+        try
         {
-            version = candidate.Version;
-            try
-            {
-                return Load(manifest, candidate, options);
-            }
-            catch (Exception exception) when (exception is ModelRefusedException or IOException or UnauthorizedAccessException)
-            {
-                Log.VersionRefused(logger, manifest.Name, candidate.Version, exception.Message);
-            }
+            return new DirectoryInfo(Root).EnumerateDirectories().ToDictionary(
+                folder => folder.Name,
+                folder => string.Join('\n', folder.EnumerateFiles("*", SearchOption.AllDirectories)
+                    .Select(file => $"{file.FullName} {file.Length} {file.LastWriteTimeUtc.Ticks}")
+                    .Order(StringComparer.Ordinal)));
         }
-        Log.ModelLeftOut(logger, manifest.Name);
-        version = "";
-        return null;
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Loads a version of a model; null, with the reason in the log, where it is not good.</summary>
+    /// <param name="manifest">One that <see cref="ReadManifests"/> gave.</param>
+    /// <param name="version">One of its versions.</param>
+    /// <param name="options">Provider, threads, batch sizes.</param>
+    public OnnxModel? TryLoad(ModelManifest manifest, ModelVersion version, InferenceOptions options)
+    {
+        try
+        {
+            return Load(manifest, version, options);
+        }
+        catch (Exception exception) when (exception is ModelRefusedException or IOException or UnauthorizedAccessException)
+        {
+            Log.VersionRefused(logger, manifest.Name, version.Version, exception.Message);
+            return null;
+        }
     }
 
     private OnnxModel Load(ModelManifest manifest, ModelVersion version, InferenceOptions options)

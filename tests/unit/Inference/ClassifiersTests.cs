@@ -445,6 +445,91 @@ public sealed class ClassifiersTests : IDisposable
         await Assert.ThrowsAsync<NotServingException>(() => classifier.ClassifyAsync(new byte[SpeechBytes], DateTime.MaxValue, Cancel));
     }
 
+    [Fact]
+    public async Task A_new_version_is_taken_up_while_calls_go_on()
+    {
+        var manifest = TinyModel.Write(_folder.Path, TinyModel.Speech());
+        await using var served = await LoadAsync(watch: true);
+
+        TinyModel.Write(_folder.Path, manifest, bias: [0, 0, 5, 0, 0, 0, 0]);
+        // Every one of them is answered, by the old version or the new.
+        await served.UntilAsync("2");
+        var (_, answer) = (await served.ClassifyAsync())!.Value;
+        Assert.Equal(Emotion.Sad, answer.Scores.Best);
+        Assert.True(served.Healthy);
+        _logs.ThrowOnUnexpectedErrors();
+    }
+
+    [Fact]
+    public async Task A_new_version_that_is_bad_is_refused_and_the_old_one_serves_on()
+    {
+        var manifest = TinyModel.Write(_folder.Path, TinyModel.Speech());
+        await using var served = await LoadAsync(watch: true);
+
+        var changed = TinyModel.Write(_folder.Path, manifest, bias: [0, 0, 5, 0, 0, 0, 0]);
+        Flip(_folder["tiny-speech/2/model.onnx"]);
+        await UntilLoggedAsync("version 2 is refused");
+        Assert.Equal("1", await served.VersionAsync());
+
+        File.WriteAllText(_folder["tiny-speech/manifest.json"], "{");
+        await UntilLoggedAsync("manifest.json is refused");
+        Assert.Equal("1", await served.VersionAsync());
+
+        // Put right, it is taken up.
+        Flip(_folder["tiny-speech/2/model.onnx"]);
+        TinyModel.WriteManifest(_folder.Path, changed);
+        await served.UntilAsync("2");
+        Assert.True(served.Healthy);
+    }
+
+    [Fact]
+    public async Task A_model_that_comes_later_serves_and_one_that_is_taken_away_is_gone()
+    {
+        TinyModel.Write(_folder.Path, TinyModel.Speech());
+        await using var served = await LoadAsync(watch: true);
+
+        TinyModel.Write(_folder.Path, TinyModel.Speech("second") with { Default = false });
+        await Eventually(() => served.Names.Contains("second"));
+        Directory.Delete(_folder["second"], recursive: true);
+        await Eventually(() => !served.Names.Contains("second"));
+
+        Assert.Equal("1", await served.VersionAsync());
+        _logs.ThrowOnUnexpectedErrors();
+    }
+
+    [Fact]
+    public async Task A_version_on_trial_answers_its_share()
+    {
+        var manifest = TinyModel.Write(_folder.Path, TinyModel.Speech());
+        manifest = TinyModel.Write(_folder.Path, manifest, bias: [0, 0, 5, 0, 0, 0, 0]);
+        TinyModel.WriteManifest(_folder.Path, manifest with { Versions = [manifest.Versions[0], manifest.Versions[1] with { Share = 0.25 }] });
+        await using var served = await LoadAsync();
+
+        // Clients are told of the version that most calls go to.
+        Assert.Equal("1", Assert.Single(served.Models).Version);
+        const int calls = 4000;
+        var tried = 0;
+        for (var i = 0; i < calls; i++)
+            tried += served.Find("")!.Version == "2" ? 1 : 0;
+        // Six standard deviations on either side.
+        Assert.InRange(tried, 836, 1164);
+        _logs.ThrowOnUnexpectedErrors();
+    }
+
+    [Fact]
+    public async Task A_version_on_trial_that_is_bad_leaves_all_calls_to_the_other()
+    {
+        var manifest = TinyModel.Write(_folder.Path, TinyModel.Speech());
+        manifest = TinyModel.Write(_folder.Path, manifest, bias: [0, 0, 5, 0, 0, 0, 0]);
+        TinyModel.WriteManifest(_folder.Path, manifest with { Versions = [manifest.Versions[0], manifest.Versions[1] with { Share = 0.5 }] });
+        Flip(_folder["tiny-speech/2/model.onnx"]);
+        await using var served = await LoadAsync();
+
+        for (var i = 0; i < 100; i++)
+            Assert.Equal("1", served.Find("")!.Version);
+        Assert.Contains("version 2 is refused", Errors());
+    }
+
     private static bool Close(float expected, float actual) => MathF.Abs(expected - actual) < 1e-5;
 
     private string Errors() => string.Join('\n', _logs.Records.Where(record => record.Level == LogLevel.Error).Select(record => record.Message));
@@ -459,19 +544,34 @@ public sealed class ClassifiersTests : IDisposable
     private static string Sha256(string path) =>
         Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(path)));
 
-    private async Task<Served> LoadAsync(Modality modality = Modality.Speech, ExecutionProvider provider = ExecutionProvider.Cpu)
+    private Task UntilLoggedAsync(string error) => Eventually(() => Errors().Contains(error, StringComparison.Ordinal));
+
+    private static async Task Eventually(Func<bool> holds)
+    {
+        for (var deadline = DateTime.UtcNow.AddMinutes(1); !holds(); await Task.Delay(20, Cancel))
+            Assert.True(DateTime.UtcNow < deadline, "It did not come to pass within a minute.");
+    }
+
+    private async Task<Served> LoadAsync(Modality modality = Modality.Speech, ExecutionProvider provider = ExecutionProvider.Cpu, bool watch = false)
     {
         var services = new ServiceCollection();
         services.AddSingleton(TimeProvider.System);
         services.AddMetrics();
         services.AddLogging(logging => logging.AddProvider(_logs));
-        services.AddSingleton(Options.Create(new TestOptions { ModelsPath = _folder.Path, Provider = provider, MaxBatchSize = 8 }));
+        services.AddSingleton(Options.Create(new TestOptions
+        {
+            ModelsPath = _folder.Path,
+            Provider = provider,
+            MaxBatchSize = 8,
+            WatchInterval = watch ? TimeSpan.FromMilliseconds(50) : TimeSpan.Zero,
+        }));
         services.AddClassifiers<TestOptions>(modality, "test");
         var container = services.BuildServiceProvider();
         var classifiers = container.GetRequiredKeyedService<Classifiers>(modality);
         await classifiers.StartAsync(Cancel);
-        await classifiers.ExecuteTask!;
-        return new Served(classifiers, container.GetRequiredService<HealthCheckService>());
+        var served = new Served(classifiers, container.GetRequiredService<HealthCheckService>());
+        await (watch ? Eventually(() => served.Names.Any()) : classifiers.ExecuteTask!);
+        return served;
     }
 
     private sealed class TestOptions : InferenceOptions;
@@ -480,9 +580,22 @@ public sealed class ClassifiersTests : IDisposable
     {
         public IEnumerable<string> Names => classifiers.All.Select(classifier => classifier.Manifest.Name);
 
+        public IEnumerable<Classifier> Models => classifiers.All;
+
         public bool Healthy => health.CheckHealthAsync(Cancel).Result.Status == HealthStatus.Healthy;
 
         public Classifier? Find(string name) => classifiers.Find(name);
+
+        public Task<(Classifier Model, Classification Result)?> ClassifyAsync() =>
+            classifiers.ClassifyAsync("", new byte[SpeechBytes], DateTime.MaxValue, Cancel);
+
+        public async Task<string> VersionAsync() => (await ClassifyAsync())!.Value.Model.Version;
+
+        public async Task UntilAsync(string version)
+        {
+            for (var deadline = DateTime.UtcNow.AddMinutes(1); await VersionAsync() != version;)
+                Assert.True(DateTime.UtcNow < deadline, "It did not come to pass within a minute.");
+        }
 
         public async ValueTask DisposeAsync() => await classifiers.StopAsync(Cancel);
     }
