@@ -1,6 +1,7 @@
 using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Affect.Client;
 using Affect.Hosting;
 using Affect.Testing;
 using Grpc.Core;
@@ -125,6 +126,18 @@ public sealed class ServerTests : IDisposable
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,
         };
         Assert.Equal(HttpStatusCode.NotFound, (await client.SendAsync(request, Cancellation)).StatusCode);
+    }
+
+    [Fact]
+    public async Task Queue_times_have_the_name_by_which_the_chart_scales()
+    {
+        await using var host = await AffectHost.StartAsync(new Dictionary<string, string?> { ["Server:MetricsPort"] = "0" });
+        using (var affect = new AffectClient(host.Gateway.GrpcAddress))
+            await affect.AnalyzeAsync(new Clip { Audio = Media.FromBytes(TestMedia.Speech()) }, Cancellation);
+
+        var metrics = host.Speech.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.ElementAt(1);
+        using var client = new HttpClient();
+        Assert.Contains("affect_inference_queue_duration_seconds_bucket{", await client.GetStringAsync(new Uri($"{metrics}/metrics"), Cancellation));
     }
 
     [Fact]

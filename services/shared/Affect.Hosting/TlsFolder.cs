@@ -24,6 +24,7 @@ public sealed class TlsFolder
     /// <summary>Reads the folder.</summary>
     /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="CryptographicException">A file is not what its name says.</exception>
+    /// <exception cref="ArgumentException">The key is not the certificate's.</exception>
     public TlsFolder(string path, TimeProvider? time = null)
     {
         (_path, _time) = (path, time ?? TimeProvider.System);
@@ -43,7 +44,7 @@ public sealed class TlsFolder
                 ? $"'{path}' holds no ca.crt, so that nobody would be trusted."
                 : null;
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or CryptographicException)
+        catch (Exception exception) when (IsUnusable(exception))
         {
             return $"'{path}' does not hold tls.crt and its tls.key: {exception.Message}";
         }
@@ -83,6 +84,10 @@ public sealed class TlsFolder
         },
     };
 
+    /// <summary>A key that is none of the certificate's is an ArgumentException.</summary>
+    private static bool IsUnusable(Exception exception) =>
+        exception is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException;
+
     private Contents Current()
     {
         lock (_reading)
@@ -94,7 +99,7 @@ public sealed class TlsFolder
             {
                 _contents = Contents.Read(_path);
             }
-            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or CryptographicException)
+            catch (Exception exception) when (IsUnusable(exception))
             {
                 // Files that are being replaced do not fit together for a moment; what was good still is.
             }

@@ -44,6 +44,14 @@ public sealed class TlsFolderTests : IDisposable
         Assert.Contains("ca.crt", TlsFolder.Mistake(_folder, authority: true));
     }
 
+    [Fact]
+    public void A_key_of_another_certificate_is_a_mistake()
+    {
+        Write("tls.crt", "tls.key");
+        Write("tls.crt", "other.key");
+        Assert.Contains(_folder, TlsFolder.Mistake(_folder, authority: false));
+    }
+
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     /// <summary>The thumbprint of what a new connection would be shown.</summary>
