@@ -33,14 +33,6 @@ image: {{ $image.repository }}/{{ .image }}:{{ $image.tag | default .root.Chart.
 imagePullPolicy: {{ $image.pullPolicy }}
 {{- end }}
 
-{{- /* Settings as environment: "Fusion:MaxCalls" is Fusion__MaxCalls. Numbers as JSON writes them, for Go has 1000000 as 1e+06. */}}
-{{- define "affect.settings" -}}
-{{- range $key, $value := . }}
-- name: {{ replace ":" "__" $key }}
-  value: {{ if kindIs "string" $value }}{{ quote $value }}{{ else }}{{ toJson $value | quote }}{{ end }}
-{{- end }}
-{{- end }}
-
 {{- /* What every pod has, (dict "root" $ "component" NAME "spec" VALUES). */}}
 {{- define "affect.pod" -}}
 serviceAccountName: {{ include "affect.name" .root }}

@@ -1,3 +1,25 @@
+{{- /* What a service mounts, and where; the argument is that of affect.serviceSettings. */}}
+{{- define "affect.serviceVolumes" -}}
+{{- $values := .root.Values -}}
+{{- if and (eq .service "gateway") .tls }}
+- path: /tls/public
+  volume: { name: public-tls, secret: { secretName: {{ include "affect.gatewaySecret" .root }}, defaultMode: 0440 } }
+{{- end }}
+{{- if $values.tls.internal.enabled }}
+- path: /tls/internal
+  volume: { name: internal-tls, secret: { secretName: {{ include "affect.internalSecret" . }}, defaultMode: 0440 } }
+{{- end }}
+{{- if and .facts.models (ne $values.models.source "image") }}
+- path: /models
+  volume: {{- include "affect.modelVolume" .root | nindent 4 }}
+{{- end }}
+{{- if and .gpu (eq .spec.gpu.provider "TensorRt") }}
+- path: /cache
+  writable: true
+  volume: { name: cache, emptyDir: { sizeLimit: 4Gi } }
+{{- end }}
+{{- end }}
+
 {{- /* The model repository, where it is not the image's own. */}}
 {{- define "affect.modelVolume" -}}
 {{- $models := .Values.models -}}
