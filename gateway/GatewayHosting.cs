@@ -40,12 +40,10 @@ public static class GatewayHosting
         services.AddOptions<GatewayOptions>().BindConfiguration("Gateway").ValidateOnStart();
         services.TryAddSingleton(provider => provider.GetRequiredService<IOptions<GatewayOptions>>().Value);
 
-        services.AddKeyedSingleton(FusionChannel, (provider, _) =>
-            PeerChannel.Create(provider.GetRequiredService<GatewayOptions>().FusionAddress, retry: Retry));
+        services.AddKeyedSingleton(FusionChannel, (provider, _) => CreateChannel(provider, Retry));
         services.AddSingleton(provider =>
             new FusionService.FusionServiceClient(provider.GetRequiredKeyedService<GrpcChannel>(FusionChannel)));
-        services.AddKeyedSingleton(StreamChannel, (provider, _) =>
-            PeerChannel.Create(provider.GetRequiredService<GatewayOptions>().FusionAddress));
+        services.AddKeyedSingleton(StreamChannel, (provider, _) => CreateChannel(provider));
         services.AddSingleton<Upstream>();
         services.AddSingleton<CallPipe>();
         services.AddSingleton<Callers>();
@@ -73,6 +71,11 @@ public static class GatewayHosting
         services.AddGrpc().AddServiceOptions<GatewayService>(grpc => grpc.MaxReceiveMessageSize = LimitOptions.LargestRequest);
         // Ready as soon as it listens: without fusion it still tells callers what is missing.
         services.AddHealthChecks().AddCheck("gateway", () => HealthCheckResult.Healthy());
+
+        static GrpcChannel CreateChannel(IServiceProvider provider, RetryPolicy? retry = null) => PeerChannel.Create(
+            provider.GetRequiredService<GatewayOptions>().FusionAddress,
+            provider.GetRequiredService<IOptions<ServerOptions>>().Value.PeerTlsPath,
+            retry: retry);
     }
 
     /// <summary>Maps the public API over gRPC, REST and WebSocket, its pages, and health over HTTP.</summary>

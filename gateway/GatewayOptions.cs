@@ -49,7 +49,7 @@ public sealed class GatewayOptions : IValidatableObject
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
         if (!string.IsNullOrEmpty(FusionAddress) && !PeerChannel.IsAddress(FusionAddress))
-            yield return new($"FusionAddress: '{FusionAddress}' is neither http://host:port nor dns:///host:port.", [nameof(FusionAddress)]);
+            yield return new($"FusionAddress: '{FusionAddress}' is none of http://host:port, https://host:port and dns:///host:port.", [nameof(FusionAddress)]);
         if (RequireApiKey && ApiKeys.Count == 0 && Jwt.Authority.Length == 0)
             yield return new("ApiKeys: there is none, so nobody could call; add one, name a Jwt:Authority, or set RequireApiKey to false.", [nameof(ApiKeys)]);
         if (Jwt.Authority.Length > 0 && !(Uri.TryCreate(Jwt.Authority, UriKind.Absolute, out var authority)

@@ -18,7 +18,7 @@ internal static class ModelsCommand
 
     public static Command Create()
     {
-        var command = new Command("models", "Lists the models and what was measured of them.") { Name, Json };
+        var command = new Command("models", "Lists the models and what was measured of them.") { Name, Json, FetchCommand.Create() };
         command.SetAction((parsed, cancellation) => AffectCommand.CallAsync(parsed, async client =>
         {
             var name = parsed.GetValue(Name);

@@ -40,7 +40,8 @@ public static class FusionHosting
         services.AddHealthChecks().AddCheck("fusion", () => HealthCheckResult.Healthy());
 
         void AddChannel(string peer, Func<FusionOptions, string> address) =>
-            services.AddKeyedSingleton(Key(peer), (provider, _) => PeerChannel.Create(address(provider.GetRequiredService<FusionOptions>())));
+            services.AddKeyedSingleton(Key(peer), (provider, _) => PeerChannel.Create(
+                address(provider.GetRequiredService<FusionOptions>()), provider.GetRequiredService<IOptions<ServerOptions>>().Value.PeerTlsPath));
     }
 
     /// <summary>Maps fusion's gRPC service.</summary>

@@ -137,7 +137,7 @@ public sealed class FusionOptions : IValidatableObject
         foreach (var (name, address) in ((string, string)[])
             [(nameof(FeaturesAddress), FeaturesAddress), (nameof(SpeechAddress), SpeechAddress), (nameof(FaceAddress), FaceAddress)])
             if (!string.IsNullOrEmpty(address) && !PeerChannel.IsAddress(address))
-                yield return new($"{name}: '{address}' is neither http://host:port nor dns:///host:port.", [name]);
+                yield return new($"{name}: '{address}' is none of http://host:port, https://host:port and dns:///host:port.", [name]);
 
         if (SpeechWeight + FaceWeight == 0)
             yield return new("SpeechWeight and FaceWeight are both 0: nothing would be weighed.", [nameof(SpeechWeight)]);

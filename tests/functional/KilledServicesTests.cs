@@ -9,7 +9,7 @@ using Grpc.Net.Client;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>Every service in a process of its own, killed (SIGKILL) and started again while calls run.</summary>
+/// <summary>Every service in a process of its own, ended by a signal and started again while calls run.</summary>
 public sealed class KilledServicesTests
 {
     private const int Calls = 50;
@@ -19,10 +19,12 @@ public sealed class KilledServicesTests
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Fact]
-    public async Task Every_call_ends_with_a_complete_time_line()
+    [Theory]
+    [InlineData("KILL")]
+    [InlineData("TERM")]
+    public async Task Every_call_ends_with_a_complete_time_line(string signal)
     {
-        Assert.SkipUnless(OperatingSystem.IsLinux(), "SIGKILL and /proc are Linux's.");
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Signals and /proc are Linux's.");
         await using var features = new ServiceProcess("Features");
         await using var speech = new ServiceProcess("Speech");
         await using var face = new ServiceProcess("Face");
@@ -48,7 +50,7 @@ public sealed class KilledServicesTests
         foreach (var service in services)
         {
             await Task.Delay(TimeSpan.FromSeconds(2), Cancellation);
-            await service.KillAsync();
+            await service.EndAsync(signal);
             await service.StartAsync();
         }
         await speaking;
@@ -145,10 +147,16 @@ public sealed class KilledServicesTests
                 }
         }
 
-        public async Task KillAsync()
+        /// <summary>Who is asked to go (TERM) hands its calls over, and is gone well before a cluster would lose patience.</summary>
+        public async Task EndAsync(string signal)
         {
-            _process!.Kill();
-            await _process.WaitForExitAsync(Cancellation);
+            using (var kill = Process.Start("kill", [$"-{signal}", $"{_process!.Id}"]))
+                await kill.WaitForExitAsync(Cancellation);
+            using var grace = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+            grace.CancelAfter(TimeSpan.FromSeconds(30));
+            await _process.WaitForExitAsync(grace.Token);
+            if (signal == "TERM")
+                Assert.Equal(0, _process.ExitCode);
         }
 
         public async ValueTask DisposeAsync()

@@ -2,8 +2,10 @@ using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using OpenTelemetry;
@@ -16,6 +18,12 @@ namespace Affect.Hosting;
 /// <summary>What is the same for every process: where it listens, errors, health, telemetry.</summary>
 public static class AffectHosting
 {
+    /// <summary>The name under which gRPC health tells whether the process lives; the empty one tells whether it is ready.</summary>
+    private const string Live = "live";
+
+    private const string HealthPath = "/grpc.health.v1.Health";
+    private const string MetricsPath = "/metrics";
+
     /// <summary>Call once for each process, before any service is added.</summary>
     /// <param name="builder">The host to set up.</param>
     /// <param name="process">Name in telemetry, for example "affect-speech".</param>
@@ -30,12 +38,17 @@ public static class AffectHosting
         {
             var options = kestrel.ApplicationServices.GetRequiredService<IOptions<ServerOptions>>().Value;
             kestrel.AddServerHeader = false;
-            Listen(options.GrpcPort, HttpProtocols.Http2);
+            var tls = options.TlsPath is { } path ? new TlsFolder(path, kestrel.ApplicationServices.GetRequiredService<TimeProvider>()) : null;
+            Listen(options.GrpcPort, HttpProtocols.Http2, tls);
             if (http)
-                Listen(options.HttpPort, HttpProtocols.Http1);
+                Listen(options.HttpPort, HttpProtocols.Http1, tls);
+            if (options.HealthPort is { } health)
+                Listen(health, HttpProtocols.Http2, tls: null, only: HealthPath);
+            if (options.MetricsPort is { } metrics)
+                Listen(metrics, HttpProtocols.Http1, tls: null, only: MetricsPath);
 
             // Without TLS nothing negotiates the protocol, so each has a port of its own.
-            void Listen(int port, HttpProtocols protocols)
+            void Listen(int port, HttpProtocols protocols, TlsFolder? tls, string? only = null)
             {
                 if (options.Address == "*")
                     kestrel.ListenAnyIP(port, Configure);
@@ -46,42 +59,72 @@ public static class AffectHosting
                 {
                     listen.Protocols = protocols;
                     listen.AgeConnections(options.MaxConnectionAge);
+                    if (only is not null)
+                        listen.Use(next => connection =>
+                        {
+                            connection.Features.Set(new OnlyPath(only));
+                            return next(connection);
+                        });
+                    if (tls is not null)
+                        listen.UseHttps(tls.ServerOptions(options.RequireClientCertificate));
                 }
             }
         });
 
         builder.Services.AddGrpc(grpc => grpc.Interceptors.Add<ErrorInterceptor>());
         builder.Services.AddGrpcReflection();
-        builder.Services.AddGrpcHealthChecks();
+        // Whether the process lives is a service of its own: who is not ready yet need not be restarted.
+        builder.Services.AddGrpcHealthChecks(health => health.Services.Map(Live, check => check.Name == Live))
+            .AddCheck(Live, () => HealthCheckResult.Healthy());
 
         // A line for every call, and one for every probe of a service that is not ready yet, would drown the
         // rest: calls are counted in metrics, and services say themselves why they are not ready.
         builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
         builder.Logging.AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
 
-        // Spans that nobody reads cost time in every call.
-        if (string.IsNullOrEmpty(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]))
+        // Spans and measurements that nobody reads cost time in every call.
+        var otlp = !string.IsNullOrEmpty(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]);
+        var scraped = !string.IsNullOrEmpty(builder.Configuration["Server:MetricsPort"]);
+        if (!otlp && !scraped)
             return;
-        builder.Services.AddOpenTelemetry()
+        var telemetry = builder.Services.AddOpenTelemetry()
             .ConfigureResource(resource => resource.AddService(process))
-            .WithMetrics(metrics => metrics
-                .AddMeter("Affect.*")
-                .AddAspNetCoreInstrumentation()
-                .AddRuntimeInstrumentation())
-            .WithTracing(traces => traces
-                .AddSource("Affect.*")
-                .AddAspNetCoreInstrumentation()
-                .AddHttpClientInstrumentation())
-            .UseOtlpExporter();
+            .WithMetrics(metrics =>
+            {
+                metrics.AddMeter("Affect.*").AddAspNetCoreInstrumentation().AddRuntimeInstrumentation();
+                if (scraped)
+                    metrics.AddPrometheusExporter();
+            });
+        if (otlp)
+            telemetry
+                .WithTracing(traces => traces
+                    .AddSource("Affect.*")
+                    .AddAspNetCoreInstrumentation()
+                    .AddHttpClientInstrumentation())
+                .UseOtlpExporter();
     }
 
-    /// <summary>Maps what <see cref="AddAffectDefaults"/> added: health always, reflection where configured.</summary>
+    /// <summary>Maps what <see cref="AddAffectDefaults"/> added: health always, metrics and reflection where configured.</summary>
     public static void MapAffectDefaults(this WebApplication app)
     {
+        app.Use((context, next) =>
+        {
+            var only = context.Features.Get<OnlyPath>()?.Path;
+            if (only is null ? !context.Request.Path.StartsWithSegments(MetricsPath) : context.Request.Path.StartsWithSegments(only))
+                return next(context);
+            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            return Task.CompletedTask;
+        });
+        var options = app.Services.GetRequiredService<IOptions<ServerOptions>>().Value;
         app.MapGrpcHealthChecksService();
-        if (app.Services.GetRequiredService<IOptions<ServerOptions>>().Value.Reflection)
+        if (options.MetricsPort is not null)
+            app.MapPrometheusScrapingEndpoint(MetricsPath);
+        if (options.Reflection)
             app.MapGrpcReflectionService();
     }
+
+    /// <summary>On connections of a port that is for one purpose alone.</summary>
+    private sealed record OnlyPath(string Path);
 
     /// <summary>
     /// Asks a connection to close (GOAWAY over HTTP/2: calls in flight finish) once it is old. The age

@@ -6,7 +6,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Affect.Hosting;
 
-/// <summary>Channels from one service to another inside the cluster (HTTP/2 without TLS).</summary>
+/// <summary>Channels from one service to another inside the cluster (HTTP/2, with mutual TLS where configured).</summary>
 public static class PeerChannel
 {
     /// <summary>How often the names behind <c>dns:///</c> are asked again, so that new pods are found.</summary>
@@ -16,10 +16,11 @@ public static class PeerChannel
     /// A channel that spreads calls over every pod behind the address. It repeats nothing: callers
     /// repeat what they can afford to, within their deadlines.
     /// </summary>
-    /// <param name="address">"http://host:8081", or "dns:///headless-service:8081" for round robin over its pods.</param>
+    /// <param name="address">"http://host:8081", "https://host:8081", or "dns:///headless-service:8081" for round robin over its pods.</param>
+    /// <param name="tlsPath">As <see cref="ServerOptions.PeerTlsPath"/>.</param>
     /// <param name="maxMessageBytes">Largest message that is taken back.</param>
     /// <param name="retry">Repeats by the channel itself, for a caller that has no budget of its own.</param>
-    public static GrpcChannel Create(string address, int maxMessageBytes = 64 << 20, RetryPolicy? retry = null)
+    public static GrpcChannel Create(string address, string? tlsPath = null, int maxMessageBytes = 64 << 20, RetryPolicy? retry = null)
     {
         var service = new ServiceConfig { LoadBalancingConfigs = { new RoundRobinConfig() } };
         if (retry is not null)
@@ -28,9 +29,12 @@ public static class PeerChannel
             // Where most calls fail, repeating them all would only add to the load (gRFC A6).
             service.RetryThrottling = new RetryThrottlingPolicy { MaxTokens = 10, TokenRatio = 0.1 };
         }
+        var tls = tlsPath is null ? null : new TlsFolder(tlsPath);
         return GrpcChannel.ForAddress(address, new GrpcChannelOptions
         {
-            Credentials = ChannelCredentials.Insecure,
+            Credentials = tls is not null || address.StartsWith(Uri.UriSchemeHttps, StringComparison.OrdinalIgnoreCase)
+                ? ChannelCredentials.SecureSsl
+                : ChannelCredentials.Insecure,
             ServiceConfig = service,
             ServiceProvider = Resolvers,
             MaxReceiveMessageSize = maxMessageBytes,
@@ -43,6 +47,7 @@ public static class PeerChannel
             DisposeHttpClient = true,
             HttpHandler = new SocketsHttpHandler
             {
+                SslOptions = tls?.ClientOptions() ?? new(),
                 ConnectTimeout = TimeSpan.FromSeconds(3),
                 EnableMultipleHttp2Connections = true,
                 // A peer that vanished without closing its connection is noticed by unanswered pings.
@@ -55,7 +60,7 @@ public static class PeerChannel
 
     /// <summary>Whether <see cref="Create"/> takes the address.</summary>
     public static bool IsAddress(string address) =>
-        Uri.TryCreate(address, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "dns";
+        Uri.TryCreate(address, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" or "dns";
 
     private static readonly IServiceProvider Resolvers = new ServiceCollection()
         .AddSingleton<ResolverFactory>(new DnsResolverFactory(DnsRefresh))

@@ -1,0 +1,187 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using k8s;
+using k8s.Models;
+
+namespace Affect.ChartTests;
+
+public sealed class ChartTests
+{
+    public static TheoryData<string> Examples => [.. Directory.EnumerateDirectories(Path.Combine(Chart.Folder, "examples")).Select(folder => Path.GetFileName(folder))];
+
+    /// <summary>The order of documents is Helm's own affair.</summary>
+    [Theory]
+    [MemberData(nameof(Examples))]
+    public async Task What_is_rendered_is_what_is_committed(string example)
+    {
+        var rendered = await Chart.RenderAsync(example);
+        var committed = await File.ReadAllTextAsync(Path.Combine(Chart.Folder, "examples", example, "rendered.yaml"), TestContext.Current.CancellationToken);
+        Assert.Equal(Documents(committed), Documents(rendered.Text)); // charts/affect/examples/render writes it anew.
+    }
+
+    [Theory]
+    [InlineData("replica", "services.speech.replica=3")]
+    [InlineData("gpus", "services.speech.gpus=1")]
+    [InlineData("imagee", "imagee.tag=1.0.0")]
+    [InlineData("mutual", "tls.internal.mutual=true")]
+    [InlineData("transcripts", "services.transcripts.replicas=1")]
+    [InlineData("sha256", "gateway.apiKeys.me.sha256=secret")]
+    [InlineData("image.tag", "image.tag=latest")]
+    [InlineData("source", "models.source=ftp")]
+    [InlineData("command", "jobs.train.image=training", "jobs.train.command[0]=sh", "jobs.train.args[0]=train")]
+    public async Task Values_that_are_none_are_refused_by_name(string name, params string[] settings) =>
+        Assert.Contains(name, await Chart.RefuseAsync(settings));
+
+    [Fact]
+    public async Task Every_object_of_the_schema_refuses_unknown_keys()
+    {
+        using var schema = JsonDocument.Parse(await File.ReadAllBytesAsync(Path.Combine(Chart.Folder, "values.schema.json"), TestContext.Current.CancellationToken));
+        Check(schema.RootElement, "$");
+
+        static void Check(JsonElement element, string path)
+        {
+            if (element.ValueKind != JsonValueKind.Object)
+                return;
+            if (element.TryGetProperty("properties", out _) && element.TryGetProperty("type", out _))
+                Assert.True(element.TryGetProperty("additionalProperties", out var more) && more.ValueKind == JsonValueKind.False, path);
+            foreach (var property in element.EnumerateObject())
+                Check(property.Value, $"{path}.{property.Name}");
+        }
+    }
+
+    [Theory]
+    [InlineData("only speech and face", "services.fusion.autoscaling.metric=queue")]
+    [InlineData("not both", "gateway.existingSecret=a", "gateway.apiKeys.me.sha256=9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    [InlineData("models.download.sha256", "models.source=download", "models.download.url=https://models.example/models.tar.gz")]
+    [InlineData("models.claim", "models.source=claim")]
+    [InlineData("tls.internal", "tls.internal.enabled=true")]
+    [InlineData("networkPolicy.broker", "dapr.enabled=true")]
+    [InlineData("tls.gateway", "tls.gateway.enabled=true")]
+    [InlineData("gatewayApi.parentRefs", "gatewayApi.enabled=true")]
+    [InlineData("nothing to scrape", "telemetry.metrics.serviceMonitor=true")]
+    public async Task Values_that_contradict_each_other_are_refused_with_the_reason(string reason, params string[] settings) =>
+        Assert.Contains(reason, await Chart.RefuseAsync(settings));
+
+    [Fact]
+    public async Task The_key_that_is_made_is_the_one_whose_hash_the_gateway_knows()
+    {
+        var chart = await Chart.RenderAsync(Chart.Defaults);
+        var secret = Assert.Single(chart.All<V1Secret>());
+        Assert.InRange(secret.StringData["key"].Length, 32, int.MaxValue);
+        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(secret.StringData["key"]))), secret.StringData["sha256"]);
+
+        var gateway = Container(chart, "affect-gateway");
+        Assert.Equal((secret.Metadata.Name, "sha256"), Reference(gateway, "Gateway__ApiKeys__chart__Sha256"));
+        var test = Assert.Single(chart.All<V1Pod>());
+        Assert.Equal("test", test.Metadata.Annotations["helm.sh/hook"]);
+        Assert.All(test.Spec.Containers, container => Assert.Equal((secret.Metadata.Name, "key"), Reference(container, "AFFECT_API_KEY")));
+
+        static (string, string) Reference(V1Container container, string name)
+        {
+            var reference = Assert.Single(container.Env, it => it.Name == name).ValueFrom.SecretKeyRef;
+            return (reference.Name, reference.Key);
+        }
+    }
+
+    [Fact]
+    public async Task Between_the_services_certificates_are_asked_for_and_shown()
+    {
+        var chart = await Chart.RenderAsync("call-centre");
+        foreach (var service in (string[])["affect-fusion", "affect-features", "affect-speech", "affect-face"])
+        {
+            var container = Container(chart, service);
+            Assert.Equal(("/tls/internal", "true"), (Value(container, "Server__TlsPath"), Value(container, "Server__RequireClientCertificate")));
+            var certificate = Assert.Single(chart.All<Certificate>(), it => it.Spec.SecretName == $"{service}-tls");
+            Assert.Contains(service, certificate.Spec.DnsNames);
+            Assert.Equal(["server auth", "client auth"], certificate.Spec.Usages[^2..]);
+        }
+        Assert.Equal("/tls/internal", Value(Container(chart, "affect-fusion"), "Server__PeerTlsPath"));
+        var gateway = Container(chart, "affect-gateway");
+        Assert.Equal(("/tls/public", "/tls/internal", null), (Value(gateway, "Server__TlsPath"), Value(gateway, "Server__PeerTlsPath"), Value(gateway, "Server__RequireClientCertificate")));
+        Assert.All(chart.All<V1Pod>().Single().Spec.Containers, container => Assert.Equal("https://affect-gateway:8081", Value(container, "AFFECT_ADDRESS")));
+    }
+
+    [Fact]
+    public async Task A_GPU_brings_its_image_its_resource_and_its_provider()
+    {
+        var chart = await Chart.RenderAsync("gpu");
+        var speech = Container(chart, "affect-speech");
+        Assert.Equal(("affect/speech:0.1.0-gpu", "TensorRt"), (speech.Image, Value(speech, "Speech__Provider")));
+        Assert.Equal("1", speech.Resources.Limits["nvidia.com/gpu"].ToString());
+        Assert.Contains(speech.VolumeMounts, mount => mount.MountPath == Value(speech, "Speech__TensorRtCachePath") && mount.ReadOnlyProperty != true);
+        var face = Container(chart, "affect-face");
+        Assert.Equal("1", face.Resources.Limits["nvidia.com/mig-1g.10gb"].ToString());
+        Assert.DoesNotContain("nvidia", Container(chart, "affect-fusion").Resources.Limits.Keys.Aggregate(string.Concat));
+        Assert.Contains(chart.All<ScaledObject>(), it => it.Spec.Triggers[0].Metadata.Query.Contains("affect_inference_queue_duration_seconds_bucket{job=\"affect-speech\"}", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("models.source=claim", "models.claim=weights")]
+    [InlineData("models.source=oci", "models.oci.reference=registry.example/models:1")]
+    [InlineData("models.source=download", "models.download.url=https://models.example/models.tar.gz", "models.download.sha256=9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    public async Task Models_come_from_where_the_values_say(params string[] settings)
+    {
+        var chart = await Chart.RenderAsync(Chart.Defaults, settings);
+        foreach (var service in (string[])["speech", "face"])
+        {
+            var pod = chart.All<V1Deployment>().Single(it => it.Metadata.Name == $"affect-{service}").Spec.Template.Spec;
+            var mount = Assert.Single(pod.Containers[0].VolumeMounts);
+            Assert.True(mount.ReadOnlyProperty);
+            Assert.Equal(mount.MountPath, Value(pod.Containers[0], $"{char.ToUpperInvariant(service[0])}{service[1..]}__ModelsPath"));
+            var volume = Assert.Single(pod.Volumes, it => it.Name == mount.Name);
+            switch (settings[0])
+            {
+                case "models.source=claim": Assert.Equal("weights", volume.PersistentVolumeClaim.ClaimName); break;
+                case "models.source=oci": Assert.Equal("registry.example/models:1", volume.Image.Reference); break;
+                default:
+                    Assert.Contains(Assert.Single(pod.InitContainers).VolumeMounts, it => it.Name == volume.Name && it.ReadOnlyProperty != true);
+                    Assert.Contains("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", pod.InitContainers[0].Args);
+                    break;
+            }
+        }
+        Assert.Null(Container(chart, "affect-fusion").VolumeMounts);
+    }
+
+    [Fact]
+    public async Task The_component_for_Redis_is_that_of_deploy_dapr()
+    {
+        var chart = await Chart.RenderAsync("air-gapped");
+        var component = Assert.Single(chart.All<DaprComponent>());
+        var known = (DaprComponent)Assert.Single(KubernetesYaml.LoadAllFromString(
+            await File.ReadAllTextAsync(Path.Combine(AppContext.BaseDirectory, "pubsub.yaml"), TestContext.Current.CancellationToken), CustomResources.Kinds, strict: true));
+
+        Assert.Equal((known.Metadata.Name, known.Spec.Type, known.Spec.Version), (component.Metadata.Name, component.Spec.Type, component.Spec.Version));
+        Assert.Equal(known.Scopes, component.Scopes);
+        Assert.Equal(Entries(known), Entries(component));
+        Assert.Equal(component.Metadata.Name, Value(Container(chart, "affect-gateway"), "Gateway__Events__PubSub"));
+
+        static IEnumerable<string> Entries(DaprComponent component) =>
+            component.Spec.Metadata.Select(it => $"{it.Name}: {it.Value}{it.SecretKeyRef?.Name}/{it.SecretKeyRef?.Key}").Order();
+    }
+
+    [Fact]
+    public async Task The_README_explains_every_value()
+    {
+        var readme = await File.ReadAllTextAsync(Path.Combine(Chart.Folder, "README.md"), TestContext.Current.CancellationToken);
+        using var schema = JsonDocument.Parse(await File.ReadAllBytesAsync(Path.Combine(Chart.Folder, "values.schema.json"), TestContext.Current.CancellationToken));
+        var root = schema.RootElement;
+        foreach (var value in root.GetProperty("properties").EnumerateObject().Where(it => it.Name is not "global" and not "services" and not "defaults"))
+            foreach (var path in Paths(value.Value, value.Name))
+                Assert.Contains($"`{path}`", readme);
+        foreach (var path in Paths(root.GetProperty("definitions").GetProperty("workload"), "").Concat(Paths(root.GetProperty("definitions").GetProperty("job"), "")))
+            Assert.Contains($"`{path.TrimStart('.')}`", readme);
+
+        static IEnumerable<string> Paths(JsonElement element, string path) => element.TryGetProperty("properties", out var properties)
+            ? properties.EnumerateObject().SelectMany(it => Paths(it.Value, $"{path}.{it.Name}"))
+            : [path];
+    }
+
+    private static V1Container Container(Chart chart, string deployment) =>
+        chart.All<V1Deployment>().Single(it => it.Metadata.Name == deployment).Spec.Template.Spec.Containers[0];
+
+    private static string? Value(V1Container container, string name) => container.Env.SingleOrDefault(it => it.Name == name)?.Value;
+
+    private static List<string> Documents(string text) =>
+        [.. text.Split("\n---", StringSplitOptions.RemoveEmptyEntries).Select(document => document.Trim('-', '\n', ' ')).Order(StringComparer.Ordinal)];
+}

@@ -1,0 +1,204 @@
+using k8s.Models;
+
+namespace Affect.ChartTests;
+
+/// <summary>What a security review and an on-call engineer ask of every example.</summary>
+public sealed class PolicyTests
+{
+    private const string Component = "app.kubernetes.io/component";
+
+    public static TheoryData<string> Examples => Chart.Examples;
+
+    /// <summary>https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, and a root that cannot be written.</summary>
+    [Theory]
+    [MemberData(nameof(Examples))]
+    public async Task Pods_are_restricted(string example)
+    {
+        foreach (var (name, _, pod) in (await Chart.RenderAsync(example)).Pods)
+        {
+            Assert.False(pod.HostNetwork ?? pod.HostPID ?? pod.HostIPC ?? false, name);
+            Assert.False(pod.AutomountServiceAccountToken ?? true, name);
+            Assert.True(pod.SecurityContext.RunAsNonRoot, name);
+            Assert.NotEqual(0, pod.SecurityContext.RunAsUser);
+            Assert.Equal("RuntimeDefault", pod.SecurityContext.SeccompProfile.Type);
+            Assert.All(pod.Volumes ?? [], volume => Assert.True(
+                volume.Secret is not null || volume.EmptyDir is not null || volume.PersistentVolumeClaim is not null || volume.Image is not null,
+                $"{name}: {volume.Name} is of another kind"));
+            foreach (var container in pod.Containers.Concat(pod.InitContainers ?? []))
+            {
+                var security = container.SecurityContext;
+                Assert.False(security.AllowPrivilegeEscalation ?? true, name);
+                Assert.False(security.Privileged ?? false, name);
+                Assert.True(security.ReadOnlyRootFilesystem, name);
+                Assert.Equal(["ALL"], security.Capabilities.Drop);
+                Assert.Empty(security.Capabilities.Add ?? []);
+                Assert.All(container.Ports ?? [], port => Assert.Null(port.HostPort));
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Examples))]
+    public async Task Containers_say_what_they_take_and_which_version_they_are(string example)
+    {
+        foreach (var (name, _, pod) in (await Chart.RenderAsync(example)).Pods)
+            foreach (var container in pod.Containers.Concat(pod.InitContainers ?? []))
+            {
+                Assert.All((string[])["cpu", "memory"], resource =>
+                {
+                    Assert.Contains(resource, container.Resources.Requests);
+                    Assert.Contains(resource, container.Resources.Limits);
+                });
+                Assert.Matches(@"^[a-z0-9./-]+/[a-z]+:\d[A-Za-z0-9_.-]*(@sha256:[0-9a-f]{64})?$", container.Image);
+                Assert.False(name.Length > 63);
+            }
+    }
+
+    [Theory]
+    [MemberData(nameof(Examples))]
+    public async Task Services_are_probed_over_gRPC_and_have_time_to_start_and_to_stop(string example)
+    {
+        var chart = await Chart.RenderAsync(example);
+        Assert.Equal(5, chart.All<V1Deployment>().Count());
+        foreach (var deployment in chart.All<V1Deployment>())
+        {
+            var pod = deployment.Spec.Template.Spec;
+            var container = Assert.Single(pod.Containers);
+            var health = Assert.Single(container.Ports, port => port.Name == "health").ContainerPort;
+            Assert.Equal(health.ToString(), Assert.Single(container.Env, it => it.Name == "Server__HealthPort").Value);
+            Assert.Equal((health, null), (container.StartupProbe.Grpc.Port, container.StartupProbe.Grpc.Service));
+            Assert.Equal((health, null), (container.ReadinessProbe.Grpc.Port, container.ReadinessProbe.Grpc.Service));
+            Assert.Equal((health, "live"), (container.LivenessProbe.Grpc.Port, container.LivenessProbe.Grpc.Service));
+            Assert.InRange(container.StartupProbe.FailureThreshold!.Value * container.StartupProbe.PeriodSeconds!.Value, 60, int.MaxValue);
+
+            var drain = int.Parse(Assert.Single(container.Env, it => it.Name == "DOTNET_SHUTDOWNTIMEOUTSECONDS").Value);
+            var leave = container.Lifecycle.PreStop.Sleep.Seconds;
+            // Clients ask headless services again every 15 s.
+            Assert.InRange(leave, 16, int.MaxValue);
+            Assert.InRange(pod.TerminationGracePeriodSeconds!.Value, leave + drain + 1, int.MaxValue);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Examples))]
+    public async Task Every_service_has_a_disruption_budget_that_lets_nodes_be_drained(string example)
+    {
+        var chart = await Chart.RenderAsync(example);
+        foreach (var deployment in chart.All<V1Deployment>())
+        {
+            var budget = Assert.Single(chart.All<V1PodDisruptionBudget>(), it => Selects(it.Spec.Selector, deployment.Spec.Template.Metadata.Labels));
+            Assert.Equal("1", budget.Spec.MaxUnavailable.ToString());
+        }
+    }
+
+    /// <summary>client → gateway → fusion → features, speech, face: an arrow is there where both its ends allow it.</summary>
+    [Theory]
+    [MemberData(nameof(Examples))]
+    public async Task The_network_lets_the_arrows_of_the_design_through_and_no_other(string example)
+    {
+        var chart = await Chart.RenderAsync(example);
+        var policies = chart.All<V1NetworkPolicy>().ToList();
+        var pods = chart.Pods.ToDictionary(pod => pod.Name, pod => pod.Labels);
+        Assert.All(pods, pod => Assert.Contains(policies, policy => Selects(policy.Spec.PodSelector, pod.Value)
+            && policy.Spec.PolicyTypes.Order().SequenceEqual(["Egress", "Ingress"]) && (policy.Spec.Ingress ?? policy.Spec.Egress as object) is null));
+
+        var arrows =
+            from caller in pods.Values
+            from called in pods.Values
+            where Of(caller).Any(policy => (policy.Spec.Egress ?? []).Any(rule => Port(rule.Ports) && To(rule.To, called)))
+                && Of(called).Any(policy => (policy.Spec.Ingress ?? []).Any(rule => Port(rule.Ports) && To(rule.FromProperty, caller)))
+            select $"{caller[Component]} -> {called[Component]}";
+        Assert.Equal(
+            ["client -> gateway", "fusion -> face", "fusion -> features", "fusion -> speech", "gateway -> fusion"],
+            arrows.Distinct().Order());
+
+        IEnumerable<V1NetworkPolicy> Of(IDictionary<string, string> pod) => policies.Where(policy => Selects(policy.Spec.PodSelector, pod));
+
+        static bool Port(IList<V1NetworkPolicyPort>? ports) => ports is null || ports.Any(port => port.Port is null || port.Port.Value is "grpc" or "8081");
+
+        static bool To(IList<V1NetworkPolicyPeer>? peers, IDictionary<string, string> pod) =>
+            peers is null || peers.Any(peer => peer is { NamespaceSelector: null, IpBlock: null } && Selects(peer.PodSelector, pod));
+    }
+
+    /// <summary>Whatever else may be reached is named here.</summary>
+    [Theory]
+    [MemberData(nameof(Examples))]
+    public async Task Beyond_that_only_names_are_looked_up_and_what_is_configured_is_reached(string example)
+    {
+        var chart = await Chart.RenderAsync(example);
+        var dapr = chart.All<DaprComponent>().Any();
+        foreach (var policy in chart.All<V1NetworkPolicy>())
+            foreach (var rule in policy.Spec.Egress ?? [])
+            {
+                Assert.NotEmpty(rule.To);
+                foreach (var peer in rule.To.Where(peer => peer.NamespaceSelector is not null))
+                {
+                    var name = peer.NamespaceSelector.MatchLabels["kubernetes.io/metadata.name"];
+                    var expected = name switch
+                    {
+                        "kube-system" => rule.Ports.All(port => port.Port.Value == "53"),
+                        "monitoring" => chart.Text.Contains("OTEL_EXPORTER_OTLP_ENDPOINT", StringComparison.Ordinal),
+                        _ => dapr && policy.Metadata.Name == "affect-gateway",
+                    };
+                    Assert.True(expected, $"{policy.Metadata.Name} may reach {name}");
+                }
+            }
+    }
+
+    [Theory]
+    [MemberData(nameof(Examples))]
+    public async Task Addresses_name_services_and_services_find_pods(string example)
+    {
+        var chart = await Chart.RenderAsync(example);
+        var services = chart.All<V1Service>().ToDictionary(service => service.Metadata.Name);
+        foreach (var (name, service) in services)
+        {
+            var (_, _, pod) = Assert.Single(chart.Pods, it => service.Spec.Selector.All(label => it.Labels.TryGetValue(label.Key, out var value) && value == label.Value));
+            Assert.All(service.Spec.Ports, port => Assert.Contains(pod.Containers[0].Ports, it => it.Name == port.TargetPort.Value));
+            // The gateway's clients are anybody; what lies behind is spread over by its callers themselves.
+            Assert.Equal(name == "affect-gateway" ? null : "None", service.Spec.ClusterIP);
+        }
+        var addresses = chart.Pods.SelectMany(pod => pod.Spec.Containers).SelectMany(container => container.Env)
+            .Where(it => it.Name.EndsWith("Address", StringComparison.Ordinal) || it.Name == "AFFECT_ADDRESS").ToList();
+        Assert.InRange(addresses.Count, 5, int.MaxValue);
+        Assert.All(addresses, it =>
+        {
+            var uri = new Uri(it.Value.Replace("dns:///", "http://", StringComparison.Ordinal));
+            Assert.Contains(services[uri.Host].Spec.Ports, port => port.Name == "grpc" && port.Port == uri.Port);
+        });
+    }
+
+    [Theory]
+    [MemberData(nameof(Examples))]
+    public async Task What_is_scaled_is_there_once_and_scales_down_slowly(string example)
+    {
+        var chart = await Chart.RenderAsync(example);
+        var deployments = chart.All<V1Deployment>().ToDictionary(deployment => deployment.Metadata.Name);
+        var scaled = chart.All<V2HorizontalPodAutoscaler>().Select(it => (it.Spec.ScaleTargetRef.Name, it.Spec.Behavior))
+            .Concat(chart.All<ScaledObject>().Select(it => (it.Spec.ScaleTargetRef.Name, it.Spec.Advanced.HorizontalPodAutoscalerConfig.Behavior)))
+            .ToDictionary(it => it.Name, it => it.Behavior);
+        foreach (var (name, deployment) in deployments)
+        {
+            // Where both said how many, each upgrade would undo what the autoscaler did.
+            Assert.Equal(scaled.ContainsKey(name), deployment.Spec.Replicas is null);
+            if (scaled.Remove(name, out var behavior))
+            {
+                Assert.InRange(behavior.ScaleDown.StabilizationWindowSeconds!.Value, name is "affect-gateway" or "affect-fusion" ? 600 : 300, 3600);
+                Assert.Equal(("Pods", 1), (Assert.Single(behavior.ScaleDown.Policies).Type, behavior.ScaleDown.Policies[0].Value));
+            }
+        }
+        Assert.Empty(scaled);
+    }
+
+    [Theory]
+    [MemberData(nameof(Examples))]
+    public async Task Settings_are_those_that_the_services_know(string example)
+    {
+        foreach (var (name, _, pod) in (await Chart.RenderAsync(example)).Pods)
+            foreach (var setting in pod.Containers.SelectMany(container => container.Env ?? []))
+                Assert.True(Settings.IsKnown(setting.Name), $"{name}: {setting.Name}");
+    }
+
+    private static bool Selects(V1LabelSelector selector, IDictionary<string, string> labels) =>
+        (selector.MatchLabels ?? new Dictionary<string, string>()).All(label => labels.TryGetValue(label.Key, out var value) && value == label.Value);
+}
