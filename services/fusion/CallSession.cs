@@ -28,6 +28,7 @@ internal sealed class CallSession(
     ModelCatalogue models,
     Fuser fuser,
     FusionOptions options,
+    FusionMetrics metrics,
     TimeProvider time,
     IHostApplicationLifetime lifetime,
     ILogger<CallSession> logger)
@@ -62,7 +63,19 @@ internal sealed class CallSession(
     {
         (_write, _caller) = (write, caller);
         await BeginAsync(await ConfigurationAsync(requests));
+        metrics.CallBegan();
+        try
+        {
+            await AnalyseAsync(requests);
+        }
+        finally
+        {
+            metrics.CallEnded();
+        }
+    }
 
+    private async Task AnalyseAsync(IAsyncStreamReader<Request> requests)
+    {
         var concluding = ConcludeAsync();
         var end = CallEnd.Completed;
         try
@@ -264,7 +277,8 @@ internal sealed class CallSession(
             window.Voice = new() { Start = window.Start, End = window.End, Outcome = Outcome.NoSpeech };
         // Scored from now on, however many are concluded before it.
         var scored = request is null ? Task.CompletedTask : ScoreAsync(window.Voice!, request);
-        return PostAsync(() => ConcludeAsync(window, scored));
+        var due = time.GetTimestamp();
+        return PostAsync(() => ConcludeAsync(window, scored, due));
     }
 
     private async Task ConcludeAsync()
@@ -281,7 +295,7 @@ internal sealed class CallSession(
         }
     }
 
-    private async Task ConcludeAsync(StreamWindow window, Task scored)
+    private async Task ConcludeAsync(StreamWindow window, Task scored, long due)
     {
         await scored;
         if (_plan.Face is not null && _plan.Channels[window.Channel].Video)
@@ -292,8 +306,12 @@ internal sealed class CallSession(
         window.Fused = fuser.Fuse(Answer.Of(window.Voice), Answer.Of(window.Face));
         var alerts = _timelines[window.Channel].Take(window);
         await WriteAsync(new() { Window = window });
+        metrics.WindowTold(time.GetElapsedTime(due), window.Fused.Outcome);
         foreach (var alert in alerts)
+        {
             await WriteAsync(new() { Alert = alert });
+            metrics.AlertTold(alert);
+        }
     }
 
     /// <summary>Scores a window; one whose calls are lost for good is UNAVAILABLE.</summary>

@@ -28,6 +28,7 @@ public static class FusionHosting
         services.AddSingleton(provider => new SpeechService.SpeechServiceClient(Channel(provider, "speech")));
         services.AddSingleton(provider => new FaceService.FaceServiceClient(Channel(provider, "face")));
 
+        services.AddSingleton<FusionMetrics>();
         services.AddSingleton<ModelCatalogue>();
         services.AddSingleton<VoiceAnalysis>();
         services.AddSingleton<FaceAnalysis>();

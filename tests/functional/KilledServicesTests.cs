@@ -1,11 +1,5 @@
-using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using Affect.Client;
 using Affect.Testing;
-using Grpc.Core;
-using Grpc.Health.V1;
-using Grpc.Net.Client;
 
 namespace Affect.FunctionalTests;
 
@@ -25,17 +19,11 @@ public sealed class KilledServicesTests
     public async Task Every_call_ends_with_a_complete_time_line(string signal)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Signals and /proc are Linux's.");
-        await using var features = new ServiceProcess("Features");
-        await using var speech = new ServiceProcess("Speech");
-        await using var face = new ServiceProcess("Face");
-        await using var fusion = new ServiceProcess("Fusion", ("Fusion__FeaturesAddress", features.Address), ("Fusion__SpeechAddress", speech.Address), ("Fusion__FaceAddress", face.Address));
-        await using var gateway = new ServiceProcess("Gateway", ("Gateway__FusionAddress", fusion.Address), ("Gateway__RequireApiKey", "false"), ("Gateway__Anonymous__RequestsPerMinute", "10000"));
-        ServiceProcess[] services = [features, speech, face, fusion, gateway];
-        await Task.WhenAll(services.Select(service => service.StartAsync()));
+        await using var affect = await AffectProcesses.StartAsync(Cancellation);
 
         var audio = Stereo();
         var frame = TestMedia.Photo("1.jpg");
-        using var client = new AffectClient(gateway.Address);
+        using var client = new AffectClient(affect.Gateway.Address);
         var calls = Enumerable.Range(0, Calls).Select(_ => client.StartCall(new StreamOptions
         {
             Audio = new(AudioEncoding.MuLaw, 8000, [SpeakerRole.Customer, SpeakerRole.Agent]),
@@ -47,11 +35,11 @@ public sealed class KilledServicesTests
         // As fast as people speak, but where a service that is down has the writers wait.
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
         var speaking = SpeakAsync();
-        foreach (var service in services)
+        foreach (var service in affect.All)
         {
             await Task.Delay(TimeSpan.FromSeconds(2), Cancellation);
-            await service.EndAsync(signal);
-            await service.StartAsync();
+            await service.EndAsync(signal, Cancellation);
+            await service.StartAsync(Cancellation);
         }
         await speaking;
 
@@ -108,72 +96,5 @@ public sealed class KilledServicesTests
             stereo[i] = Audio.G711.EncodeMuLaw((short)(turn % 2 == side ? speech[at] * 32767 : 0));
         }
         return stereo;
-    }
-
-    /// <summary>One service as it runs in production: its own program, on a port that stays.</summary>
-    private sealed class ServiceProcess(string name, params (string Name, string Value)[] environment) : IAsyncDisposable
-    {
-        private readonly int _port = FreePort(), _httpPort = FreePort();
-        private Process? _process;
-
-        public string Address => $"http://127.0.0.1:{_port}";
-
-        public async Task StartAsync()
-        {
-            var configuration = new DirectoryInfo(AppContext.BaseDirectory).Name;
-            var folder = Path.Combine(AppContext.BaseDirectory, $"../../Affect.{name}", configuration);
-            var start = new ProcessStartInfo("dotnet", [Path.Combine(folder, $"Affect.{name}.dll")]) { WorkingDirectory = folder };
-            // Calls that break off are what this is about; a log of each would drown the tests'.
-            start.Environment["Logging__LogLevel__Default"] = "Critical";
-            start.Environment["Server__Address"] = "127.0.0.1";
-            start.Environment["Server__GrpcPort"] = $"{_port}";
-            start.Environment["Server__HttpPort"] = $"{_httpPort}";
-            start.Environment[$"{name}__ModelsPath"] = Path.Combine(AppContext.BaseDirectory, "models");
-            foreach (var (key, value) in environment)
-                start.Environment[key] = value;
-            _process = Process.Start(start)!;
-
-            using var channel = GrpcChannel.ForAddress(Address);
-            var health = new Health.HealthClient(channel);
-            while (true)
-                try
-                {
-                    if ((await health.CheckAsync(new(), cancellationToken: Cancellation)).Status == HealthCheckResponse.Types.ServingStatus.Serving)
-                        return;
-                }
-                catch (RpcException) when (!_process.HasExited)
-                {
-                    await Task.Delay(50, Cancellation);
-                }
-        }
-
-        /// <summary>Who is asked to go (TERM) hands its calls over, and is gone well before a cluster would lose patience.</summary>
-        public async Task EndAsync(string signal)
-        {
-            using (var kill = Process.Start("kill", [$"-{signal}", $"{_process!.Id}"]))
-                await kill.WaitForExitAsync(Cancellation);
-            using var grace = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
-            grace.CancelAfter(TimeSpan.FromSeconds(30));
-            await _process.WaitForExitAsync(grace.Token);
-            if (signal == "TERM")
-                Assert.Equal(0, _process.ExitCode);
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            if (_process is { HasExited: false } process)
-            {
-                process.Kill();
-                await process.WaitForExitAsync();
-            }
-            _process?.Dispose();
-        }
-
-        private static int FreePort()
-        {
-            using var listener = new TcpListener(IPAddress.Loopback, 0);
-            listener.Start();
-            return ((IPEndPoint)listener.LocalEndpoint).Port;
-        }
     }
 }

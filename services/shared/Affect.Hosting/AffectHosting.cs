@@ -97,10 +97,15 @@ public static class AffectHosting
             });
         if (otlp)
             telemetry
+                // Probes and scrapes are no requests of anybody's.
                 .WithTracing(traces => traces
                     .AddSource("Affect.*")
-                    .AddAspNetCoreInstrumentation()
+                    .AddAspNetCoreInstrumentation(http => http.Filter = context =>
+                        !context.Request.Path.StartsWithSegments(HealthPath) && !context.Request.Path.StartsWithSegments("/healthz")
+                        && !context.Request.Path.StartsWithSegments(MetricsPath))
                     .AddHttpClientInstrumentation())
+                // With the trace in which they were written.
+                .WithLogging(null, logs => logs.IncludeFormattedMessage = true)
                 .UseOtlpExporter();
     }
 

@@ -1,0 +1,38 @@
+using System.Diagnostics.Metrics;
+using Affect.V1;
+
+namespace Affect.Fusion;
+
+/// <summary>Every metric of the service, named and explained once.</summary>
+internal sealed class FusionMetrics
+{
+    // From a window that nobody waits for to one that is lost.
+    private static readonly double[] Seconds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+    private readonly UpDownCounter<int> _calls;
+    private readonly Histogram<double> _windows;
+    private readonly Counter<long> _alerts;
+
+    public FusionMetrics(IMeterFactory meters)
+    {
+        var meter = meters.Create("Affect.Fusion");
+        _calls = meter.CreateUpDownCounter<int>("affect.fusion.calls", "{call}", "Calls that are being analysed.");
+        _windows = meter.CreateHistogram(
+            "affect.fusion.window.duration", "s", "From when all of a window had come to when its result went out, by outcome.", null,
+            new InstrumentAdvice<double> { HistogramBucketBoundaries = Seconds });
+        _alerts = meter.CreateCounter<long>("affect.fusion.alerts", "{alert}", "Alerts that were raised, by rule.");
+    }
+
+    public void CallBegan() => _calls.Add(1);
+
+    public void CallEnded() => _calls.Add(-1);
+
+    public void WindowTold(TimeSpan elapsed, Outcome outcome) =>
+        _windows.Record(elapsed.TotalSeconds, new KeyValuePair<string, object?>("outcome", outcome.ToString()));
+
+    public void AlertTold(Alert alert)
+    {
+        if (alert.State == AlertState.Raised)
+            _alerts.Add(1, new KeyValuePair<string, object?>("rule", alert.Rule));
+    }
+}

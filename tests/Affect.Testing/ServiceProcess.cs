@@ -1,0 +1,77 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using Grpc.Core;
+using Grpc.Health.V1;
+using Grpc.Net.Client;
+
+namespace Affect.Testing;
+
+/// <summary>One service as it runs in production: its own program, on a port that stays.</summary>
+public sealed class ServiceProcess(string name, params (string Name, string Value)[] environment) : IAsyncDisposable
+{
+    private readonly int _port = FreePort(), _httpPort = FreePort();
+    private Process? _process;
+
+    /// <summary>Where gRPC is.</summary>
+    public string Address => $"http://127.0.0.1:{_port}";
+
+    /// <summary>Starts it, and waits until its health says that it serves.</summary>
+    public async Task StartAsync(CancellationToken cancellation)
+    {
+        var configuration = new DirectoryInfo(AppContext.BaseDirectory).Name;
+        var folder = Path.Combine(AppContext.BaseDirectory, $"../../Affect.{name}", configuration);
+        var start = new ProcessStartInfo("dotnet", [Path.Combine(folder, $"Affect.{name}.dll")]) { WorkingDirectory = folder };
+        // Calls that break off are what tests do with these; a log of each would drown the tests'.
+        start.Environment["Logging__Console__LogLevel__Default"] = "Critical";
+        start.Environment["Server__Address"] = "127.0.0.1";
+        start.Environment["Server__GrpcPort"] = $"{_port}";
+        start.Environment["Server__HttpPort"] = $"{_httpPort}";
+        start.Environment[$"{name}__ModelsPath"] = Path.Combine(AppContext.BaseDirectory, "models");
+        foreach (var (key, value) in environment)
+            start.Environment[key] = value;
+        _process = Process.Start(start)!;
+
+        using var channel = GrpcChannel.ForAddress(Address);
+        var health = new Health.HealthClient(channel);
+        while (true)
+            try
+            {
+                if ((await health.CheckAsync(new(), cancellationToken: cancellation)).Status == HealthCheckResponse.Types.ServingStatus.Serving)
+                    return;
+            }
+            catch (RpcException) when (!_process.HasExited)
+            {
+                await Task.Delay(50, cancellation);
+            }
+    }
+
+    /// <summary>Who is asked to go (TERM) hands its calls over, and is gone well before a cluster would lose patience.</summary>
+    public async Task EndAsync(string signal, CancellationToken cancellation)
+    {
+        using (var kill = Process.Start("kill", [$"-{signal}", $"{_process!.Id}"]))
+            await kill.WaitForExitAsync(cancellation);
+        using var grace = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        grace.CancelAfter(TimeSpan.FromSeconds(30));
+        await _process.WaitForExitAsync(grace.Token);
+        if (signal == "TERM" && _process.ExitCode != 0)
+            throw new InvalidOperationException($"{name} ended with {_process.ExitCode}");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_process is { HasExited: false } process)
+        {
+            process.Kill();
+            await process.WaitForExitAsync();
+        }
+        _process?.Dispose();
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}
