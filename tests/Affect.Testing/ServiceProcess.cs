@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using Grpc.Core;
 using Grpc.Health.V1;
 using Grpc.Net.Client;
@@ -10,7 +8,7 @@ namespace Affect.Testing;
 /// <summary>One service as it runs in production: its own program, on a port that stays.</summary>
 public sealed class ServiceProcess(string name, params (string Name, string Value)[] environment) : IAsyncDisposable
 {
-    private readonly int _port = FreePort(), _httpPort = FreePort();
+    private readonly int _port = Loopback.FreePort(), _httpPort = Loopback.FreePort();
     private Process? _process;
 
     /// <summary>Where gRPC is.</summary>
@@ -66,12 +64,5 @@ public sealed class ServiceProcess(string name, params (string Name, string Valu
             await process.WaitForExitAsync();
         }
         _process?.Dispose();
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

@@ -208,6 +208,37 @@ public sealed class EventsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Events_pass_a_real_Redis_and_outlive_its_death()
+    {
+        await using var redis = await RedisBroker.StartAsync(Cancellation);
+        Dapr.Broker = redis;
+        await using var gateway = await StartAsync(new(Broker()) { ["Gateway:Events:AtLeastOnce"] = "true" });
+        await using var elsewhere = await StartAsync(Broker());
+        await Dapr.SubscribeAsync(elsewhere.HttpAddress, AppToken, Cancellation);
+        await using var dashboard = await Dashboard.OpenAsync(elsewhere, "app");
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+        var delivering = Dapr.DeliverAsync(stop.Token);
+
+        await CallAsync(gateway, "before");
+        await redis.KillAsync();
+        // Waits for the broker, as it was configured to.
+        var during = CallAsync(gateway, "during");
+        await Task.Delay(TimeSpan.FromSeconds(1), Cancellation);
+        Assert.False(during.IsCompleted);
+        redis.Start();
+        await during;
+        await CallAsync(gateway, "after");
+
+        // In another gateway's dashboard, by way of Redis: each call whole and in order. At least once, so twice is allowed.
+        var seen = await dashboard.UntilEndsAsync(3);
+        foreach (var session in (string[])["before", "during", "after"])
+            Assert.Equal(["started", "window", "alert", "ended"], seen.Where(happened => Subject(happened) == session).DistinctBy(happened => happened.EventId).Select(happened => happened.EventType));
+        Assert.Equal(12, (await redis.AllAsync()).Select(happened => (string)JsonNode.Parse(happened)!["id"]!).Distinct().Count());
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => delivering);
+    }
+
+    [Fact]
     public async Task Dashboards_need_a_key_and_their_number_is_limited()
     {
         await using var gateway = await StartAsync(new() { ["Gateway:Events:MaxDashboards"] = "1" });

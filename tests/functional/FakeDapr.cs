@@ -28,6 +28,9 @@ internal sealed class FakeDapr : DaprBase, IAsyncDisposable
     /// <summary>While it is not null, no event is taken before it completes.</summary>
     public TaskCompletionSource? Hang { get; set; }
 
+    /// <summary>Where events are kept until they are delivered; without one they are delivered while they are published.</summary>
+    public RedisBroker? Broker { get; set; }
+
     /// <summary>Completes once an event was offered.</summary>
     public Task Entered => _entered.Task;
 
@@ -64,20 +67,34 @@ internal sealed class FakeDapr : DaprBase, IAsyncDisposable
             await hang.Task.WaitAsync(context.CancellationToken);
         Assert.Equal(("events", "affect-calls", "application/cloudevents+json"), (request.PubsubName, request.Topic, request.DataContentType));
         var json = JsonNode.Parse(request.Data.ToStringUtf8())!;
+        if (Broker is { } broker && !await broker.TryPublishAsync(json.ToJsonString()))
+            throw new RpcException(new Status(StatusCode.Internal, "error when publish to topic affect-calls in pubsub events"));
         _published.Writer.TryWrite(json.DeepClone());
+        if (Broker is null)
+            await DeliverAsync(json, request.PubsubName, request.Topic, context.CancellationToken);
+        return new Empty();
+    }
 
+    /// <summary>Delivers what the broker has, in its order, to whoever subscribed.</summary>
+    public async Task DeliverAsync(CancellationToken cancellation)
+    {
+        await foreach (var happened in Broker!.ReadAsync(cancellation))
+            await DeliverAsync(JsonNode.Parse(happened)!, "events", "affect-calls", cancellation);
+    }
+
+    private async Task DeliverAsync(JsonNode json, string pubsub, string topic, CancellationToken cancellation)
+    {
         // What the sidecar adds to an event that is a CloudEvent already.
-        json["pubsubname"] = request.PubsubName;
-        json["topic"] = request.Topic;
+        json["pubsubname"] = pubsub;
+        json["topic"] = topic;
         json["traceparent"] = "00-00000000000000000000000000000000-0000000000000000-00";
         foreach (var (delivery, token) in _subscribers)
         {
             using var content = new StringContent(json.ToJsonString(), new MediaTypeHeaderValue("application/cloudevents+json"));
             content.Headers.Add("dapr-api-token", token);
-            using var response = await _http.PostAsync(delivery, content, context.CancellationToken);
+            using var response = await _http.PostAsync(delivery, content, cancellation);
             response.EnsureSuccessStatusCode();
         }
-        return new Empty();
     }
 
     public async ValueTask DisposeAsync()

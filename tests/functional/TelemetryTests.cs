@@ -12,7 +12,6 @@ public sealed class TelemetryTests
         "http.request.method", "http.request.method_original", "http.response.status_code", "http.route", "error.type",
         "network.protocol.version", "server.address", "server.port", "url.full", "url.path", "url.scheme", "user_agent.original",
         "rpc.system", "rpc.service", "rpc.method", "rpc.grpc.status_code", "rpc.system.name", "rpc.response.status_code", "grpc.method", "grpc.status_code",
-        "network.peer.address", "network.peer.port", "client.address",
     ];
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
