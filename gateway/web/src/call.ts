@@ -1,6 +1,6 @@
 import { apiKey, inPlainWords, listModels, Refusal } from "./api";
 import { seconds } from "./emotions";
-import type { Alert, CallSummary, FrameResult, Problem, Segment, StreamAnswer, StreamStarted, StreamWindow } from "./types";
+import type { Alert, FrameResult, Problem, Segment, StreamAnswer, StreamStarted, StreamWindow } from "./types";
 
 /** Which devices are on, and who answers. */
 export interface CallSetup {
@@ -19,7 +19,8 @@ export interface CallListener {
   activity(segment: Segment): void;
   frame(message: FrameResult): void;
   alert(message: Alert): void;
-  summary(message: CallSummary): void;
+  /** The server ended the call, for nothing came. */
+  stalled(): void;
   lost(): void;
   /** The connection is there again, and nothing is missing. */
   resumed(): void;
@@ -98,23 +99,26 @@ export class Call {
     this.send(kinds.frame, BigInt(Math.round(time * 1e6)), new Uint8Array(jpeg), 0, time);
   }
 
-  /** Nothing more comes; what is left, and the summary, are told yet. */
+  /** Nothing more comes, and nothing more is told; those who watch the call get its summary. */
   end() {
-    if (this.ready)
-      this.socket.send('{"end":true}');
-    else
-      this.giveUp();
-    this.ready = false;
+    if (!this.ready)
+      return this.giveUp();
     this.over = true;
+    this.ready = false;
+    this.socket.send('{"end":true}');
+    this.socket.onmessage = this.socket.onclose = null;
   }
 
-  /** Tells nothing any more. */
-  giveUp() {
+  private giveUp() {
     this.over = true;
     this.ready = false;
     clearTimeout(this.retry);
     this.socket.onmessage = this.socket.onclose = null;
-    this.socket.close();
+    // To close one that is not open yet is an error in the browser's eyes.
+    if (this.socket.readyState === WebSocket.CONNECTING)
+      this.socket.onopen = () => this.socket.close();
+    else
+      this.socket.close();
   }
 
   private send(kind: number, number: bigint, bytes: Uint8Array, position: number, time: number) {
@@ -207,9 +211,7 @@ export class Call {
       const videoTime = seconds(message.checkpoint.video_time);
       this.media = this.media.filter(sent => (sent.position > 0 ? sent.position > position : sent.time >= videoTime));
     } else if (message.summary) {
-      this.listener.summary(message.summary);
-      this.over = true;
-      this.socket.close();
+      this.fail(() => this.listener.stalled());
     }
   }
 

@@ -14,7 +14,7 @@ import type { Analysis, SpeechWindow } from "../types";
 /** Made by samples/make: no recording of anybody. */
 const samples = [
   { file: "calm.mp3", text: "A calm voice" },
-  { file: "excited.mp3", text: "An excited voice" },
+  { file: "turn.mp3", text: "A voice that takes fright" },
   { file: "face.jpg", text: "A drawn face" },
 ];
 

@@ -30,7 +30,7 @@ export function Api() {
           Calibrated scores of seven emotions for each window of a voice, each face, and both as one, and an <strong>outcome</strong>. A label
           is never forced:
         </p>
-        <table class="numbers">
+        <table class="numbers left">
           <thead><tr><th scope="col">Outcome</th><th scope="col">Means</th></tr></thead>
           <tbody>
             {[

@@ -47,7 +47,7 @@ function useLive(choice: { speech: string; face: string }) {
 
   /** A call has the devices that were on when it began: a change is a new one, on the same time line. */
   function begin(message: string) {
-    call.current?.giveUp();
+    call.current?.end();
     call.current = null;
     if (!microphone.current && !camera.current) {
       set({ connection: "off", message, window: null, latency: null, frame: null });
@@ -71,7 +71,7 @@ function useLive(choice: { speech: string; face: string }) {
         })),
         frame: frame => set({ frame }),
         alert: alert => change(old => ({ alerts: [...old.alerts, alert].slice(-5) })),
-        summary: () => begin("Nothing came from the devices for a minute, so the server ended the call. A new one has begun."),
+        stalled: () => begin("Nothing came from the devices for a minute, so the server ended the call. A new one has begun."),
         lost: () => set({ connection: "lost", message: "The connection to the server is lost. Trying to reach it again; what you say meanwhile is kept in this tab.", frame: null }),
         resumed: () => set({ connection: "on", message: "The connection is back, and the call went on where it broke off. Nothing is missing." }),
         broken: () => begin("The connection was away for too long to go on with that call. A new call has begun on the same time line."),
@@ -86,7 +86,7 @@ function useLive(choice: { speech: string; face: string }) {
     microphone.current?.stop();
     camera.current?.stop();
     microphone.current = camera.current = null;
-    call.current?.giveUp();
+    call.current?.end();
     call.current = null;
     set({ microphone: "off", camera: "off", connection: "off", window: null, latency: null, frame: null });
   }
@@ -169,7 +169,7 @@ export function Live() {
   const { state, video, meter, toggleMicrophone, toggleCamera } = useLive(choice);
   const { window, frame } = state;
   const running = state.connection !== "off";
-  const end = Math.max(state.slices.at(-1)?.end ?? 0, 20);
+  const end = state.slices.at(-1)?.end ?? 0;
   const heard = window?.voice && window.voice.outcome !== "OUTCOME_NO_SPEECH";
   return (
     <>
@@ -192,11 +192,11 @@ export function Live() {
           <div class="controls">
             <button type="button" class="switch" aria-pressed={state.microphone === "on"} disabled={state.microphone === "opening"} onClick={toggleMicrophone}>
               <Icon path="M12 3a3 3 0 0 1 3 3v5a3 3 0 0 1-6 0V6a3 3 0 0 1 3-3zM6 11a6 6 0 0 0 12 0M12 17v4" />
-              {state.microphone === "on" ? "Stop the microphone" : "Use the microphone"}
+              {state.microphone === "on" ? "Stop microphone" : "Use microphone"}
             </button>
             <button type="button" class="switch" aria-pressed={state.camera === "on"} disabled={state.camera === "opening"} onClick={toggleCamera}>
               <Icon path="M4 7h10a2 2 0 0 1 2 2v6a2 2 0 0 1-2 2H4a2 2 0 0 1-2-2V9a2 2 0 0 1 2-2zM16 11l6-3v8l-6-3" />
-              {state.camera === "on" ? "Stop the camera" : "Use the camera"}
+              {state.camera === "on" ? "Stop camera" : "Use camera"}
             </button>
           </div>
           <div class="levels">

@@ -50,12 +50,10 @@ function Comparison({ modality, models, shown, open }: { modality: "speech" | "f
           <thead>
             <tr>
               <th scope="col" rowSpan={2}>Model</th>
+              <th scope="col" rowSpan={2}>On Live</th>
               {measures.map(({ title }) => <th scope="colgroup" colSpan={2} key={title}>{title}</th>)}
               {withStrangers && <th scope="col" rowSpan={2}>Unseen speakers</th>}
               <th scope="col" rowSpan={2}>Calibration error</th>
-              <th scope="col" rowSpan={2}>Parameters</th>
-              <th scope="col" rowSpan={2}>Latency</th>
-              <th scope="col" rowSpan={2}>On Live</th>
             </tr>
             <tr>{measures.map(({ title }) => [<th scope="col" key={title}>here</th>, <th scope="col" class="study" key={`${title} study`}>study</th>])}</tr>
           </thead>
@@ -71,18 +69,16 @@ function Comparison({ modality, models, shown, open }: { modality: "speech" | "f
                     <button type="button" class="link" aria-pressed={model === shown} onClick={() => open(name)}>{name}</button>
                     {model.is_default && <small class="pill">default</small>}
                   </th>
+                  <td>
+                    <button type="button" aria-pressed={answers} aria-label={`${name} answers on Live`}
+                      onClick={() => choose({ ...choice, [modality]: model.is_default ? "" : name })}>{answers ? "Answers" : "Use"}</button>
+                  </td>
                   {measures.map(({ title, ours, study: key }) => [
                     <td key={title} data-measure={title}>{known ? percent(ours(known), 1) : "–"}</td>,
                     <td key={`${title} study`} class="study" data-study={title}>{study ? percent(study[key], 1) : "–"}</td>,
                   ])}
                   {withStrangers && <td data-measure="Strangers">{strangers ? percent(strangers.accuracy, 1) : "–"}</td>}
                   <td>{known ? percent(known.expected_calibration_error, 1) : "–"}</td>
-                  <td>{model.cost ? parseInt(model.cost.parameters).toLocaleString("en") : "–"}</td>
-                  <td>{model.cost ? `${(1000 * seconds(model.cost.latency)).toFixed(1)} ms` : "–"}</td>
-                  <td>
-                    <button type="button" aria-pressed={answers} aria-label={`${name} answers on Live`}
-                      onClick={() => choose({ ...choice, [modality]: model.is_default ? "" : name })}>{answers ? "Answers" : "Use"}</button>
-                  </td>
                 </tr>
               );
             })}
@@ -92,7 +88,7 @@ function Comparison({ modality, models, shown, open }: { modality: "speech" | "f
       <p class="meta">
         {headline(best[0]!).known && `${headline(best[0]!).known!.samples} samples, ${headline(best[0]!).known!.data}, ${headline(best[0]!).known!.protocol}. `}
         {withStrangers && "Unseen speakers: accuracy on actors whom the weights never heard, which is what to expect of strangers. "}
-        Precision, recall and F1 are means of the seven emotions. Latency is of one input on one core, the model alone.
+        Precision, recall and F1 are means of the seven emotions.
       </p>
     </section>
   );
@@ -112,9 +108,11 @@ function Details({ model }: { model: Model }) {
         <div><dt>Hears or sees</dt><dd>{model.input.window ? `${seconds(model.input.window)} s of sound` : `a face of ${model.input.size}×${model.input.size} pixels`} as {model.input.features.replace("FEATURE_KIND_", "").toLowerCase().replaceAll("_", ", ")}</dd></div>
         <div><dt>Is not sure below</dt><dd>{percent(model.abstain_below, 1)}</dd></div>
         <div><dt>Temperature</dt><dd>{model.temperature.toFixed(2)}</dd></div>
-        {model.cost && <div><dt>File</dt><dd>{(parseInt(model.cost.file_bytes) / 1e6).toFixed(1)} MB</dd></div>}
+        {model.cost && <div><dt>Size</dt><dd>{parseInt(model.cost.parameters).toLocaleString("en")} parameters, {(parseInt(model.cost.file_bytes) / 1e6).toFixed(1)} MB</dd></div>}
+        {model.cost && <div><dt>Latency</dt><dd>{(1000 * seconds(model.cost.latency)).toFixed(2)} ms</dd></div>}
         <div><dt>Licence</dt><dd>{model.licence}</dd></div>
       </dl>
+      <p class="meta">Latency is the processor time of one input on one core of the machine that measured, the model alone.</p>
       {CARDS.includes(name) && <p><a class="button" href={`/cards/${name}.html`}>Model card: data, protocol, limits</a></p>}
       {metrics && reliability && (
         <>

@@ -12,7 +12,7 @@ export function FaceBoxes({ image, mirrored = false }: { image: ImageResult; mir
         const start = mirrored ? image.width - left - width : left;
         const emotion = emotionOf(face.emotion);
         return (
-          <div key={index} class={`face ${emotion ?? "unnamed"}`} style={{
+          <div key={index} class={`face ${emotion ?? "unnamed"} ${top < image.height / 10 ? "high" : ""}`} style={{
             left: at(start / image.width),
             top: at(top / image.height),
             width: at(width / image.width),
