@@ -45,7 +45,7 @@ internal static class Pages
         {
             app.UseStaticFiles(new StaticFileOptions { FileProvider = new PhysicalFileProvider(files), OnPrepareResponse = file => Keep(file.Context) });
             foreach (var address in Addresses)
-                app.MapGet(address, (HttpContext context) =>
+                app.MapMethods(address, [HttpMethods.Get, HttpMethods.Head], (HttpContext context) =>
                 {
                     Keep(context);
                     return Results.File(index.FullName, MediaTypeNames.Text.Html, lastModified: index.LastWriteTimeUtc);

@@ -128,7 +128,7 @@ public sealed class AnalyzeTests(PageFixture fixture) : IDisposable
 
     private static Task ChooseAsync(Tab tab, string file) => tab.Page.Locator("input[type=file]").SetInputFilesAsync(file);
 
-    private static Task AnsweredAsync(Tab tab) => Expect(tab.Page.Locator("[data-answer]")).ToBeVisibleAsync(new() { Timeout = 60_000 });
+    private static Task AnsweredAsync(Tab tab) => Expect(tab.Page.Locator("[data-answer]")).ToBeVisibleAsync();
 
     private static async Task<string> DownloadAsync(Tab tab, string link)
     {

@@ -26,9 +26,10 @@ public sealed class CallsTests(PageFixture fixture)
         await Expect(tab.Page.GetByText("No call yet")).ToBeVisibleAsync();
 
         using var client = new AffectClient(host.Gateway.GrpcAddress);
-        await using var call = client.StartCall(new StreamOptions { SessionId = "e2e-1", Audio = Format });
+        await using var call = client.StartCall(new StreamOptions { SessionId = "e2e-1", Audio = Format }, TestContext.Current.CancellationToken);
         var ended = ReadAsync(call);
-        await call.WriteAudioAsync(Stereo(), TestContext.Current.CancellationToken);
+        for (var i = 0; i < 3; i++)
+            await call.WriteAudioAsync(Stereo(), TestContext.Current.CancellationToken);
 
         var shown = tab.Page.Locator("[data-call='e2e-1']");
         await Expect(shown).ToHaveAttributeAsync("data-status", "");

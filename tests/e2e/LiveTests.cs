@@ -127,7 +127,7 @@ public sealed partial class LiveTests(PageFixture fixture)
     public async Task The_model_that_is_chosen_answers()
     {
         await using var tab = await fixture.OpenAsync("/models", script: Sent);
-        await tab.Button("cnn-gru answers on Live").ClickAsync();
+        await tab.Button("Use on Live: cnn-gru").ClickAsync();
         await tab.Page.GetByRole(AriaRole.Link, new() { Name = "Live" }).ClickAsync();
         await Expect(tab.Page.GetByLabel("Voice model")).ToHaveValueAsync("cnn-gru");
         await tab.Button("Use microphone").ClickAsync();
@@ -144,6 +144,7 @@ public sealed partial class LiveTests(PageFixture fixture)
     {
         await using var tab = await fixture.OpenAsync("/", script: Hour);
         await tab.Button("Use camera").ClickAsync();
+        await Expect(tab.Page.Locator("[data-connection=on]")).ToBeVisibleAsync();
         var devtools = await tab.Page.Context.NewCDPSessionAsync(tab.Page);
         await devtools.SendAsync("Performance.enable");
 
@@ -226,7 +227,7 @@ public sealed partial class LiveTests(PageFixture fixture)
         """;
 
     private static Task ScoredAsync(Tab tab, string column) =>
-        Expect(tab.Page.Locator($".scores tbody tr:first-child {column}")).ToHaveAttributeAsync("data-score", Score(), new() { Timeout = 60_000 });
+        Expect(tab.Page.Locator($".scores tbody tr:first-child {column}")).ToHaveAttributeAsync("data-score", Score());
 
     /// <summary>Bars move with windows.</summary>
     private static async Task MovesAsync(Tab tab)
@@ -241,7 +242,7 @@ public sealed partial class LiveTests(PageFixture fixture)
 
     private static async Task UntilAsync(Func<Task<bool>> condition)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        using var limit = new CancellationTokenSource(PageFixture.Patience);
         while (!await condition())
             await Task.Delay(TimeSpan.FromMilliseconds(100), limit.Token);
     }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
 namespace Affect.E2ETests;
@@ -6,6 +7,9 @@ namespace Affect.E2ETests;
 /// <summary>The Models page against what the API answers.</summary>
 public sealed class ModelsTests(PageFixture fixture)
 {
+    /// <summary>The page shows one digit.</summary>
+    private const double Rounding = 0.0501;
+
     private static readonly Dictionary<string, string> Measures = new()
     {
         ["Accuracy"] = "accuracy",
@@ -33,9 +37,11 @@ public sealed class ModelsTests(PageFixture fixture)
                 .TryGetProperty("study", out var figures) ? figures : default;
             foreach (var (title, field) in Measures)
             {
-                await Expect(row.Locator($"[data-measure={title}]")).ToHaveTextAsync(Percent(known.GetProperty(field).GetDouble()));
-                await Expect(row.Locator($"[data-study={title}]")).ToHaveTextAsync(
-                    study.ValueKind == JsonValueKind.Undefined ? "–" : Percent(study.GetProperty(title.ToLowerInvariant()).GetDouble()));
+                Assert.Equal(100 * known.GetProperty(field).GetDouble(), await PercentAsync(row.Locator($"[data-measure={title}]")), Rounding);
+                if (study.ValueKind == JsonValueKind.Undefined)
+                    await Expect(row.Locator($"[data-study={title}]")).ToHaveTextAsync("–");
+                else
+                    Assert.Equal(100 * study.GetProperty(title.ToLowerInvariant()).GetDouble(), await PercentAsync(row.Locator($"[data-study={title}]")), Rounding);
             }
         }
     }
@@ -49,7 +55,7 @@ public sealed class ModelsTests(PageFixture fixture)
 
         var counts = model.GetProperty("metrics")[0].GetProperty("confusion").EnumerateArray()
             .SelectMany(row => row.GetProperty("counts").EnumerateArray()).Select(count => count.GetInt32().ToString());
-        await Expect(tab.Page.GetByRole(Microsoft.Playwright.AriaRole.Region, new() { Name = "Model cnn-gru" })).ToBeVisibleAsync();
+        await Expect(tab.Page.GetByRole(AriaRole.Region, new() { Name = "Model cnn-gru" })).ToBeVisibleAsync();
         Assert.Equal(counts, await tab.Page.EvaluateAsync<string[]>("[...document.querySelectorAll('.confusion td')].map(cell => cell.dataset.count)"));
         await Expect(tab.Page.Locator(".chart canvas")).ToHaveCountAsync(3);
         var last = model.GetProperty("learning").GetProperty("validation_accuracy").EnumerateArray().Last().GetDouble();
@@ -77,6 +83,5 @@ public sealed class ModelsTests(PageFixture fixture)
 
     private static string Name(JsonElement model) => model.GetProperty("reference").GetProperty("name").GetString()!;
 
-    // As JavaScript's toFixed, which rounds the exact binary value.
-    private static string Percent(double fraction) => $"{(100 * fraction).ToString("F1")} %";
+    private static async Task<double> PercentAsync(ILocator cell) => double.Parse((await cell.TextContentAsync())!.Replace(" %", "", StringComparison.Ordinal));
 }

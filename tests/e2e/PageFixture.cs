@@ -13,6 +13,9 @@ namespace Affect.E2ETests;
 /// </summary>
 public sealed class PageFixture : IAsyncLifetime
 {
+    /// <summary>How long tests wait for what is sure to come.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+
     private readonly string _folder = Directory.CreateTempSubdirectory("affect-e2e-").FullName;
     private IPlaywright? _playwright;
     private IBrowser? _browser;
@@ -42,6 +45,7 @@ public sealed class PageFixture : IAsyncLifetime
         if (_missing.Length > 0)
             return;
         await MakeDevicesAsync();
+        Assertions.SetDefaultExpectTimeout((float)Patience.TotalMilliseconds);
         _playwright = await Playwright.CreateAsync();
         _host = await AffectHost.StartAsync();
         _browser = await LaunchAsync("--use-fake-ui-for-media-stream");
@@ -85,7 +89,7 @@ public sealed class PageFixture : IAsyncLifetime
     {
         SkipWhereMissing();
         var context = await (browser ?? _browser!).NewContextAsync(options);
-        context.SetDefaultTimeout(60_000);
+        context.SetDefaultTimeout((float)Patience.TotalMilliseconds);
         var page = await context.NewPageAsync();
         if (script is not null)
             await page.AddInitScriptAsync(script);
@@ -111,7 +115,7 @@ public sealed class PageFixture : IAsyncLifetime
             ? Path.Combine(data, "ravdess/Actor_01/03-01-05-02-01-01-01.wav")
             : TestMedia.FixturePath("golden/speech.wav");
         await FfmpegAsync("-i", voice, "-ac", "1", "-ar", "48000", VoiceFile);
-        await FfmpegAsync("-loop", "1", "-i", Sample("face.jpg"), "-t", "1", "-r", "10", "-q:v", "3", Path.Combine(_folder, "face.mjpeg"));
+        await FfmpegAsync("-loop", "1", "-i", Sample("face.jpg"), "-t", "1", "-r", "10", "-pix_fmt", "yuvj420p", "-q:v", "3", Path.Combine(_folder, "face.mjpeg"));
     }
 
     /// <summary>One of the clips that the page offers.</summary>

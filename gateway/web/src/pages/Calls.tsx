@@ -120,7 +120,7 @@ export function Calls() {
       {calls.length === 0 && (
         <section class="panel empty">
           <p>No call yet. Start one on the <a href="/">Live page</a> in another tab, or from a terminal:</p>
-          <pre><code>deploy/affect stream call.wav --realtime</code></pre>
+          <pre tabIndex={0} aria-label="Command"><code>deploy/affect stream call.wav --realtime</code></pre>
         </section>
       )}
       <ul class="calls">

@@ -70,7 +70,7 @@ function Comparison({ modality, models, shown, open }: { modality: "speech" | "f
                     {model.is_default && <small class="pill">default</small>}
                   </th>
                   <td>
-                    <button type="button" aria-pressed={answers} aria-label={`${name} answers on Live`}
+                    <button type="button" aria-pressed={answers} aria-label={`${answers ? "Answers" : "Use"} on Live: ${name}`}
                       onClick={() => choose({ ...choice, [modality]: model.is_default ? "" : name })}>{answers ? "Answers" : "Use"}</button>
                   </td>
                   {measures.map(({ title, ours, study: key }) => [
@@ -186,8 +186,8 @@ function Confusion({ metrics }: { metrics: Metrics }) {
                 {counts.map((count, column) => {
                   const share = total > 0 ? count / total : 0;
                   return (
-                    <td key={column} class={share > 0.5 ? "much" : ""} title={`${count} of ${total}`} data-count={count}
-                      style={{ backgroundColor: `rgb(from var(--accent) r g b / ${share.toFixed(3)})` }}>{(100 * share).toFixed(0)}</td>
+                    <td key={column} title={`${count} of ${total}`} data-count={count}
+                      style={{ backgroundColor: `rgb(from var(--accent) r g b / ${(0.55 * share).toFixed(3)})` }}>{(100 * share).toFixed(0)}</td>
                   );
                 })}
               </tr>

@@ -22,10 +22,11 @@ interface Properties {
 export function Chart({ title, x, lines, range }: Properties) {
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
+    const place = box.current!;
     const dark = matchMedia("(prefers-color-scheme: dark)");
     let plot = make();
     const observer = new ResizeObserver(() => plot.setSize(size()));
-    observer.observe(box.current!);
+    observer.observe(place);
     const again = () => {
       plot.destroy();
       plot = make();
@@ -38,7 +39,7 @@ export function Chart({ title, x, lines, range }: Properties) {
     };
 
     function size() {
-      return { width: box.current!.clientWidth, height: 200 };
+      return { width: place.clientWidth, height: 200 };
     }
 
     function make() {
@@ -57,7 +58,7 @@ export function Chart({ title, x, lines, range }: Properties) {
             value: (_: uPlot, value: number | null) => (value === null ? "–" : value.toFixed(3)),
           })),
         ],
-      }, [x.values, ...lines.map(line => line.values)], box.current!);
+      }, [x.values, ...lines.map(line => line.values)], place);
     }
   }, [x, lines]);
   const last = lines.map(line => `${line.label} ${line.values.findLast(value => value !== null)?.toFixed(3) ?? "none"}`).join(", ");

@@ -30,8 +30,8 @@ const labelled = 58;
 /** Seven scores over time, one above the other up to the full height. Redrawn where it changes, nothing is kept. */
 export function Ribbon({ slices, from, to, label, voice }: Properties) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  const draw = useRef(() => {});
-  draw.current = () => paint(canvas.current!, slices, from, to, voice);
+  const draw = useRef<() => void>(() => {});
+  draw.current = () => canvas.current && paint(canvas.current, slices, from, to, voice);
   useEffect(() => draw.current());
   useEffect(() => {
     const redraw = () => draw.current();

@@ -13,8 +13,8 @@ interface Properties {
 /** Peaks of the sound, in the colour of what they show. A click goes there; keys have the player and the time line. */
 export function Waveform({ sound, slices, position, seek }: Properties) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  const draw = useRef(() => {});
-  draw.current = () => paint(canvas.current!, sound, slices, position);
+  const draw = useRef<() => void>(() => {});
+  draw.current = () => canvas.current && paint(canvas.current, sound, slices, position);
   useEffect(() => draw.current());
   useEffect(() => {
     const observer = new ResizeObserver(() => draw.current());
