@@ -43,9 +43,6 @@ const main = await bundle("src/main.tsx", {
   define: { RECORDER: JSON.stringify(recorder), STUDY: JSON.stringify(study), CARDS: JSON.stringify(cards) },
 });
 
-const index = await readFile("src/index.html", "utf8");
-await writeFile("dist/index.html", index.replace("{style}", style).replace("{main}", main));
-
 const card = await readFile("src/card.html", "utf8");
 for (const name of cards) {
   const body = marked.parse(await readFile(`${models}/${name}/MODEL_CARD.md`, "utf8"));
@@ -56,3 +53,7 @@ for (const name of cards) {
 }
 await cp("src/icon.svg", "dist/icon.svg");
 await cp("samples", "dist/samples", { recursive: true });
+
+// The last: who sees it knows that the page is whole.
+const index = await readFile("src/index.html", "utf8");
+await writeFile("dist/index.html", index.replace("{style}", style).replace("{main}", main));

@@ -28,7 +28,7 @@ public sealed partial class LiveTests(PageFixture fixture)
         await MovesAsync(tab);
         await Expect(tab.Page.Locator("[data-voice=yes]")).ToBeVisibleAsync();
         await Expect(tab.Page.Locator(".latency")).ToHaveTextAsync(Latency());
-        Assert.NotEqual("-60", await tab.Page.Locator("[role=meter]").GetAttributeAsync("aria-valuenow"));
+        await UntilAsync(async () => await tab.Page.Locator("[role=meter]").GetAttributeAsync("aria-valuenow") != "-60");
 
         var slices = await SlicesAsync(tab);
         await UntilAsync(async () => await SlicesAsync(tab) > slices + 4);
