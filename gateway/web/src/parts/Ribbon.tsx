@@ -25,7 +25,7 @@ interface Properties {
 }
 
 const voiceHeight = 6;
-const labelled = 58;
+const labelled = 66;
 
 /** Seven scores over time, one above the other up to the full height. Redrawn where it changes, nothing is kept. */
 export function Ribbon({ slices, from, to, label, voice }: Properties) {
@@ -117,7 +117,8 @@ function paint(canvas: HTMLCanvasElement, slices: Slice[], from: number, to: num
     context.fillStyle = "#000a";
     const [cx, cy] = [(left + right) / 2, height / 2];
     context.beginPath();
-    context.roundRect(cx - 27, cy - 10, 54, 20, 10);
+    const half = context.measureText(run.emotion).width / 2 + 8;
+    context.roundRect(cx - half, cy - 10, 2 * half, 20, 10);
     context.fill();
     context.fillStyle = "#fff";
     context.fillText(run.emotion, cx, cy + 0.5);
