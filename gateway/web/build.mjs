@@ -52,7 +52,8 @@ for (const name of cards) {
     await cp(`${models}/${name}/${plot}`, `dist/cards/${name}-${plot}`);
 }
 await cp("src/icon.svg", "dist/icon.svg");
-await cp("samples", "dist/samples", { recursive: true });
+for (const sample of (await readdir("samples")).filter(file => /\.(mp3|jpg)$/.test(file)))
+  await cp(`samples/${sample}`, `dist/samples/${sample}`);
 
 // The last: who sees it knows that the page is whole.
 const index = await readFile("src/index.html", "utf8");
