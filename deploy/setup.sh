@@ -66,7 +66,7 @@ build_page() {
     -n $(find $page/{src,samples,snippets} $page/*.* services/models -newer $page/dist/index.html -type f -print -quit) ]] || return 0
   has_node || { install_packages nodejs npm && has_node; } || { say "Node.js 18 or later is not here"; return 1; }
   say "building the web page"
-  quietly npm ci --prefix $page --no-fund --no-audit && quietly npm run build --prefix $page
+  quietly npm ci --prefix $page --prefer-offline --fetch-retries=1 --fetch-retry-mintimeout=1000 --no-fund --no-audit && quietly npm run build --prefix $page
 }
 
 # build NAME PROJECT: a Release build into artifacts/, skipped where nothing changed since the last.

@@ -48,7 +48,7 @@ internal static class Pages
                 app.MapMethods(address, [HttpMethods.Get, HttpMethods.Head], (HttpContext context) =>
                 {
                     Keep(context);
-                    return Results.File(index.FullName, MediaTypeNames.Text.Html, lastModified: index.LastWriteTimeUtc);
+                    return Results.File(index.FullName, "text/html; charset=utf-8", lastModified: index.LastWriteTimeUtc);
                 });
         }
         else

@@ -199,7 +199,7 @@ public sealed partial class LiveTests(PageFixture fixture)
         const scores = happy => ({ neutral: 0.9 - happy, happy, sad: 0.02, angry: 0.02, fear: 0.02, disgust: 0.02, surprise: 0.02 });
         let socket, told = 0;
         window.WebSocket = class {
-          static CONNECTING = 0;
+          static CONNECTING = 0; static OPEN = 1;
           readyState = 1; bufferedAmount = 0;
           constructor() { socket = this; setTimeout(() => this.onopen()); }
           send(data) { if (typeof data === "string") this.tell({ started: { session_id: "hour", notice: "", channels: [] } }); }

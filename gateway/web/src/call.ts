@@ -56,7 +56,7 @@ export class Call {
   private readonly session = `web-${Math.random().toString(36).slice(2)}`;
   private readonly began = performance.now();
   private socket!: WebSocket;
-  private ready = false; // configuration is sent
+  private configured = false; // by the socket that is open
   private everStarted = false;
   private over = false;
   private failures = 0;
@@ -79,6 +79,11 @@ export class Call {
   /** Seconds since the call began: the audio's clock, where there is audio. */
   get time(): number {
     return this.setup.sampleRate ? this.position / bytesPerSample / this.setup.sampleRate : (performance.now() - this.began) / 1000;
+  }
+
+  private get ready(): boolean {
+    // A socket that closes says so some time before its event does.
+    return this.configured && this.socket.readyState === WebSocket.OPEN;
   }
 
   /** Whether media pile up in the browser; a frame less is no loss then. */
@@ -104,14 +109,14 @@ export class Call {
     if (!this.ready)
       return this.giveUp();
     this.over = true;
-    this.ready = false;
+    this.configured = false;
     this.socket.send('{"end":true}');
     this.socket.onmessage = this.socket.onclose = null;
   }
 
   private giveUp() {
     this.over = true;
-    this.ready = false;
+    this.configured = false;
     clearTimeout(this.retry);
     this.socket.onmessage = this.socket.onclose = null;
     // To close one that is not open yet is an error in the browser's eyes.
@@ -155,7 +160,7 @@ export class Call {
         face_model: this.setup.faceModel,
         ...(this.resume && { resume: this.resume }),
       }));
-      this.ready = true;
+      this.configured = true;
       for (const { message } of this.media)
         this.socket.send(message);
     };
@@ -170,7 +175,7 @@ export class Call {
   }
 
   private async closed(code: number, problem: Problem | null, opened: boolean) {
-    this.ready = false;
+    this.configured = false;
     if (this.over)
       return;
     // Browsers do not say why a handshake failed; a request that may be asked does.
