@@ -31,12 +31,18 @@ missing_packages() {
 }
 
 need_packages() {
-  local missing=() package root=()
+  local missing=()
   mapfile -t missing < <(missing_packages)
   ((${#missing[@]})) || return 0
-  command -v apt-get >/dev/null || die "please install: ${missing[*]}"
+  install_packages "${missing[@]}" || exit 1
+}
+
+# install_packages NAME...: of two names, as a|b, the one that this distribution has. Fails where they cannot be had.
+install_packages() {
+  local missing=("$@") package root=()
+  command -v apt-get >/dev/null || { say "please install: ${missing[*]}"; return 1; }
   if ((EUID != 0)); then
-    command -v sudo >/dev/null || die "please install, as root: apt-get install ${missing[*]}"
+    command -v sudo >/dev/null || { say "please install, as root: apt-get install ${missing[*]}"; return 1; }
     root=(sudo)
   fi
   say "installing ${missing[*]}"
@@ -47,7 +53,20 @@ need_packages() {
     names+=("$package")
   done
   "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq --no-install-recommends "${names[@]}" >/dev/null || die "could not install ${names[*]}"
+    apt-get install -y -qq --no-install-recommends "${names[@]}" >/dev/null || { say "could not install ${names[*]}"; return 1; }
+}
+
+has_node() { command -v npm >/dev/null && node -e 'process.exit(process.versions.node.split(".")[0] >= 18 ? 0 : 1)' 2>/dev/null; }
+
+# The web page, into gateway/web/dist, where its sources changed; the build of the gateway takes it from there. Fails
+# where Node.js, npm or npm's registry cannot be had: the gateway says so at / then.
+build_page() {
+  local page=gateway/web
+  [[ ! -e $page/dist/index.html ||
+    -n $(find $page/{src,samples,snippets} $page/*.* services/models -newer $page/dist/index.html -type f -print -quit) ]] || return 0
+  has_node || { install_packages nodejs npm && has_node; } || { say "Node.js 18 or later is not here"; return 1; }
+  say "building the web page"
+  quietly npm ci --prefix $page --prefer-offline --fetch-retries=1 --fetch-retry-mintimeout=1000 --no-fund --no-audit && quietly npm run build --prefix $page
 }
 
 # build NAME PROJECT: a Release build into artifacts/, skipped where nothing changed since the last.

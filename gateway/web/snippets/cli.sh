@@ -1,0 +1,2 @@
+deploy/affect analyze speech.wav face.jpg
+deploy/affect stream call.wav

@@ -1,0 +1,119 @@
+import { render } from "preact";
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { apiKey, listModels, Refusal, setApiKey } from "./api";
+import { AppContext, type App as Shared } from "./app";
+import { Analyze } from "./pages/Analyze";
+import { Api } from "./pages/Api";
+import { Calls } from "./pages/Calls";
+import { Live } from "./pages/Live";
+import { Models } from "./pages/Models";
+import type { Model } from "./types";
+
+const pages = [
+  { path: "/", title: "Live", Page: Live },
+  { path: "/analyze", title: "Analyze", Page: Analyze },
+  { path: "/calls", title: "Calls", Page: Calls },
+  { path: "/models", title: "Models", Page: Models },
+  { path: "/api", title: "API", Page: Api },
+];
+
+function App() {
+  const [path, setPath] = useState(location.pathname);
+  const [models, setModels] = useState<Model[] | null>(null);
+  const [choice, choose] = useState({ speech: "", face: "" });
+  const [error, setError] = useState("");
+  const [asksKey, setAsksKey] = useState(false);
+  const [keys, setKeys] = useState(0); // a page begins anew with a new key
+  const main = useRef<HTMLElement>(null);
+  const page = pages.find(candidate => candidate.path === path) ?? pages[0]!;
+
+  const failed = useCallback((reason: unknown) => {
+    if (reason instanceof Refusal && reason.needsKey)
+      setAsksKey(true);
+    else
+      setError(reason instanceof Refusal ? reason.message : "The server cannot be reached. Is it running?");
+  }, []);
+
+  useEffect(() => {
+    listModels().then(found => {
+      setModels(found);
+      setError("");
+      setAsksKey(false);
+    }, failed);
+  }, [keys]);
+
+  useEffect(() => {
+    const moved = () => setPath(location.pathname);
+    addEventListener("popstate", moved);
+    return () => removeEventListener("popstate", moved);
+  }, []);
+
+  useEffect(() => {
+    document.title = `${page.title} · Affect`;
+  }, [page]);
+
+  // Links between pages stay in this document; everything else is the browser's.
+  const follow = (event: MouseEvent) => {
+    const link = (event.target as Element).closest("a");
+    if (!link || link.origin !== location.origin || link.hash || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey
+      || !pages.some(candidate => candidate.path === link.pathname))
+      return;
+    event.preventDefault();
+    history.pushState(null, "", link.pathname);
+    setPath(link.pathname);
+    scrollTo(0, 0);
+    // Where a browser would begin to read after a page was loaded.
+    requestAnimationFrame(() => main.current?.querySelector("h1")?.focus());
+  };
+
+  const shared: Shared = useMemo(() => ({ models, choice, choose, failed }), [models, choice, failed]);
+  return (
+    <AppContext.Provider value={shared}>
+      <div onClick={follow}>
+        <a class="skip" href="#main">Skip to the content</a>
+        <header>
+          <a class="brand" href="/"><img src="/icon.svg" alt="" width="28" height="28" /> Affect</a>
+          <nav aria-label="Pages">
+            {pages.map(({ path, title }) => <a key={path} href={path} aria-current={path === page.path ? "page" : undefined}>{title}</a>)}
+          </nav>
+        </header>
+        <main id="main" ref={main}>
+          {error && <p class="message bad" role="alert">{error} <button type="button" onClick={() => setKeys(keys + 1)}>Try again</button></p>}
+          {asksKey && <KeyForm done={() => setKeys(keys + 1)} />}
+          <page.Page key={`${page.path} ${keys}`} />
+        </main>
+        <footer>
+          <p>
+            <strong>Nothing is stored.</strong> Sound and pictures go from this page to this server, are judged and forgotten; so are
+            the scores. Nothing is loaded from other hosts.
+          </p>
+          <p>
+            An AI system infers emotions here. The people whose emotions are inferred must be told so (EU AI Act, Art. 50(3)); to
+            infer those of people at work or of pupils is forbidden (Art. 5(1)(f)). Scores are probabilities, not facts, and no ground
+            for a decision on their own.
+          </p>
+        </footer>
+      </div>
+    </AppContext.Provider>
+  );
+}
+
+function KeyForm({ done }: { done: () => void }) {
+  const [value, setValue] = useState(apiKey());
+  return (
+    <form class="panel key" onSubmit={event => {
+      event.preventDefault();
+      setApiKey(value.trim());
+      done();
+    }}>
+      <label>
+        This server asks for an API key
+        <input type="password" autocomplete="off" value={value} onInput={event => setValue(event.currentTarget.value)} />
+      </label>
+      <button type="submit" class="primary">Use this key</button>
+      <p class="meta">It is kept in this tab and forgotten with it.</p>
+    </form>
+  );
+}
+
+render(<App />, document.getElementById("app")!);

@@ -1,0 +1,180 @@
+// The messages of affect.v1 as proto JSON, as far as the page reads them: protos/affect/v1 says what they mean.
+import type { Scores } from "./emotions";
+
+/** Seconds, as in "1.5s". */
+export type Duration = string;
+
+export interface Judgement {
+  outcome: string;
+  scores?: Scores;
+  emotion: string;
+  confidence: number;
+}
+
+export interface SpeechWindow extends Judgement {
+  start: Duration;
+  end: Duration;
+}
+
+export interface Segment {
+  start: Duration;
+  end: Duration;
+}
+
+export interface SpeechResult extends Judgement {
+  model?: ModelReference;
+  duration: Duration;
+  windows: SpeechWindow[];
+  segments: Segment[];
+}
+
+export interface Box {
+  left: number;
+  top: number;
+  width: number;
+  height: number;
+}
+
+export interface FaceFound extends Judgement {
+  box: Box;
+  detection_confidence: number;
+}
+
+export interface ImageResult {
+  outcome: string;
+  width: number;
+  height: number;
+  faces: FaceFound[];
+}
+
+export interface FaceResult extends Judgement {
+  model?: ModelReference;
+  images: ImageResult[];
+}
+
+export interface Fused extends Judgement {
+  speech_weight: number;
+  face_weight: number;
+}
+
+export interface Analysis {
+  fused: Fused;
+  speech?: SpeechResult;
+  face?: FaceResult;
+  notice: string;
+}
+
+export interface ModelReference {
+  name: string;
+  version: string;
+}
+
+export interface Metrics {
+  protocol: string;
+  data: string;
+  samples: number;
+  accuracy: number;
+  unweighted_average_recall: number;
+  macro_f1: number;
+  macro_precision: number;
+  expected_calibration_error: number;
+  confusion: { counts: number[] }[];
+  condition: string;
+  split: string;
+  most_certain?: { coverage: number; accuracy: number };
+  at_threshold?: { coverage: number; accuracy: number };
+  reliability: { count: number; confidence: number; accuracy: number }[];
+}
+
+export interface Model {
+  reference: ModelReference;
+  modality: string;
+  description: string;
+  is_default: boolean;
+  input: { features: string; window?: Duration; size: number };
+  licence: string;
+  temperature: number;
+  abstain_below: number;
+  metrics: Metrics[];
+  cost?: { parameters: string; file_bytes: string; latency: Duration };
+  learning?: { loss: number[]; accuracy: number[]; validation_loss: number[]; validation_accuracy: number[] };
+}
+
+export interface StreamStarted {
+  session_id: string;
+  notice: string;
+  speech_model?: ModelReference;
+  face_model?: ModelReference;
+  channels: { role: string; emotion: boolean }[];
+  audio_position: string;
+}
+
+export interface StreamWindow {
+  channel: number;
+  index: string;
+  start: Duration;
+  end: Duration;
+  voice?: SpeechWindow;
+  face?: Judgement & { frames: number };
+  fused: Fused;
+  smoothed?: Scores;
+  emotion: string;
+}
+
+export interface FrameResult {
+  time: Duration;
+  image: ImageResult;
+}
+
+export interface Alert {
+  rule: string;
+  channel: number;
+  state: string;
+  time: Duration;
+  emotion: string;
+}
+
+export interface Checkpoint {
+  audio_position: string;
+  video_time: Duration;
+  state: string;
+}
+
+export interface ChannelSummary {
+  channel: number;
+  role: string;
+  talk?: Duration;
+  silence?: Duration;
+  interruptions: number;
+  longest_monologue?: Duration;
+  emotion?: Judgement & { windows: number; scored: number; empty: number; lost: number; shares?: Scores };
+}
+
+export interface CallSummary {
+  end: string;
+  duration: Duration;
+  overlap?: Duration;
+  channels: ChannelSummary[];
+  missing_audio?: Duration;
+}
+
+/** Exactly one is there. */
+export interface StreamAnswer {
+  started?: StreamStarted;
+  window?: StreamWindow;
+  activity?: { channel: number; segment: Segment };
+  frame?: FrameResult;
+  alert?: Alert;
+  checkpoint?: Checkpoint;
+  summary?: CallSummary;
+}
+
+/** An error as REST and the WebSocket tell it (RFC 9457). */
+export interface Problem {
+  title: string;
+  status: number;
+  code: string;
+  detail: string;
+  errors?: Record<string, string[]>;
+  retry_after?: number;
+}

@@ -1,0 +1,93 @@
+using Affect.Client;
+using Affect.Testing;
+using static Microsoft.Playwright.Assertions;
+
+namespace Affect.E2ETests;
+
+/// <summary>The Calls page while calls are spoken.</summary>
+public sealed class CallsTests(PageFixture fixture)
+{
+    private static readonly AudioFormat Format = new(AudioEncoding.L16, TestMedia.SampleRate, [SpeakerRole.Customer, SpeakerRole.Agent]);
+
+    [Fact]
+    public async Task A_call_is_shown_as_it_goes_with_its_alerts_and_its_summary()
+    {
+        fixture.SkipWhereMissing();
+        // A rule that holds for whatever is said.
+        await using var host = await AffectHost.StartAsync(new Dictionary<string, string?>
+        {
+            ["Fusion:Alerts:anything:Emotion"] = "neutral",
+            ["Fusion:Alerts:anything:Above"] = "0",
+            ["Fusion:Alerts:anything:ClearBelow"] = "0",
+            ["Fusion:Alerts:anything:For"] = "00:00:02",
+        });
+        await using var tab = await fixture.OpenAsync("/calls", host.Gateway.HttpAddress);
+        await Expect(tab.Page.Locator("[data-watching=on]")).ToBeVisibleAsync();
+        await Expect(tab.Page.GetByText("No call yet")).ToBeVisibleAsync();
+
+        using var client = new AffectClient(host.Gateway.GrpcAddress);
+        await using var call = client.StartCall(new StreamOptions { SessionId = "e2e-1", Audio = Format }, TestContext.Current.CancellationToken);
+        var ended = ReadAsync(call);
+        for (var i = 0; i < 3; i++)
+            await call.WriteAudioAsync(Stereo(), TestContext.Current.CancellationToken);
+
+        var shown = tab.Page.Locator("[data-call='e2e-1']");
+        await Expect(shown).ToHaveAttributeAsync("data-status", "");
+        await Expect(shown.Locator(".ribbon")).ToHaveCountAsync(1);
+        await Expect(shown.Locator(".ribbon")).Not.ToHaveAttributeAsync("data-slices", "0");
+        await Expect(shown.GetByText("emotion is not looked for")).ToBeVisibleAsync();
+        await Expect(tab.Page.GetByRole(Microsoft.Playwright.AriaRole.Log)).ToContainTextAsync("the rule “anything” holds");
+
+        await call.CompleteAsync();
+        await ended;
+        await Expect(shown).ToHaveAttributeAsync("data-status", "OK");
+        await Expect(shown.Locator(".summary tbody tr")).ToHaveCountAsync(2);
+        await Expect(shown.Locator(".summary")).ToContainTextAsync("Customer");
+        Assert.Empty(await tab.AxeAsync());
+    }
+
+    [Fact]
+    public async Task Who_stops_the_live_page_has_a_summary_too()
+    {
+        await using var calls = await fixture.OpenAsync("/calls");
+        await Expect(calls.Page.Locator("[data-watching=on]")).ToBeVisibleAsync();
+        await using var live = await fixture.OpenAsync("/");
+        await live.Button("Use microphone").ClickAsync();
+        await Expect(calls.Page.Locator("[data-status='']").First).ToBeVisibleAsync();
+        await Expect(live.Page.Locator("[data-now]").First).Not.ToHaveTextAsync("Listening and looking");
+        await live.Button("Stop microphone").ClickAsync();
+        await Expect(calls.Page.Locator("[data-status=OK] .summary").First).ToBeVisibleAsync();
+    }
+
+    [Fact]
+    public async Task The_page_watches_again_when_the_server_is_back()
+    {
+        fixture.SkipWhereMissing();
+        await using var host = await AffectHost.StartAsync();
+        await using var tab = await fixture.OpenAsync("/calls", host.Gateway.HttpAddress);
+        tab.Expect("Failed to load resource");
+        await Expect(tab.Page.Locator("[data-watching=on]")).ToBeVisibleAsync();
+        await host.Gateway.StopAsync();
+        await Expect(tab.Page.Locator("[data-watching=lost]")).ToBeVisibleAsync();
+        await host.Gateway.StartAsync();
+        await Expect(tab.Page.Locator("[data-watching=on]")).ToBeVisibleAsync();
+    }
+
+    /// <summary>To its end; the page shows what comes.</summary>
+    private static async Task ReadAsync(AffectCall call)
+    {
+        await foreach (var result in call.Results)
+            Assert.NotNull(result);
+    }
+
+    /// <summary>The synthesised voice on the customer's channel, silence on the agent's, little-endian.</summary>
+    private static byte[] Stereo()
+    {
+        const int Header = 44;
+        var mono = TestMedia.Speech().AsSpan(Header);
+        var stereo = new byte[2 * mono.Length];
+        for (var i = 0; i + 1 < mono.Length; i += 2)
+            mono.Slice(i, 2).CopyTo(stereo.AsSpan(2 * i));
+        return stereo;
+    }
+}
