@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Threading.Channels;
+using Affect.Hosting;
 using Affect.V1;
 using Dapr.Client;
 using Google.Protobuf;
@@ -205,7 +206,7 @@ internal sealed class CallEvents : IHostedService, IDisposable
             try
             {
                 var summary = _summary is null ? "" : $$""","summary":{{Rest.Json.Format(_summary)}}""";
-                await TellAsync(CallEvent.Ended, $$"""{"status":"{{Refusals.CodeName(_status)}}"{{summary}}}""", limit.Token);
+                await TellAsync(CallEvent.Ended, $$"""{"status":"{{RpcErrors.Name(_status)}}"{{summary}}}""", limit.Token);
             }
             catch (OperationCanceledException)
             {

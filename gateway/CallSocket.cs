@@ -191,7 +191,7 @@ internal sealed class CallSocket(WebSocket socket)
                 await socket.SendAsync(problem.WrittenMemory, WebSocketMessageType.Text, endOfMessage: true, limit.Token);
             }
             await socket.CloseOutputAsync(
-                SocketMessage.CloseStatus(error?.StatusCode ?? StatusCode.OK), Refusals.CodeName(error?.StatusCode ?? StatusCode.OK), limit.Token);
+                SocketMessage.CloseStatus(error?.StatusCode ?? StatusCode.OK), RpcErrors.Name(error?.StatusCode ?? StatusCode.OK), limit.Token);
             await receiving.WaitAsync(limit.Token);
         }
         catch (Exception exception) when (exception is WebSocketException or OperationCanceledException or IOException)

@@ -69,7 +69,7 @@ internal static class Refusals
         json.WriteString("type", "about:blank");
         json.WriteString("title", ReasonPhrases.GetReasonPhrase(httpStatus));
         json.WriteNumber("status", httpStatus);
-        json.WriteString("code", CodeName((StatusCode)status.Code));
+        json.WriteString("code", RpcErrors.Name((StatusCode)status.Code));
         if (status.GetDetail<BadRequest>() is { } bad)
         {
             json.WriteString("detail", "The request is wrong in the fields that 'errors' names.");
@@ -107,7 +107,4 @@ internal static class Refusals
         StatusCode.DeadlineExceeded => StatusCodes.Status504GatewayTimeout,
         _ => StatusCodes.Status500InternalServerError,
     };
-
-    /// <summary>"INVALID_ARGUMENT", as google.rpc.Code spells it.</summary>
-    internal static string CodeName(StatusCode code) => JsonNamingPolicy.SnakeCaseUpper.ConvertName(code.ToString());
 }

@@ -60,6 +60,7 @@ public sealed class ChartTests
     [InlineData("tls.gateway", "tls.gateway.enabled=true")]
     [InlineData("gatewayApi.parentRefs", "gatewayApi.enabled=true")]
     [InlineData("nothing to scrape", "telemetry.metrics.serviceMonitor=true")]
+    [InlineData("no metrics", "telemetry.metrics.alerts=true")]
     public async Task Values_that_contradict_each_other_are_refused_with_the_reason(string reason, params string[] settings) =>
         Assert.Contains(reason, await Chart.RefuseAsync(settings));
 

@@ -15,6 +15,7 @@ internal static class CustomResources
         ["gateway.networking.k8s.io/v1/GRPCRoute"] = typeof(GrpcRoute),
         ["gateway.networking.k8s.io/v1/HTTPRoute"] = typeof(HttpRoute),
         ["keda.sh/v1alpha1/ScaledObject"] = typeof(ScaledObject),
+        ["monitoring.coreos.com/v1/PrometheusRule"] = typeof(PrometheusRule),
         ["monitoring.coreos.com/v1/ServiceMonitor"] = typeof(ServiceMonitor),
     };
 }
@@ -221,5 +222,31 @@ public sealed class ServiceMonitor : CustomResource
         public required List<string> SourceLabels { get; set; }
         public required string TargetLabel { get; set; }
         public required string Replacement { get; set; }
+    }
+}
+
+/// <inheritdoc cref="ServiceMonitor"/>
+public sealed class PrometheusRule : CustomResource
+{
+    public required PrometheusRuleSpec Spec { get; set; }
+
+    public sealed class PrometheusRuleSpec
+    {
+        public required List<Group> Groups { get; set; }
+    }
+
+    public sealed class Group
+    {
+        public required string Name { get; set; }
+        public required List<Rule> Rules { get; set; }
+    }
+
+    public sealed class Rule
+    {
+        public required string Alert { get; set; }
+        public required string Expr { get; set; }
+        public string? For { get; set; }
+        public required Dictionary<string, string> Labels { get; set; }
+        public required Dictionary<string, string> Annotations { get; set; }
     }
 }

@@ -113,10 +113,15 @@ public sealed class ServerTests : IDisposable
         await using var server = await StartAsync(("Server:MetricsPort", "0"));
         using var grpc = GrpcChannel.ForAddress($"http://127.0.0.1:{server.Port(0)}");
         await HealthAsync(grpc);
+        await Assert.ThrowsAsync<RpcException>(() => HealthAsync(grpc, "nobody"));
 
+        // Requests are measured once they are over, which a client may know before. To HTTP both are a 200.
         using var client = new HttpClient();
-        var metrics = await client.GetStringAsync($"http://127.0.0.1:{server.Port(1)}/metrics", Cancellation);
-        Assert.Contains("http_server_request_duration_seconds_bucket", metrics);
+        foreach (var status in (string[])["OK", "NOT_FOUND"])
+            for (var deadline = DateTime.UtcNow.AddMinutes(1); !(await client.GetStringAsync($"http://127.0.0.1:{server.Port(1)}/metrics", Cancellation))
+                .Split('\n').Any(line => line.StartsWith("http_server_request_duration_seconds_count", StringComparison.Ordinal)
+                    && line.Contains($"rpc_response_status_code=\"{status}\"", StringComparison.Ordinal)); await Task.Delay(50, Cancellation))
+                Assert.True(DateTime.UtcNow < deadline, $"No request with {status} was measured within a minute.");
         var elsewhere = await client.GetAsync($"http://127.0.0.1:{server.Port(1)}/", Cancellation);
         Assert.Equal(HttpStatusCode.NotFound, elsewhere.StatusCode);
 

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
@@ -36,6 +37,9 @@ public static class RpcErrors
 
     /// <summary>Any other status without details.</summary>
     public static RpcException Status(StatusCode code, string description) => Error((Code)(int)code, description);
+
+    /// <summary>"INVALID_ARGUMENT", as google.rpc.Code spells it.</summary>
+    public static string Name(StatusCode code) => JsonNamingPolicy.SnakeCaseUpper.ConvertName(code.ToString());
 
     private static RpcException Error(Code code, string message, params IMessage[] details)
     {

@@ -1,0 +1,78 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using k8s.Models;
+
+namespace Affect.ChartTests;
+
+/// <summary>Dashboard and alerts as the chart brings them, held against the metrics that there are and the runbook.</summary>
+public sealed partial class MonitoringTests
+{
+    private static readonly string[] Values =
+        ["telemetry.metrics.enabled=true", "telemetry.metrics.alerts=true", "telemetry.metrics.dashboard=true", "telemetry.metrics.labels.release=prometheus"];
+
+    [Fact]
+    public async Task Dashboard_and_alerts_ask_for_metrics_that_there_are()
+    {
+        var metrics = Document("README.md").Where(line => line.StartsWith('|'))
+            .SelectMany(line => Name().Matches(line)).Select(match => match.Value).ToHashSet();
+        var chart = await Chart.RenderAsync(Chart.Defaults, Values);
+        var queries = Alerts(chart).Select(rule => rule.Expr).Concat(Dashboard(chart)).ToList();
+
+        Assert.InRange(queries.Count, 30, int.MaxValue);
+        Assert.All(queries, query =>
+        {
+            var asked = Name().Matches(Label().Replace(query, "")).Select(match => Part().Replace(match.Value, "")).ToList();
+            Assert.NotEmpty(asked);
+            Assert.Empty(asked.Except(metrics));
+        });
+        // What the services themselves measure is shown, all of it.
+        Assert.Empty(metrics.Where(name => name.StartsWith("affect_", StringComparison.Ordinal) && !queries.Any(query => query.Contains(name, StringComparison.Ordinal))));
+    }
+
+    [Fact]
+    public async Task Every_alert_has_an_entry_in_the_runbook_and_every_entry_an_alert()
+    {
+        var alerts = Alerts(await Chart.RenderAsync(Chart.Defaults, Values));
+        var entries = Document("RUNBOOK.md").Where(line => line.StartsWith("## Affect", StringComparison.Ordinal)).Select(line => line[3..]);
+
+        Assert.Equal(alerts.Select(rule => rule.Alert).Order(), entries.Order());
+        Assert.All(alerts, rule =>
+        {
+            Assert.Contains(rule.Labels["severity"], (string[])["critical", "warning"]);
+            Assert.NotEmpty(rule.Annotations["summary"]);
+            Assert.Equal($"deploy/observability/RUNBOOK.md#{rule.Alert.ToLowerInvariant()}", rule.Annotations["runbook"]);
+        });
+    }
+
+    [Fact]
+    public async Task They_are_found_by_their_labels()
+    {
+        var chart = await Chart.RenderAsync(Chart.Defaults, Values);
+        Assert.Equal("prometheus", Assert.Single(chart.All<PrometheusRule>()).Metadata.Labels["release"]);
+        Assert.Equal("1", Assert.Single(chart.All<V1ConfigMap>()).Metadata.Labels["grafana_dashboard"]);
+    }
+
+    private static List<PrometheusRule.Rule> Alerts(Chart chart) => [.. chart.All<PrometheusRule>().SelectMany(it => it.Spec.Groups).SelectMany(group => group.Rules)];
+
+    private static List<string> Dashboard(Chart chart)
+    {
+        using var dashboard = JsonDocument.Parse(Assert.Single(chart.All<V1ConfigMap>()).Data["affect.json"]);
+        return [.. dashboard.RootElement.GetProperty("panels").EnumerateArray()
+            .Where(panel => panel.GetProperty("type").GetString() != "row")
+            .SelectMany(panel => panel.GetProperty("targets").EnumerateArray())
+            .Select(target => target.GetProperty("expr").GetString()!)];
+    }
+
+    private static IEnumerable<string> Document(string name) => File.ReadLines(Path.Combine(AppContext.BaseDirectory, "observability", name));
+
+    [GeneratedRegex("(affect|http|kestrel|dotnet|kube|container)_[a-z_]+")]
+    private static partial Regex Name();
+
+    /// <summary>Labels in queries look like names of metrics.</summary>
+    [GeneratedRegex(@"(http_(route|response_status_code)|rpc_response_status_code)|by \([a-z_, ]+\)")]
+    private static partial Regex Label();
+
+    /// <summary>Of a histogram.</summary>
+    [GeneratedRegex("_(bucket|sum|count)$")]
+    private static partial Regex Part();
+}
