@@ -35,6 +35,10 @@
 {{- end }}
 {{- if $gateway }}
 "Gateway:RequireApiKey": {{ $values.gateway.requireApiKey }}
+{{- with $values.gateway.jwt.authority }}
+"Gateway:Jwt:Authority": {{ . | quote }}
+"Gateway:Jwt:Audience": {{ required "gateway.jwt.audience says for whom tokens must be" $values.gateway.jwt.audience | quote }}
+{{- end }}
 {{- if $values.dapr.enabled }}
 "Gateway:Events:PubSub": {{ quote $values.dapr.pubsub }}
 "Gateway:Events:Topic": {{ quote $values.dapr.topic }}
