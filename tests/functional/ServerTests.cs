@@ -2,6 +2,7 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Affect.Client;
+using Affect.Gateway;
 using Affect.Hosting;
 using Affect.Testing;
 using Grpc.Core;
@@ -153,6 +154,17 @@ public sealed class ServerTests : IDisposable
 
         foreach (var name in (string[])["TlsPath", "PeerTlsPath", "GrpcPort"])
             Assert.Contains(refusal.Failures, failure => failure.Contains(name, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Mistakes_of_all_sections_are_told_at_once()
+    {
+        var refusal = await Assert.ThrowsAsync<AggregateException>(() => StartAsync(
+            builder => builder.AddGateway(),
+            ("Server:GrpcPort", "70000"), ("Gateway:FusionAddress", "nonsense"), ("Gateway:ApiKeys:app:Sha256", "abc"), ("Gateway:Jwt:Authority", "http://login.example")));
+
+        foreach (var name in (string[])["GrpcPort", "FusionAddress", "ApiKeys:app: Sha256", "Jwt:Authority", "Jwt:Audience"])
+            Assert.Contains(name, refusal.Message, StringComparison.Ordinal);
     }
 
     public void Dispose()

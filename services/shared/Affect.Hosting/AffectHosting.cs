@@ -38,6 +38,8 @@ public static class AffectHosting
 
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
+            // Kestrel is the first to ask for a section: every mistake of all sections is told at once.
+            kestrel.ApplicationServices.GetRequiredService<IStartupValidator>().Validate();
             var options = kestrel.ApplicationServices.GetRequiredService<IOptions<ServerOptions>>().Value;
             kestrel.AddServerHeader = false;
             var tls = options.TlsPath is { } path ? new TlsFolder(path, kestrel.ApplicationServices.GetRequiredService<TimeProvider>()) : null;
