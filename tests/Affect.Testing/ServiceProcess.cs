@@ -47,7 +47,7 @@ public sealed class ServiceProcess(string name, params (string Name, string Valu
     /// <summary>Who is asked to go (TERM) hands its calls over, and is gone well before a cluster would lose patience.</summary>
     public async Task EndAsync(string signal, CancellationToken cancellation)
     {
-        using (var kill = Process.Start("kill", [$"-{signal}", $"{_process!.Id}"]))
+        using (var kill = Process.Start("sh", ["-c", $"kill -{signal} {_process!.Id}"]))
             await kill.WaitForExitAsync(cancellation);
         using var grace = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         grace.CancelAfter(TimeSpan.FromSeconds(30));

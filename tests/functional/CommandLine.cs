@@ -48,7 +48,7 @@ internal static class CommandLine
     /// <summary>As Ctrl-C does.</summary>
     public static async Task InterruptAsync(Process process)
     {
-        using var kill = Process.Start("kill", ["-INT", process.Id.ToString()]);
+        using var kill = Process.Start("sh", ["-c", $"kill -INT {process.Id}"]);
         await kill.WaitForExitAsync(Cancellation);
     }
 
