@@ -20,9 +20,10 @@ internal static class TrainCommand
     {
         var seed = Shared.Option("--seed", "Seed of weights, order and augmentation.", 1);
         var epochs = Shared.Option<int?>("--epochs", "Passes over the data; the default is the recipe's.", null);
+        var from = Shared.Option("--from", "File best.safetensors of an earlier run of this model, whose weights a fresh run begins with.", "");
         var command = new Command("train", "Trains a model; goes on where a checkpoint lies. Ctrl-C saves and exits with 130.")
         {
-            Shared.Model, Shared.Data, Shared.Run, Shared.Splits, Shared.Models, Shared.Protocol, Shared.Threads, seed, epochs,
+            Shared.Model, Shared.Data, Shared.Run, Shared.Splits, Shared.Models, Shared.Protocol, Shared.Threads, seed, epochs, from,
         };
         command.SetAction((parsed, cancellation) => Shared.Guard(async () =>
         {
@@ -39,7 +40,8 @@ internal static class TrainCommand
                 data = data with { Train = Taught(data.Train, seen.Train, teacher, parsed.GetValue(Shared.Models)!, recipe.Taught, cancellation) };
             }
             var trainer = new Trainer(architecture, recipe with { Epochs = parsed.GetValue(epochs) ?? recipe.Epochs }, data,
-                parsed.GetValue(seed), workspace.Folder(architecture, protocol));
+                parsed.GetValue(seed), workspace.Folder(architecture, protocol),
+                parsed.GetValue(from) is { Length: > 0 } weights ? weights : null);
             for (var again = Again; ; again--)
                 try
                 {

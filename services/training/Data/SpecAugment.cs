@@ -1,13 +1,19 @@
 namespace Affect.Training.Data;
 
-/// <summary>Masks of SpecAugment (Park et al. 2019) over features [frames, count]: what is masked shows its mean over time.</summary>
+/// <summary>
+/// Changes features [frames, count] at random: masks (SpecAugment, Park et al. 2019), where what is masked shows its mean over
+/// time; and of bands on the mel scale first another voice (vocal tract length perturbation, Jaitly and Hinton
+/// 2013), tempo and line.
+/// </summary>
 internal static class SpecAugment
 {
     private const int LongestTime = 16, WidestBand = 16;
 
-    /// <summary>Up to two stretches of up to 0.35 s, and up to two bands of up to 16 where <paramref name="bands"/> says so.</summary>
+    /// <summary>Up to two stretches of up to 0.35 s, and where <paramref name="bands"/> says so another voice and up to two bands of up to 16.</summary>
     public static void Apply(Random random, Span<float> frames, int count, bool bands)
     {
+        if (bands)
+            Warp(random, frames, count);
         var total = frames.Length / count;
         var mean = new float[count];
         for (var i = 0; i < frames.Length; i++)
@@ -27,4 +33,37 @@ internal static class SpecAugment
                 mean.AsSpan(start, span).CopyTo(frames.Slice(frame * count + start, span));
         }
     }
+
+    // Bands wider or narrower by up to 10 % and moved by up to 3; time by up to 15 %, moved by up to 0.25 s;
+    // up to 6 dB more or less at the highest band than at the lowest.
+    private static void Warp(Random random, Span<float> frames, int count)
+    {
+        var source = frames.ToArray();
+        var total = frames.Length / count;
+        var (bandScale, bandShift) = (Between(random, 0.9f, 1.1f), Between(random, -3, 3));
+        var (timeScale, timeShift) = (Between(random, 0.85f, 1.15f), Between(random, -11, 11));
+        var tilt = Between(random, -6, 6);
+        var centre = total / 2f;
+        for (var frame = 0; frame < total; frame++)
+        {
+            var (row, down) = Place((frame - centre) * timeScale + centre + timeShift, total);
+            for (var band = 0; band < count; band++)
+            {
+                var (column, right) = Place(band * bandScale + bandShift, count);
+                var at = row * count + column;
+                var upper = source[at] + right * (source[at + 1] - source[at]);
+                var lower = source[at + count] + right * (source[at + count + 1] - source[at + count]);
+                frames[frame * count + band] = upper + down * (lower - upper) + tilt * ((float)band / count - 0.5f);
+            }
+        }
+    }
+
+    // The place before a position and how far it lies beyond; never the last, for the next one is looked at as well.
+    private static (int Place, float Beyond) Place(float position, int count)
+    {
+        position = Math.Clamp(position, 0, count - 1.001f);
+        return ((int)position, position - (int)position);
+    }
+
+    private static float Between(Random random, float low, float high) => low + (high - low) * random.NextSingle();
 }

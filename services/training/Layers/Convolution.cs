@@ -6,13 +6,18 @@ namespace Affect.Training.Layers;
 /// <summary>
 /// Convolution without bias, batch normalisation, and ReLU unless told otherwise; zero padding keeps the size
 /// (before the stride).
+/// Weights are float32; the convolution itself computes in the type of its input.
 /// At export the normalisation, which is linear once trained, is folded into the convolution:
 /// w' = w·γ/√(σ²+ε), b' = β − μ·γ/√(σ²+ε).
 /// </summary>
 internal sealed class Convolution : Layer
 {
     private const double Epsilon = 1e-5;
-    private readonly nn.Module<Tensor, Tensor> _convolution;
+
+    // Edge of a result up to which a matrix product is faster, measured with 256 and 512 channels.
+    private const int Small = 2;
+
+    private readonly nn.Module _convolution;
     private readonly nn.Module<Tensor, Tensor> _norm;
     private readonly int _dimensions, _kernel, _stride;
     private readonly bool _relu;
@@ -50,8 +55,26 @@ internal sealed class Convolution : Layer
 
     public override Tensor forward(Tensor input)
     {
-        var output = _norm.call(_convolution.call(input));
+        var weight = _convolution.get_parameter("weight")!.to(input.dtype);
+        var convolved = _dimensions == 1 ? nn.functional.conv1d(input, weight, stride: _stride, padding: _kernel / 2)
+            : input.dtype == bfloat16 && (_kernel == 1 || input.shape[2] <= Small * _stride) ? Product(input, weight)
+            : nn.functional.conv2d(input, weight, strides: [_stride, _stride], padding: [_kernel / 2, _kernel / 2]);
+        var output = _norm.call(convolved);
         return _relu ? nn.functional.relu(output, inplace: true) : output;
+    }
+
+    // What each pixel of the result sees, side by side, times the weights: on a CPU three to eight times as fast as oneDNN's
+    // convolutions in bfloat16 where pictures are small and channels many. Channels lie last, so no permutation copies.
+    private Tensor Product(Tensor input, Tensor weight)
+    {
+        long pad = _kernel / 2;
+        var pixels = input.permute(0, 2, 3, 1);
+        var padded = pad > 0 ? nn.functional.pad(pixels, [0, 0, pad, pad, pad, pad]) : pixels;
+        var (height, width) = (padded.shape[1] - _kernel + 1, padded.shape[2] - _kernel + 1);
+        var seen = Enumerable.Range(0, _kernel * _kernel)
+            .Select(i => padded.slice(1, i / _kernel, i / _kernel + height, _stride).slice(2, i % _kernel, i % _kernel + width, _stride))
+            .ToList();
+        return nn.functional.linear(seen.Count > 1 ? cat(seen, 3) : seen[0], weight.permute(0, 2, 3, 1).flatten(1)).permute(0, 3, 1, 2);
     }
 
     public override string Emit(OnnxGraph graph, string input)

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Affect.Training.Layers;
 
-/// <summary>[N, inputs] → [N, outputs]: x·Wᵀ + b, with ReLU after it where asked for.</summary>
+/// <summary>[N, inputs] → [N, outputs]: x·Wᵀ + b in float32, with ReLU after it where asked for.</summary>
 internal sealed class Dense : Layer
 {
     private readonly Linear _linear;
@@ -32,7 +32,7 @@ internal sealed class Dense : Layer
 
     public override Tensor forward(Tensor input)
     {
-        var output = _linear.call(input);
+        var output = _linear.call(input.to(float32));
         return _relu ? nn.functional.relu(output, inplace: true) : output;
     }
 

@@ -61,7 +61,7 @@ internal sealed class SqueezeExcitation : Layer
     }
 
     public override Tensor forward(Tensor input) =>
-        input * _excite.call(_squeeze.call(_pool.call(input))).sigmoid().reshape(-1, _channels, 1, 1);
+        input * _excite.call(_squeeze.call(_pool.call(input))).sigmoid().reshape(-1, _channels, 1, 1).to(input.dtype);
 
     public override string Emit(OnnxGraph graph, string input)
     {

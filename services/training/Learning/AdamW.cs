@@ -11,11 +11,12 @@ internal sealed class AdamW : IDisposable
 {
     private const double Beta1 = 0.9, Beta2 = 0.999, Epsilon = 1e-8;
     private readonly (string Name, Parameter Value, Tensor Mean, Tensor Square)[] _parameters;
+    private readonly nn.Module _network;
     private readonly double _weightDecay;
 
     public AdamW(nn.Module network, double weightDecay)
     {
-        _weightDecay = weightDecay;
+        (_network, _weightDecay) = (network, weightDecay);
         _parameters = [.. network.named_parameters().Select(p =>
             (p.name, p.parameter, zeros_like(p.parameter).DetachFromDisposeScope(), zeros_like(p.parameter).DetachFromDisposeScope()))];
     }
@@ -31,19 +32,20 @@ internal sealed class AdamW : IDisposable
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        var rateMean = rate / (1 - Math.Pow(Beta1, step));
-        var scaleSquare = 1 / Math.Sqrt(1 - Math.Pow(Beta2, step));
+        // The corrections of both means go into rate and ε: fewer passes over the weights.
+        var correction = Math.Sqrt(1 - Math.Pow(Beta2, step));
+        var corrected = rate * correction / (1 - Math.Pow(Beta1, step));
         foreach (var (_, value, mean, square) in _parameters)
         {
             if (value.grad is not { } gradient)
                 continue;
             if (value.dim() > 1 && _weightDecay > 0)
                 value.mul_(1 - rate * _weightDecay);
-            mean.mul_(Beta1).add_(gradient, alpha: 1 - Beta1);
+            mean.lerp_(gradient, 1 - Beta1);
             square.mul_(Beta2).addcmul_(gradient, gradient, 1 - Beta2);
-            value.addcdiv_(mean, square.sqrt().mul_(scaleSquare).add_(Epsilon), -rateMean);
-            gradient.zero_();
+            value.addcdiv_(mean, square.sqrt().add_(Epsilon * correction), -corrected);
         }
+        _network.zero_grad();
     }
 
     public void Dispose()

@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics.X86;
 using System.Text.Json;
 using Affect.Emotions;
 using Affect.Training.Architectures;
@@ -43,7 +44,13 @@ internal sealed record Glance(int Epoch, int Epochs, int Step, int Steps, double
 /// have ended without the interruption. The averaged weights to use lie in <c>best.safetensors</c>: those of the
 /// last epoch, or where the recipe has patience of the epoch with the least validation loss.
 /// </summary>
-internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet data, int seed, string folder)
+/// <param name="architecture">What is built.</param>
+/// <param name="recipe">How it learns.</param>
+/// <param name="data">From what.</param>
+/// <param name="seed">Seed of weights, order, augmentation and dropout.</param>
+/// <param name="folder">Receives both files.</param>
+/// <param name="from">A <c>best.safetensors</c> of the same architecture whose weights a fresh run begins with, in place of random ones.</param>
+internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet data, int seed, string folder, string? from = null)
 {
     private const string CheckpointName = "checkpoint.safetensors";
     private string Checkpoint => Path.Combine(folder, CheckpointName);
@@ -51,6 +58,9 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
 
     /// <summary>A GPU where libtorch has CUDA and finds one.</summary>
     private readonly Device _device = cuda.is_available() ? CUDA : CPU;
+
+    // Without AVX-512 oneDNN has no convolutions in bfloat16, and torch's own are slower than any in float32.
+    private readonly bool _mixed = recipe.Mixed && (cuda.is_available() || Avx512BW.IsSupported);
 
     /// <summary>Trains to the end.</summary>
     /// <returns>The final state.</returns>
@@ -139,7 +149,8 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
         using var scope = NewDisposeScope();
         // Dropout draws from torch's generator, which is set anew before each step: no state of it to keep.
         manual_seed(Seeds.Of(seed, state.Step));
-        var (logits, _) = network.call(tensor(batch.Features, batch.Shape, device: _device));
+        var input = tensor(batch.Features, batch.Shape, device: _device);
+        var (logits, _) = network.call(_mixed ? input.to(bfloat16) : input);
         var targets = tensor(batch.Targets, [batch.Count, EmotionLabels.Count], device: _device);
         var loss = -(targets * nn.functional.log_softmax(logits, 1)).sum(1).mean();
         loss.backward();
@@ -195,7 +206,7 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
         var share = 1 - Math.Min(recipe.AverageDecay, (1.0 + step) / (10 + step));
         foreach (var (mean, value) in average.state_dict().Values.Zip(network.state_dict().Values))
             if (mean.dtype == ScalarType.Float32)
-                mean.mul_(1 - share).add_(value, alpha: share);
+                mean.lerp_(value, share);
             else
                 mean.copy_(value); // batch normalisation's count of batches
     }
@@ -211,6 +222,10 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
     private RunState Resume(Network network, Network average, AdamW optimizer)
     {
         if (!File.Exists(Checkpoint))
+        {
+            if (from is not null)
+                foreach (var weights in new[] { network, average })
+                    SafeTensors.Read(from, weights.state_dict().Select(tensor => (tensor.Key, tensor.Value)));
             return new()
             {
                 Model = architecture.Name,
@@ -219,6 +234,7 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
                 Recipe = recipe,
                 Normalization = Normalization.Fit(architecture, data.Train),
             };
+        }
         var state = JsonSerializer.Deserialize<RunState>(SafeTensors.Read(Checkpoint, Tensors(network, average, optimizer)))!;
         if (state.Model != architecture.Name || state.Protocol != data.Protocol || state.Seed != seed || state.Recipe != recipe)
             throw new InvalidDataException(

@@ -26,15 +26,17 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Theory]
-    [InlineData(10)] // at the end of the second epoch
-    [InlineData(13)] // in the middle of the third
-    public async Task A_run_that_was_interrupted_ends_where_it_would_have_ended(int steps)
+    [InlineData(10, false)] // at the end of the second epoch
+    [InlineData(13, false)] // in the middle of the third
+    [InlineData(13, true)]
+    public async Task A_run_that_was_interrupted_ends_where_it_would_have_ended(int steps, bool mixed)
     {
         Torch.Require();
-        var straight = await RunAsync("straight");
+        var recipe = _architecture.Recipe with { Mixed = mixed };
+        var straight = await RunAsync("straight", recipe: recipe);
 
-        await Assert.ThrowsAsync<OperationCanceledException>(() => RunAsync("resumed", interruptAfter: steps));
-        var resumed = await RunAsync("resumed");
+        await Assert.ThrowsAsync<OperationCanceledException>(() => RunAsync("resumed", interruptAfter: steps, recipe: recipe));
+        var resumed = await RunAsync("resumed", recipe: recipe);
 
         Assert.Equal(straight.History, resumed.History);
         Assert.Equal(Bytes("straight", "checkpoint"), Bytes("resumed", "checkpoint"));
@@ -76,6 +78,31 @@ public sealed class TrainerTests : IDisposable
         var refusal = await Assert.ThrowsAsync<InvalidDataException>(() => RunAsync("other", recipe: _architecture.Recipe with { Epochs = 5 }));
 
         Assert.Contains("tiny-cnn", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_run_may_begin_with_the_weights_of_another()
+    {
+        Torch.Require();
+        var learnt = await RunAsync("learnt");
+
+        var straight = await RunAsync("on", seed: 2, from: "learnt");
+        var random = await RunAsync("random", seed: 2);
+
+        Assert.True(straight.History[0].ValidationLoss < random.History[0].ValidationLoss);
+        Assert.True(straight.History[0].Loss < learnt.History[0].Loss);
+    }
+
+    [Fact]
+    public async Task Mixed_precision_learns_as_well_and_keeps_weights_in_float32()
+    {
+        Torch.Require();
+
+        var exact = await RunAsync("exact");
+        var mixed = await RunAsync("mixed", recipe: _architecture.Recipe with { Mixed = true });
+
+        Assert.Equal(exact.History[^1].ValidationLoss, mixed.History[^1].ValidationLoss, 0.1);
+        Assert.Equal(Bytes("exact", "best").Length, Bytes("mixed", "best").Length, 4096.0); // but for the text of the state
     }
 
     [Fact]
@@ -123,11 +150,12 @@ public sealed class TrainerTests : IDisposable
         Assert.NotEqual(Bytes("one", "best"), Bytes("two", "best"));
     }
 
-    private async Task<RunState> RunAsync(string run, int? interruptAfter = null, int? killAfter = null, int seed = 1, Recipe? recipe = null)
+    private async Task<RunState> RunAsync(string run, int? interruptAfter = null, int? killAfter = null, int seed = 1, Recipe? recipe = null, string? from = null)
     {
         using var interrupt = new CancellationTokenSource();
         var steps = 0;
-        var trainer = new Trainer(_architecture, recipe ?? _architecture.Recipe, TinyFaces.Data, seed, Path.Combine(_folder, run));
+        var trainer = new Trainer(_architecture, recipe ?? _architecture.Recipe, TinyFaces.Data, seed, Path.Combine(_folder, run),
+            from is null ? null : Path.Combine(_folder, from, "best.safetensors"));
         return await trainer.RunAsync(glance =>
         {
             if (glance.Done is not null)
