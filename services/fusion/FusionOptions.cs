@@ -63,7 +63,7 @@ public sealed class FusionOptions : IValidatableObject
 
     /// <summary>Weight of the faces in the pool: see <see cref="SpeechWeight"/>.</summary>
     [Range(0.0, 10.0)]
-    public double FaceWeight { get; set; } = 0.80;
+    public double FaceWeight { get; set; } = 0.85;
 
     /// <summary>
     /// The prior that the pool divides by: all seven by their lower-case names, scaled to sum to 1. Uniform

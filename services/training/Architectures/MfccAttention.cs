@@ -3,7 +3,7 @@ using Affect.Training.Layers;
 namespace Affect.Training.Architectures;
 
 /// <summary>
-/// Our speech model: convolutions over the frames of a window, self-attention between what they see, a mean and a
+/// Our light speech model: convolutions over the frames of a window, self-attention between what they see, a mean and a
 /// deviation over time whose weights are learnt; and a recipe that makes one corpus sound like many.
 /// </summary>
 internal sealed class MfccAttention : MfccSpeech

@@ -45,7 +45,7 @@ internal sealed class ResNet50 : Architecture
 
     public override string Remarks =>
         "The study began with weights learnt on ImageNet and froze them. Here there are none: all weights were learnt from scratch, on FER2013 alone, "
-        + "from its labels, from the votes of FER+ and from what se-resnet believes. The first layer turns colours to grey.";
+        + "from its labels, from the votes of FER+ and from what se-resnet believes (an earlier one, 68.12 % right on PrivateTest). The first layer turns colours to grey.";
 
     public override Network Build() => new SingleNetwork(2048,
         new Luma(),

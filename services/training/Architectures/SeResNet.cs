@@ -15,26 +15,29 @@ internal sealed class SeResNet : GreyFace
 
     public override Recipe Recipe { get; } = new()
     {
-        Epochs = 28,
+        Epochs = 44,
         BatchSize = 96,
         Rate = 3e-3,
         WeightDecay = 0.05,
         LabelSmoothing = 0.03,
-        GentleEpochs = 4,
+        GentleEpochs = 5,
         Edge = 40,
         Votes = 0.35,
         Teacher = "custom-cnn",
         Taught = 0.25,
-        AverageDecay = 0.998,
+        Mixed = true,
+        AverageDecay = 0.999,
     };
 
     public override string Remarks =>
-        "Votes name neutral more often than labels do, so export fits seven biases on PublicTest, where accuracy rose from 65.45 % to 66.65 %.";
+        "Votes name neutral more often than labels do, so export fits seven biases to the labels of PublicTest: accuracy there was 67.93 % before and is "
+        + "67.76 % after, the labels are more likely.";
 
     public override Network Build() => new SingleNetwork(384,
-        Convolution.OverPicture(1, 32, kernel: 5, stride: 2), // 24×24
-        Convolution.OverPicture(32, 48),
+        Convolution.OverPicture(1, 24),
+        Convolution.OverPicture(24, 48, stride: 2), // 24×24
         Residual.Basic(48, 96, stride: 2), // 12×12
+        Residual.Basic(96, 96),
         Residual.Basic(96, 192, stride: 2), // 6×6
         Residual.Basic(192, 384, stride: 2), // 3×3
         new AveragePool(),
