@@ -109,7 +109,7 @@ internal sealed record Recipe
     public double AverageDecay { get; init; } = 0.998;
 
     /// <summary>
-    /// Whether convolutions compute in bfloat16 while learning, with float32 weights (mixed precision, Micikevicius et al. 2018;
+    /// Whether convolutions and what passes between them are bfloat16 while learning, weights float32 (mixed precision, Micikevicius et al. 2018;
     /// bfloat16 needs no scaling of the loss, Kalamkar et al. 2019): several times as fast where the CPU has AMX.
     /// </summary>
     public bool Mixed { get; init; }

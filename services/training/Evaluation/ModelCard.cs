@@ -126,7 +126,7 @@ internal static class ModelCard
         if (recipe.Mixup > 0)
             ways.Add($"mixup {recipe.Mixup}");
         if (recipe.Mixed)
-            ways.Add("convolutions compute in bfloat16, all else in float32 (mixed precision, Micikevicius et al. 2018)");
+            ways.Add("convolutions and what passes between them are bfloat16, weights, statistics and dense layers float32 (mixed precision, Micikevicius et al. 2018)");
         if (recipe.Votes > 0)
             ways.Add($"{recipe.Votes:P0} of each target are the votes of ten people (FER+, Barsoum et al. 2016)");
         if (recipe.Teacher is { } teacher)

@@ -14,7 +14,7 @@ internal sealed class Convolution : Layer
 {
     private const double Epsilon = 1e-5;
 
-    // Edge of a result up to which a matrix product is faster, measured with 256 and 512 channels.
+    // Edge of a result up to which a matrix product is faster.
     private const int Small = 2;
 
     private readonly nn.Module _convolution;
@@ -63,8 +63,8 @@ internal sealed class Convolution : Layer
         return _relu ? nn.functional.relu(output, inplace: true) : output;
     }
 
-    // What each pixel of the result sees, side by side, times the weights: on a CPU three to eight times as fast as oneDNN's
-    // convolutions in bfloat16 where pictures are small and channels many. Channels lie last, so no permutation copies.
+    // What each pixel of the result sees, side by side, times the weights: on a CPU faster than oneDNN's convolutions in
+    // bfloat16 where pictures are small and channels many. Channels lie last, so no permutation copies.
     private Tensor Product(Tensor input, Tensor weight)
     {
         long pad = _kernel / 2;

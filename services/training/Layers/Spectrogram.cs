@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 namespace Affect.Training.Layers;
 
 /// <summary>
-/// Frames of bands become a picture: [N, T, F] → [N, 2, T, F/2], two neighbours each as their mean. One channel is as it was, the other its distance from the
-/// mean of each band over time, which hides much of who speaks, and through what.
+/// Frames of bands become a picture: [N, T, F] → [N, 2, T, F/2], two neighbouring bands each as their mean. One channel is as it
+/// was, the other its distance from the mean of each band over time, which hides much of who speaks, and through what.
 /// </summary>
 internal sealed class Spectrogram() : Layer(nameof(Spectrogram))
 {

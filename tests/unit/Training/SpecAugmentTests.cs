@@ -11,6 +11,7 @@ public sealed class SpecAugmentTests
     {
         const int Count = 42;
         var before = Enumerable.Range(0, Frames * Count).Select(i => MathF.Sin(i)).ToArray();
+        var masked = 0;
         for (var seed = 0; seed < 20; seed++)
         {
             var after = before.ToArray();
@@ -19,13 +20,16 @@ public sealed class SpecAugmentTests
 
             var changed = Enumerable.Range(0, Frames).Count(frame => !after.AsSpan(frame * Count, Count).SequenceEqual(before.AsSpan(frame * Count, Count)));
             Assert.InRange(changed, 0, 2 * 15);
+            masked += changed > 0 ? 1 : 0;
         }
+        Assert.InRange(masked, 5, 19); // two times in three, and not always
     }
 
     [Fact]
     public void A_line_in_a_spectrogram_moves_by_no_more_than_another_voice_would_move_it()
     {
         const int Line = 40;
+        var moved = 0;
         for (var seed = 0; seed < 50; seed++)
         {
             var values = new float[Frames * Bands];
@@ -40,7 +44,9 @@ public sealed class SpecAugmentTests
                 for (var band = 0; band < Bands; band++)
                     if (band is < (int)((Line - 3) / 1.1f) - 1 or > (int)((Line + 3) / 0.9f) + 1)
                         Assert.InRange(values[frame * Bands + band], -3.01f, 3.01f);
+            moved += Enumerable.Range(0, Bands).MaxBy(band => values[Frames / 2 * Bands + band]) != Line ? 1 : 0;
         }
+        Assert.InRange(moved, 25, 50);
     }
 
     [Fact]
