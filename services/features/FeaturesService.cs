@@ -152,6 +152,7 @@ internal sealed class FeaturesService(
             FeatureKind.MfccZcrRms => FeatureSet.MfccZcrRms,
             FeatureKind.MfccDeltaZcrRms => FeatureSet.MfccDeltaZcrRms,
             FeatureKind.LogMel => FeatureSet.LogMel,
+            FeatureKind.LogMelZcrRms => FeatureSet.LogMelZcrRms,
             _ => null,
         };
         if (set is null)

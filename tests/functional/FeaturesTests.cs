@@ -66,6 +66,7 @@ public sealed class FeaturesTests : IAsyncLifetime
     [InlineData(FeatureKind.MfccZcrRms, 42)]
     [InlineData(FeatureKind.MfccDeltaZcrRms, 82)]
     [InlineData(FeatureKind.LogMel, 128)]
+    [InlineData(FeatureKind.LogMelZcrRms, 130)]
     public async Task Each_kind_of_features_has_its_size(FeatureKind kind, int features)
     {
         var (_, windows) = await ExtractAsync(TestMedia.Speech(), kind, window: 2, hop: 0.5);

@@ -43,12 +43,13 @@ public static class FeatureExtractor
     [ThreadStatic]
     private static Workspace? _workspace;
 
-    /// <summary>Values per frame: 42, 82 or 128.</summary>
+    /// <summary>Values per frame: 42, 82, 128 or 130.</summary>
     public static int FeatureCount(FeatureSet set) => set switch
     {
         FeatureSet.MfccZcrRms => MfccCount + 2,
         FeatureSet.MfccDeltaZcrRms => (2 * MfccCount) + 2,
         FeatureSet.LogMel => MelCount,
+        FeatureSet.LogMelZcrRms => MelCount + 2,
         _ => throw new ArgumentOutOfRangeException(nameof(set)),
     };
 
@@ -85,16 +86,15 @@ public static class FeatureExtractor
             foreach (ref var value in logMel)
                 value = Vector256.Max(value, floor);
 
-            if (set == FeatureSet.LogMel)
-            {
-                for (var group = 0; group < groups; group++)
-                    StoreLanes(logMel.Slice(group * MelCount, MelCount), group * Lanes, frames, features, destination);
-                return;
-            }
-
             for (var group = 0; group < groups; group++)
             {
-                ToMfcc(logMel.Slice(group * MelCount, MelCount), workspace.Mfcc);
+                var bands = logMel.Slice(group * MelCount, MelCount);
+                if (set is FeatureSet.LogMel or FeatureSet.LogMelZcrRms)
+                {
+                    StoreLanes(bands, group * Lanes, frames, features, destination);
+                    continue;
+                }
+                ToMfcc(bands, workspace.Mfcc);
                 StoreLanes(workspace.Mfcc, group * Lanes, frames, features, destination);
             }
         }
@@ -105,7 +105,8 @@ public static class FeatureExtractor
 
         if (set == FeatureSet.MfccDeltaZcrRms)
             StoreDeltas(frames, features, destination);
-        StoreZcrAndRms(window, frames, features, destination);
+        if (set != FeatureSet.LogMel)
+            StoreZcrAndRms(window, frames, features, destination);
     }
 
     private static float MinDb => 10 * MathF.Log10(MinPower);

@@ -11,4 +11,7 @@ public enum FeatureSet
 
     /// <summary>The mel spectrogram in dB: 128 values.</summary>
     LogMel,
+
+    /// <summary>The mel spectrogram in dB, zero-crossing rate, RMS: 130 values.</summary>
+    LogMelZcrRms,
 }

@@ -83,6 +83,9 @@ public enum FeatureKind
 
     /// <summary>Face: three channels in the order red, green, blue, 0 to 255.</summary>
     Rgb,
+
+    /// <summary>Speech: per frame 128 log-mel energies in dB, zero-crossing rate, RMS (130 values).</summary>
+    LogMelZcrRms,
 }
 
 /// <summary>Order of the axes of an input tensor; the batch comes first.</summary>
@@ -140,6 +143,7 @@ public sealed record ModelInput
         FeatureKind.LogMel => 128,
         FeatureKind.Gray => 1,
         FeatureKind.Rgb => 3,
+        FeatureKind.LogMelZcrRms => 130,
         _ => throw new InvalidOperationException($"Features {Features} has no size."),
     };
 

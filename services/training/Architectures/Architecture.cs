@@ -1,4 +1,5 @@
 using Affect.Inference;
+using Affect.Training.Data;
 using Affect.Training.Layers;
 
 namespace Affect.Training.Architectures;
@@ -37,8 +38,14 @@ internal abstract class Architecture
     /// <summary>What its card says besides: what the recipe does not show.</summary>
     public virtual string Remarks => "";
 
+    /// <summary>What is trained, each in a run of its own: the model itself, or the members of an ensemble.</summary>
+    public virtual IReadOnlyList<Architecture> Members => [this];
+
     /// <summary>A fresh network with random weights from torch's generator.</summary>
     public abstract Network Build();
+
+    /// <summary>The network whose weights are those of its trained members, and how its input is scaled.</summary>
+    public virtual (Network Network, Normalization Normalization) Join(IReadOnlyList<(Network Network, Normalization Normalization)> members) => members.Single();
 
     /// <summary>Number of values of one sample.</summary>
     public int Length => checked((int)Shape.Aggregate(1L, (product, size) => product * size));

@@ -4,7 +4,7 @@ using Affect.Training.Layers;
 namespace Affect.Training.Architectures;
 
 /// <summary>
-/// Our speech model for voices it never heard: residual blocks over a log-mel spectrogram as a picture, a mean and a deviation over its
+/// Our speech model that is better with voices it never heard: residual blocks over a log-mel spectrogram as a picture, a mean and a deviation over its
 /// places whose weights are learnt; and a recipe that makes few voices sound like many.
 /// </summary>
 internal sealed class LogMelResNet : Architecture

@@ -73,7 +73,7 @@ internal static class EvaluateCommand
         var parts = new List<(string, IReadOnlyList<(string?, List<Judgement>)>)>();
         foreach (var (split, data) in trained.Zip(sets))
         {
-            var exported = Exporter.Export(architecture, workspace.Folder(architecture, split), data, Storage.Float16, cancellation);
+            var exported = Exporter.Export(architecture, member => workspace.Folder(member, split), data, Storage.Float16, cancellation);
             Console.WriteLine($"{split}: temperature {exported.Temperature}, abstains below {exported.AbstainBelow}");
             parts.Add((split, Test(Judge.Trained(exported), architecture, data, cancellation)));
         }
@@ -86,12 +86,16 @@ internal static class EvaluateCommand
 
     private static bool IsTrained(Workspace workspace, Architecture architecture, string split)
     {
-        var run = Trainer.ReadState(workspace.Folder(architecture, split));
-        if (run is not null && Trainer.IsDone(run.Recipe, run.History))
-            return true;
-        Console.WriteLine($"left out: {split}, {(run is null ? "not trained" : $"in training, epoch {run.History.Count} of {run.Recipe.Epochs}")}; " +
-            $"train --model {architecture.Name} --protocol {split}");
-        return false;
+        foreach (var member in architecture.Members)
+        {
+            var run = Trainer.ReadState(workspace.Folder(member, split));
+            if (run is not null && Trainer.IsDone(run.Recipe, run.History))
+                continue;
+            Console.WriteLine($"left out: {split}, {(run is null ? "not trained" : $"in training, epoch {run.History.Count} of {run.Recipe.Epochs}")}; " +
+                $"train --model {member.Name} --protocol {split}");
+            return false;
+        }
+        return true;
     }
 
     // What the figures' name claims.

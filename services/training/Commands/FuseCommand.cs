@@ -52,7 +52,7 @@ internal static class FuseCommand
         return command;
     }
 
-    private static async Task<(List<Judged> Validation, List<Judged> Test)> PosteriorsAsync(
+    private static async Task<(List<Judgement> Validation, List<Judgement> Test)> PosteriorsAsync(
         Modality modality, Workspace workspace, string models, CancellationToken cancellation)
     {
         var (architecture, manifest) = Architecture.All.Values
@@ -62,16 +62,11 @@ internal static class FuseCommand
         if (manifest is null)
             throw new FileNotFoundException($"{models} has no default model of {modality.ToString().ToLowerInvariant()}: export one with --default");
         var data = await Shared.LoadAsync(workspace, architecture, Workspace.DefaultProtocol(architecture), cancellation);
-        using var runner = new OnnxRunner(
-            ModelFolder.ReadModel(models, manifest), architecture, new([.. manifest.Input.Mean], [.. manifest.Input.Scale]));
-        return (Judge(data.Validation), Judge(data.Test));
-
-        List<Judged> Judge(Samples samples) =>
-            [.. runner.Windows(samples, cancellation).Select((windows, i) =>
-                new Judged(Calibration.Scores(windows, manifest.Output.Temperature), samples.Label(i)))];
+        var judge = Judge.Shipped(models, manifest);
+        return (judge.Of(architecture, data.Validation, cancellation), judge.Of(architecture, data.Test, cancellation));
     }
 
-    private static List<PosteriorPair> Pair(List<Judged> voices, List<Judged> faces)
+    private static List<PosteriorPair> Pair(List<Judgement> voices, List<Judgement> faces)
     {
         var random = new Random(Seed);
         var byLabel = faces.ToLookup(face => face.Label);
@@ -81,6 +76,4 @@ internal static class FuseCommand
             return new PosteriorPair(voice.Scores, same[random.Next(same.Count)].Scores, voice.Label);
         });
     }
-
-    private readonly record struct Judged(EmotionScores Scores, Emotion Label);
 }

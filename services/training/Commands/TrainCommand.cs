@@ -30,42 +30,49 @@ internal static class TrainCommand
             var (architecture, protocol) = Shared.Choice(parsed);
             var workspace = Shared.Workspace(parsed);
             Shared.StartTorch(parsed.GetValue(Shared.Threads));
-            var data = await Shared.LoadAsync(workspace, architecture, protocol, cancellation);
-            var recipe = architecture.Recipe;
-            if (recipe.Teacher is { } name)
+            foreach (var member in architecture.Members)
             {
-                var teacher = Architecture.All[name];
-                // The same samples in the form that the teacher takes.
-                var seen = await Shared.LoadAsync(workspace, teacher, protocol, cancellation);
-                data = data with { Train = Taught(data.Train, seen.Train, teacher, parsed.GetValue(Shared.Models)!, recipe.Taught, cancellation) };
+                var data = await Shared.LoadAsync(workspace, member, protocol, cancellation);
+                var recipe = member.Recipe;
+                if (recipe.Teacher is { } name)
+                {
+                    var teacher = Architecture.All[name];
+                    // The same samples in the form that the teacher takes.
+                    var seen = await Shared.LoadAsync(workspace, teacher, protocol, cancellation);
+                    data = data with { Train = Taught(data.Train, seen.Train, teacher, parsed.GetValue(Shared.Models)!, recipe.Taught, cancellation) };
+                }
+                await RunAsync(new Trainer(member, recipe with { Epochs = parsed.GetValue(epochs) ?? recipe.Epochs }, data,
+                    parsed.GetValue(seed), workspace.Folder(member, protocol),
+                    parsed.GetValue(from) is { Length: > 0 } weights ? weights : null), cancellation);
             }
-            var trainer = new Trainer(architecture, recipe with { Epochs = parsed.GetValue(epochs) ?? recipe.Epochs }, data,
-                parsed.GetValue(seed), workspace.Folder(architecture, protocol),
-                parsed.GetValue(from) is { Length: > 0 } weights ? weights : null);
-            for (var again = Again; ; again--)
-                try
-                {
-                    await (Console.IsOutputRedirected ? RunPlainAsync(trainer, cancellation) : RunLiveAsync(trainer, cancellation));
-                    return;
-                }
-                // TorchSharp 0.107 passes numbers in objects that may be collected during the call ("Unknown scalar type", seen
-                // once in some thousand steps under load); the checkpoint is whole.
-                catch (System.Runtime.InteropServices.ExternalException exception) when (again > 0)
-                {
-                    await Console.Error.WriteLineAsync($"torch failed ({exception.Message.Split('\n')[0]}); on from the last checkpoint");
-                }
         }));
         return command;
+    }
+
+    private static async Task RunAsync(Trainer trainer, CancellationToken cancellation)
+    {
+        for (var again = Again; ; again--)
+            try
+            {
+                await (Console.IsOutputRedirected ? RunPlainAsync(trainer, cancellation) : RunLiveAsync(trainer, cancellation));
+                return;
+            }
+            // TorchSharp 0.107 passes numbers in objects that may be collected during the call ("Unknown scalar type", seen
+            // once in some thousand steps under load); the checkpoint is whole.
+            catch (System.Runtime.InteropServices.ExternalException exception) when (again > 0)
+            {
+                await Console.Error.WriteLineAsync($"torch failed ({exception.Message.Split('\n')[0]}); on from the last checkpoint");
+            }
     }
 
     // What an exported model says of the samples, as they are.
     private static SoftLabels Taught(Samples samples, Samples seen, Architecture teacher, string models, double share, CancellationToken cancellation)
     {
-        var manifest = ModelFolder.Read(models, teacher);
-        using var runner = new OnnxRunner(ModelFolder.ReadModel(models, manifest), teacher, new([.. manifest.Input.Mean], [.. manifest.Input.Scale]));
+        var judge = Judge.Shipped(models, ModelFolder.Read(models, teacher));
+        using var runner = new OnnxRunner(judge.Model, teacher, judge.Normalization);
         var beliefs = runner.Windows(seen, cancellation).ConvertAll(windows =>
         {
-            var scores = Calibration.Scores(windows, manifest.Output.Temperature);
+            var scores = Calibration.Scores(windows, judge.Temperature);
             return (float[]?)[.. Enum.GetValues<Emotion>().Select(emotion => scores[emotion])];
         });
         return new(samples, beliefs, share);

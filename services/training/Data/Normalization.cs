@@ -25,6 +25,10 @@ internal sealed record Normalization(float[] Mean, float[] Scale)
         _ => architecture.Shape[0],
     }));
 
+    /// <summary>Leaves values as they are.</summary>
+    public static Normalization None(Architecture architecture) =>
+        new([.. Enumerable.Repeat(0f, Pairs(architecture))], [.. Enumerable.Repeat(1f, Pairs(architecture))]);
+
     /// <summary>Mean and standard deviation of each feature over at most 4,000 samples, evenly chosen.</summary>
     public static Normalization Fit(Architecture architecture, Samples samples)
     {

@@ -57,6 +57,7 @@ internal sealed record Workspace(string Data, string Run, string Splits)
         {
             FeatureKind.MfccZcrRms => FeatureSet.MfccZcrRms,
             FeatureKind.MfccDeltaZcrRms => FeatureSet.MfccDeltaZcrRms,
+            FeatureKind.LogMelZcrRms => FeatureSet.LogMelZcrRms,
             _ => FeatureSet.LogMel,
         };
         var length = (int)(architecture.Input.WindowSeconds!.Value * FeatureExtractor.SampleRate);

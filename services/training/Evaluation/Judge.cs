@@ -18,7 +18,7 @@ internal sealed record Judge(byte[] Model, Normalization Normalization, float Te
 
     /// <summary>Weights of a run, checked and calibrated as those that are shipped.</summary>
     public static Judge Trained(Exported exported) =>
-        new(exported.Model, exported.Run.Normalization, exported.Temperature, exported.AbstainBelow);
+        new(exported.Model, exported.Normalization, exported.Temperature, exported.AbstainBelow);
 
     /// <summary>
     /// Judges the test part: voices under each of <see cref="Condition.All"/>, faces as they come and, where some are also in
@@ -41,10 +41,14 @@ internal sealed record Judge(byte[] Model, Normalization Normalization, float Te
     }
 
     /// <summary>The same, abstaining on as many of the validation samples as it should: weights may have been exported under another rule.</summary>
-    public Judge Cautious(Architecture architecture, Samples validation, CancellationToken cancellation)
+    public Judge Cautious(Architecture architecture, Samples validation, CancellationToken cancellation) =>
+        this with { AbstainBelow = Calibration.AbstainBelow(Of(architecture, validation, cancellation).Select(judgement => judgement.Scores)) };
+
+    /// <summary>Judges samples as they come.</summary>
+    public List<Judgement> Of(Architecture architecture, Samples samples, CancellationToken cancellation)
     {
         using var runner = new OnnxRunner(Model, architecture, Normalization);
-        return this with { AbstainBelow = Calibration.AbstainBelow(Of(runner, validation, cancellation).Select(judgement => judgement.Scores)) };
+        return Of(runner, samples, cancellation);
     }
 
     private List<Judgement> Of(OnnxRunner runner, Samples samples, CancellationToken cancellation) =>

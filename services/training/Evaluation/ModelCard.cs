@@ -106,8 +106,15 @@ internal static class ModelCard
 
     private static string Training(Architecture architecture, ModelManifest manifest)
     {
-        var recipe = architecture.Recipe;
-        var epochs = manifest.Learning?.Loss.Count;
+        var ways = architecture.Members.Count == 1
+            ? Ways(architecture.Recipe, manifest.Learning)
+            : $"The weights are those of {string.Join(" and ", architecture.Members.Select(member => $"[`{member.Name}`](../{member.Name}/MODEL_CARD.md)"))}, each trained alone as its card says";
+        return $"{ways}.\n{architecture.Remarks}".TrimEnd();
+    }
+
+    private static string Ways(Recipe recipe, LearningCurves? learning)
+    {
+        var epochs = learning?.Loss.Count;
         List<string> ways = [$"{(recipe.WeightDecay > 0 ? $"AdamW (weight decay {recipe.WeightDecay})" : "Adam")} on cross-entropy in batches of {recipe.BatchSize}"];
         ways.Add(recipe.Patience > 0
             ? $"at most {recipe.Epochs} epochs{(epochs is { } ended ? $", of which {ended} were run" : "")}; a rate of {recipe.Rate}, halved after every {recipe.PlateauPatience} epochs without less validation loss; an early end after {recipe.Patience} such epochs"
@@ -133,11 +140,11 @@ internal static class ModelCard
             ways.Add($"{recipe.Taught:P0} of each target are the scores of `{teacher}` (distillation, Hinton et al. 2015)");
         var average = recipe.AverageDecay > 0 ? $"kept is the moving average of the weights (decay {recipe.AverageDecay})" : "kept are the weights";
         ways.Add(recipe.Patience > 0
-            ? $"{average} at the epoch of the least validation loss{(manifest.Learning is { } curves ? $", the {Ordinal(LeastLoss(curves))}" : "")}"
+            ? $"{average} at the epoch of the least validation loss{(learning is { } curves ? $", the {Ordinal(LeastLoss(curves))}" : "")}"
             : $"{average} at the end");
         if (recipe.Votes > 0)
             ways.Add("at export the biases of the logits are fitted to the labels of validation data, for votes name some emotions more often");
-        return $"{string.Join("; ", ways)}.\n{architecture.Remarks}".TrimEnd();
+        return string.Join("; ", ways);
     }
 
     private static string Figures(ModelManifest manifest, IReadOnlyList<string> plots)

@@ -8,8 +8,8 @@ using static TorchSharp.torch;
 
 namespace Affect.Training.Export;
 
-/// <summary>A checked ONNX file, the run that its weights come from, what goes with it into a manifest, the largest difference from TorchSharp's logits, and the accuracy on validation data.</summary>
-internal sealed record Exported(byte[] Model, RunState Run, float Temperature, float AbstainBelow, double Difference, double Accuracy);
+/// <summary>A checked ONNX file, how its input is scaled, what goes with it into a manifest, the largest difference from TorchSharp's logits, and the accuracy on validation data.</summary>
+internal sealed record Exported(byte[] Model, Normalization Normalization, float Temperature, float AbstainBelow, double Difference, double Accuracy);
 
 /// <summary>From a run's best weights to an ONNX file that is known to compute the same.</summary>
 internal static class Exporter
@@ -23,16 +23,16 @@ internal static class Exporter
 
     /// <summary>Writes (larger weights as <paramref name="storage"/> says), compares, calibrates.</summary>
     /// <exception cref="InvalidDataException">ONNX Runtime and TorchSharp differ: the file must not be used.</exception>
-    public static Exported Export(Architecture architecture, string folder, DataSet data, Storage storage, CancellationToken cancellation)
+    public static Exported Export(Architecture architecture, Func<Architecture, string> folder, DataSet data, Storage storage, CancellationToken cancellation)
     {
-        var (network, state) = Trainer.LoadBest(architecture, folder);
+        var (network, normalization) = Trainer.LoadBest(architecture, folder);
         using var _ = network;
         var labels = Enumerable.Range(0, data.Validation.Count).Select(data.Validation.Label).ToList();
         // Votes name some emotions more often than labels do.
         if (architecture.Recipe.Votes > 0)
             network.Shift(Calibration.Bias([.. Validate(Write(architecture, network, Storage.Float32)).Select(windows => windows.Single())], labels));
         var exact = Write(architecture, network, Storage.Float32);
-        var difference = Compare(architecture, network, state.Normalization, exact, data.Train);
+        var difference = Compare(architecture, network, normalization, exact, data.Train);
         if (!(difference <= Tolerance))
             throw new InvalidDataException($"ONNX Runtime differs from TorchSharp by {difference:G3}, more than {Tolerance:G1}");
 
@@ -46,11 +46,11 @@ internal static class Exporter
         }
         var temperature = Calibration.Temperature(logits, labels);
         var abstain = Calibration.AbstainBelow(logits.Select(windows => Calibration.Scores(windows, temperature)));
-        return new(model, state, temperature, abstain, difference, Accuracy(logits));
+        return new(model, normalization, temperature, abstain, difference, Accuracy(logits));
 
         List<List<float[]>> Validate(byte[] bytes)
         {
-            using var runner = new OnnxRunner(bytes, architecture, state.Normalization);
+            using var runner = new OnnxRunner(bytes, architecture, normalization);
             return runner.Windows(data.Validation, cancellation);
         }
 

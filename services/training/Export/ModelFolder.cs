@@ -37,7 +37,7 @@ internal static class ModelFolder
             Modality = architecture.Modality,
             Description = architecture.Description,
             Default = isDefault,
-            Input = architecture.Input with { Mean = exported.Run.Normalization.Mean, Scale = exported.Run.Normalization.Scale },
+            Input = architecture.Input with { Mean = exported.Normalization.Mean, Scale = exported.Normalization.Scale },
             Output = new()
             {
                 Logits = "logits",

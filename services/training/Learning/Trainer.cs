@@ -52,9 +52,9 @@ internal sealed record Glance(int Epoch, int Epochs, int Step, int Steps, double
 /// <param name="from">A <c>best.safetensors</c> of the same architecture whose weights a fresh run begins with, in place of random ones.</param>
 internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet data, int seed, string folder, string? from = null)
 {
-    private const string CheckpointName = "checkpoint.safetensors";
+    private const string CheckpointName = "checkpoint.safetensors", BestName = "best.safetensors";
     private string Checkpoint => Path.Combine(folder, CheckpointName);
-    private string Best => Path.Combine(folder, "best.safetensors");
+    private string Best => Path.Combine(folder, BestName);
 
     /// <summary>A GPU where libtorch has CUDA and finds one.</summary>
     private readonly Device _device = cuda.is_available() ? CUDA : CPU;
@@ -113,17 +113,21 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
         return state;
     }
 
-    /// <summary>The best averaged weights of a run, and its state at that time.</summary>
+    /// <summary>A model of the best averaged weights of its members' runs, and how its input is scaled.</summary>
+    /// <param name="architecture">The model.</param>
+    /// <param name="folder">The folder of a member's run.</param>
     /// <exception cref="FileNotFoundException">Nothing was trained there.</exception>
-    public static (Network Network, RunState State) LoadBest(Architecture architecture, string folder)
+    public static (Network Network, Normalization Normalization) LoadBest(Architecture architecture, Func<Architecture, string> folder) =>
+        architecture.Join([.. architecture.Members.Select(member => LoadBest(member, Path.Combine(folder(member), BestName)))]);
+
+    private static (Network Network, Normalization Normalization) LoadBest(Architecture architecture, string path)
     {
-        var path = Path.Combine(folder, "best.safetensors");
         if (!File.Exists(path))
             throw new FileNotFoundException($"no file {path}: train the model first", path);
         var network = architecture.Build();
         var text = SafeTensors.Read(path, network.state_dict().Select(tensor => (tensor.Key, tensor.Value)));
         network.eval();
-        return (network, JsonSerializer.Deserialize<RunState>(text)!);
+        return (network, JsonSerializer.Deserialize<RunState>(text)!.Normalization);
     }
 
     /// <summary>Logits of all samples, by TorchSharp.</summary>

@@ -30,6 +30,7 @@ public sealed class FeatureExtractorTests
         // Without the deltas the same values stand closer together.
         var withoutDelta = Extract(window, FeatureSet.MfccZcrRms);
         Assert.Equal(all.Select(frame => (float[])[.. frame[..40], .. frame[80..]]), withoutDelta);
+        Assert.Equal(logMel.Zip(all, (bands, frame) => (float[])[.. bands, .. frame[80..]]), Extract(window, FeatureSet.LogMelZcrRms));
     }
 
     [Theory]

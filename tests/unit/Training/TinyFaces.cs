@@ -7,11 +7,11 @@ using Affect.Training.Layers;
 namespace Affect.UnitTests.Training;
 
 /// <summary>A network that learns in a second, with every layer that draws random numbers or keeps statistics.</summary>
-internal sealed class TinyCnn : Architecture
+internal sealed class TinyCnn(string name = "tiny-cnn", int filters = 6) : Architecture
 {
     public const int Edge = 16; // the smallest that a manifest may say
 
-    public override string Name => "tiny-cnn";
+    public override string Name => name;
 
     public override string Description => "For tests.";
 
@@ -34,7 +34,7 @@ internal sealed class TinyCnn : Architecture
     };
 
     public override Network Build() => new SingleNetwork(12,
-        Convolution.OverPicture(1, 6), new MaxPool(2), new Flatten(), new Dropout(0.2), new Dense(6 * 64, 12, relu: true), new Dropout(0.1));
+        Convolution.OverPicture(1, filters), new MaxPool(2), new Flatten(), new Dropout(0.2), new Dense(filters * 64, 12, relu: true), new Dropout(0.1));
 }
 
 /// <summary>A speech model's input, for layers to be tried on.</summary>
