@@ -59,11 +59,11 @@ public sealed class FusionOptions : IValidatableObject
     /// which is right for modalities that are independent given the emotion.
     /// </summary>
     [Range(0.0, 10.0)]
-    public double SpeechWeight { get; set; } = 1.01;
+    public double SpeechWeight { get; set; } = 1;
 
     /// <summary>Weight of the faces in the pool: see <see cref="SpeechWeight"/>.</summary>
     [Range(0.0, 10.0)]
-    public double FaceWeight { get; set; } = 0.85;
+    public double FaceWeight { get; set; } = 0.83;
 
     /// <summary>
     /// The prior that the pool divides by: all seven by their lower-case names, scaled to sum to 1. Uniform
