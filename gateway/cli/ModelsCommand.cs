@@ -40,27 +40,21 @@ internal static class ModelsCommand
 
     private static Table List(IReadOnlyList<Model> models)
     {
-        var table = new Table().Border(TableBorder.Simple)
-            .AddColumn(new TableColumn("model").NoWrap()).AddColumn(new TableColumn("").NoWrap()).AddColumn("measured on");
-        foreach (var heading in (string[])["accuracy", "UAR", "F1", "ECE", "latency"])
-            table.AddColumn(new TableColumn(heading).RightAligned());
+        var table = new Table().Border(TableBorder.Simple).AddColumn("model, measured on");
+        foreach (var heading in (string[])["accuracy", "UAR", "F1", "ECE"])
+            table.AddColumn(new TableColumn(heading).RightAligned().NoWrap());
         foreach (var model in models)
         {
-            var first = true;
+            var name = $"[bold]{Markup.Escape($"{model.Name} {model.Version}")}[/], {Lower(model.Modality)}{(model.IsDefault ? ", default" : "")}";
+            table.AddRow(model.Latency is { } latency ? $"{name}, {Milliseconds(latency)}" : name);
             // Those of telephones and the like are for who asks for the one model.
-            foreach (var metrics in model.Metrics.Where(metrics => metrics.Condition.Length == 0).DefaultIfEmpty())
-            {
+            foreach (var metrics in model.Metrics.Where(metrics => metrics.Condition.Length == 0))
                 table.AddRow(
-                    new Text(first ? $"{model.Name} {model.Version}" : ""),
-                    new Text(first ? $"{Lower(model.Modality)}{(model.IsDefault ? ", default" : "")}" : ""),
-                    new Text(metrics is null ? "" : $"{metrics.Data}, {metrics.Protocol}"),
-                    new Text(metrics is null ? "" : Percent(metrics.Accuracy)),
-                    new Text(metrics is null ? "" : Percent(metrics.UnweightedAverageRecall)),
-                    new Text(metrics is null ? "" : Percent(metrics.MacroF1)),
-                    new Text(metrics is null ? "" : Percent(metrics.ExpectedCalibrationError)),
-                    new Text(first && model.Latency is { } latency ? Milliseconds(latency) : ""));
-                first = false;
-            }
+                    new Padder(new Text($"{metrics.Data}, {metrics.Protocol}"), new Padding(2, 0, 0, 0)),
+                    new Text(Percent(metrics.Accuracy)),
+                    new Text(Percent(metrics.UnweightedAverageRecall)),
+                    new Text(Percent(metrics.MacroF1)),
+                    new Text(Percent(metrics.ExpectedCalibrationError)));
         }
         return table;
     }

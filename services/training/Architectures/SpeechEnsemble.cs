@@ -37,7 +37,7 @@ internal sealed class SpeechEnsemble : Architecture
     public override IReadOnlyList<Architecture> Members { get; } = [Spectrum, Cepstra];
 
     public override string Remarks =>
-        "It tells strangers' voices best, and takes three times as long as mfcc-attention, which is why that one is the default: a machine must hold many calls. "
+        "It tells strangers' voices best, and takes two to three times as long as mfcc-attention, which is why that one is the default: a machine must hold many calls. "
         + "Its members' folds had the epochs that their cards say.";
 
     public override Network Build() => Join([.. Members.Select(member => (member.Build(), Normalization.None(member)))]).Network;
