@@ -88,14 +88,13 @@ public static class FeatureExtractor
 
             for (var group = 0; group < groups; group++)
             {
-                var bands = logMel.Slice(group * MelCount, MelCount);
-                if (set is FeatureSet.LogMel or FeatureSet.LogMelZcrRms)
+                ReadOnlySpan<Vector256<float>> values = logMel.Slice(group * MelCount, MelCount);
+                if (set is not (FeatureSet.LogMel or FeatureSet.LogMelZcrRms))
                 {
-                    StoreLanes(bands, group * Lanes, frames, features, destination);
-                    continue;
+                    ToMfcc(values, workspace.Mfcc);
+                    values = workspace.Mfcc;
                 }
-                ToMfcc(bands, workspace.Mfcc);
-                StoreLanes(workspace.Mfcc, group * Lanes, frames, features, destination);
+                StoreLanes(values, group * Lanes, frames, features, destination);
             }
         }
         finally

@@ -7,25 +7,11 @@ namespace Affect.Training.Architectures;
 /// Our speech model that is better with voices it never heard: residual blocks over a log-mel spectrogram as a picture, a mean and a deviation over its
 /// places whose weights are learnt; and a recipe that makes few voices sound like many.
 /// </summary>
-internal sealed class LogMelResNet : Architecture
+internal sealed class LogMelResNet() : WindowedSpeech(FeatureKind.LogMel)
 {
-    private const int Frames = 130, Bands = 128;
-
     public override string Name => "logmel-resnet";
 
     public override string Description => "Residual network with squeeze-and-excitation on 3 s windows of 128 mel bands, learnt from varied sound.";
-
-    public override Modality Modality => Modality.Speech;
-
-    public override ModelInput Input { get; } = new()
-    {
-        Tensor = "input",
-        Features = FeatureKind.LogMel,
-        Layout = TensorLayout.Ntf,
-        WindowSeconds = 3,
-    };
-
-    public override long[] Shape => [Frames, Bands];
 
     public override Recipe Recipe { get; } = new()
     {

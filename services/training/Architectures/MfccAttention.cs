@@ -1,3 +1,4 @@
+using Affect.Inference;
 using Affect.Training.Layers;
 
 namespace Affect.Training.Architectures;
@@ -6,7 +7,7 @@ namespace Affect.Training.Architectures;
 /// Our light speech model: convolutions over the frames of a window, self-attention between what they see, a mean and a
 /// deviation over time whose weights are learnt; and a recipe that makes one corpus sound like many.
 /// </summary>
-internal sealed class MfccAttention : MfccSpeech
+internal sealed class MfccAttention() : WindowedSpeech(FeatureKind.MfccZcrRms)
 {
     public override string Name => "mfcc-attention";
 

@@ -9,27 +9,14 @@ namespace Affect.Training.Architectures;
 /// Our best speech model for voices it never heard: a network that looks at the spectrogram and one that listens to its cepstrum err on different voices, so their mean errs
 /// less often than either.
 /// </summary>
-internal sealed class SpeechEnsemble : Architecture
+internal sealed class SpeechEnsemble() : WindowedSpeech(FeatureKind.LogMelZcrRms)
 {
-    private const int Frames = 130, Features = FeatureExtractor.MelCount + 2;
     private static readonly LogMelResNet Spectrum = new();
     private static readonly MfccAttention Cepstra = new();
 
     public override string Name => "speech-ensemble";
 
     public override string Description => $"{Spectrum.Name} and {Cepstra.Name} in one, on 3 s windows of 128 mel bands, ZCR and RMS.";
-
-    public override Modality Modality => Modality.Speech;
-
-    public override ModelInput Input { get; } = new()
-    {
-        Tensor = "input",
-        Features = FeatureKind.LogMelZcrRms,
-        Layout = TensorLayout.Ntf,
-        WindowSeconds = 3,
-    };
-
-    public override long[] Shape => [Frames, Features];
 
     /// <summary>Its members have their own; this one's batches are for looking at what came of it.</summary>
     public override Recipe Recipe => Spectrum.Recipe;

@@ -1,3 +1,4 @@
+using Affect.Inference;
 using Affect.Training.Layers;
 
 namespace Affect.Training.Architectures;
@@ -6,7 +7,7 @@ namespace Affect.Training.Architectures;
 /// What the study's five speech models have in common: 3 s of MFCC, zero crossings and energy, and a recipe of
 /// plain Adam, categorical cross-entropy, a rate that halves on a plateau and an early end, on clips as they are.
 /// </summary>
-internal abstract class StudySpeech : MfccSpeech
+internal abstract class StudySpeech() : WindowedSpeech(FeatureKind.MfccZcrRms)
 {
     public override Recipe Recipe { get; } = new()
     {
@@ -20,7 +21,7 @@ internal abstract class StudySpeech : MfccSpeech
     };
 
     /// <summary>Convolutions that leave a quarter of the steps, for what goes over time is slow: [N, 130, 42] → [N, 32, 128].</summary>
-    protected static Stack Convolutions() => new(
+    protected Stack Convolutions() => new(
         new SwapAxes(), // [42, 130]: convolutions take time last
         Convolution.OverTime(Features, 64, kernel: 5),
         new MaxPool(1), // 65 steps

@@ -107,12 +107,12 @@ internal static class ModelCard
     private static string Training(Architecture architecture, ModelManifest manifest)
     {
         var ways = architecture.Members.Count == 1
-            ? Ways(architecture.Name, architecture.Recipe, manifest.Learning)
+            ? Ways(architecture.Recipe, manifest.Learning)
             : $"The weights are those of {string.Join(" and ", architecture.Members.Select(member => $"[`{member.Name}`](../{member.Name}/MODEL_CARD.md)"))}, each trained alone as its card says";
         return $"{ways}.\n{architecture.Remarks}".TrimEnd();
     }
 
-    private static string Ways(string name, Recipe recipe, LearningCurves? learning)
+    private static string Ways(Recipe recipe, LearningCurves? learning)
     {
         var epochs = learning?.Loss.Count;
         List<string> ways = [$"{(recipe.WeightDecay > 0 ? $"AdamW (weight decay {recipe.WeightDecay})" : "Adam")} on cross-entropy in batches of {recipe.BatchSize}"];
@@ -137,7 +137,7 @@ internal static class ModelCard
         if (recipe.Votes > 0)
             ways.Add($"{recipe.Votes:P0} of each target are the votes of ten people (FER+, Barsoum et al. 2016)");
         if (recipe.Teacher is { } teacher)
-            ways.Add($"{recipe.Taught:P0} of each target are the scores of {(teacher == name ? "its earlier weights" : $"`{teacher}`")} (distillation, Hinton et al. 2015)");
+            ways.Add($"{recipe.Taught:P0} of each target are the scores of `{teacher}` (distillation, Hinton et al. 2015)");
         var average = recipe.AverageDecay > 0 ? $"kept is the moving average of the weights (decay {recipe.AverageDecay})" : "kept are the weights";
         ways.Add(recipe.Patience > 0
             ? $"{average} at the epoch of the least validation loss{(learning is { } curves ? $", the {Ordinal(LeastLoss(curves))}" : "")}"
@@ -166,7 +166,7 @@ internal static class ModelCard
         const string Run = "dotnet run -c Release --project services/training --";
         var own = Data.Workspace.DefaultProtocol(architecture);
         if (architecture.Recipe.Teacher is { } teacher)
-            yield return teacher == manifest.Name ? "# first the runs before, whose last weights are --from and whose first are the teacher" : $"# first all of {teacher}, the teacher";
+            yield return $"# first all of {teacher}, the teacher";
         yield return $"{Run} train --model {manifest.Name} --data DIR --seed 1";
         yield return $"{Run} export --model {manifest.Name} --data DIR{(manifest.Default ? " --default" : "")}";
         yield return $"{Run} evaluate --model {manifest.Name} --data DIR";
