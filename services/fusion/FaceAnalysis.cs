@@ -22,41 +22,22 @@ internal sealed class FaceAnalysis(
         var result = new FaceResult { Outcome = Outcome.Unavailable };
         try
         {
-            for (var again = false; ; again = true)
+            await models.UseAsync(Modality.Face, clip.FaceModel, "clip.face_model", refusal, calls, async model =>
             {
-                var model = await models.FindAsync(Modality.Face, clip.FaceModel, calls);
-                if (model is null)
-                {
-                    refusal.Add("clip.face_model", $"No face model is called '{clip.FaceModel}'; ListModels names those there are.");
-                    // The default has the media checked all the same, so that the caller learns of everything at once.
-                    model = await models.FindAsync(Modality.Face, "", calls);
-                }
-                if (model is null)
-                    return result;
                 result = new FaceResult { Outcome = Outcome.Unavailable, Model = model.Reference };
-                try
-                {
-                    var images = clip.Images.Take(ClipRules.MaxImages)
-                        .Select((image, index) => LookAsync(image, $"clip.images[{index}]", model, result, refusal, calls));
-                    result.Images.Add(await Task.WhenAll(images));
-                    Conclude(result, model);
-                    return result;
-                }
-                catch (RpcException exception) when (!again && exception.IsMisfit())
-                {
-                    // A newer version of the model may take another input than the list says.
-                    Log.ModelChanged(logger, Name, model.Reference.Name);
-                    models.Forget(Modality.Face);
-                }
-            }
+                var images = clip.Images.Take(ClipRules.MaxImages)
+                    .Select((image, index) => LookAsync(image, $"clip.images[{index}]", model, result, refusal, calls));
+                result.Images.Add(await Task.WhenAll(images));
+                Conclude(result, model);
+            });
         }
         catch (Exception exception) when (calls.IsOutage(exception))
         {
             Log.ModalityUnavailable(logger, Name, exception.Code());
             while (result.Images.Count < clip.Images.Count)
                 result.Images.Add(new ImageResult { Outcome = Outcome.Unavailable });
-            return result;
         }
+        return result;
     }
 
     /// <summary>The faces of one picture; UNAVAILABLE where it is refused or its calls are lost.</summary>

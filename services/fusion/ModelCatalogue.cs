@@ -10,7 +10,7 @@ namespace Affect.Fusion;
 /// <see cref="FusionOptions.ModelsMaxAge"/>, and longer while its service does not answer.
 /// </summary>
 internal sealed class ModelCatalogue(
-    SpeechService.SpeechServiceClient speech, FaceService.FaceServiceClient face, FusionOptions options, TimeProvider time)
+    SpeechService.SpeechServiceClient speech, FaceService.FaceServiceClient face, FusionOptions options, TimeProvider time, ILogger<ModelCatalogue> logger)
     : IDisposable
 {
     /// <summary>A name that is not in the list may be new: so old may a list be that says no.</summary>
@@ -38,6 +38,43 @@ internal sealed class ModelCatalogue(
 
         Model? Pick(IReadOnlyList<Model> models) =>
             models.FirstOrDefault(model => name.Length == 0 ? model.IsDefault : model.Reference.Name == name);
+    }
+
+    /// <summary>
+    /// Analyses a clip with the model that it names, and once more where a newer version turns out to take another input than the list says. A name that
+    /// is not known is refused, and the default takes its place: it has the media checked all the same, so that the caller learns of everything at once.
+    /// </summary>
+    /// <param name="modality">What the model listens to or looks at.</param>
+    /// <param name="name">The name; empty is the default.</param>
+    /// <param name="field">The field of the request with the name.</param>
+    /// <param name="refusal">Takes the name that is not known.</param>
+    /// <param name="calls">How the services are asked.</param>
+    /// <param name="analyse">Begins anew each time; never called where there is no model at all.</param>
+    /// <exception cref="RpcException">No list was ever fetched, and the service does not answer; or what <paramref name="analyse"/> throws.</exception>
+    public async Task UseAsync(Modality modality, string name, string field, Refusal refusal, PeerCalls calls, Func<Model, Task> analyse)
+    {
+        var kind = modality.ToString().ToLowerInvariant();
+        for (var again = false; ; again = true)
+        {
+            var model = await FindAsync(modality, name, calls);
+            if (model is null)
+            {
+                refusal.Add(field, $"No {kind} model is called '{name}'; ListModels names those there are.");
+                model = await FindAsync(modality, "", calls);
+            }
+            if (model is null)
+                return;
+            try
+            {
+                await analyse(model);
+                return;
+            }
+            catch (RpcException exception) when (!again && exception.IsMisfit())
+            {
+                Log.ModelChanged(logger, kind, model.Reference.Name);
+                Forget(modality);
+            }
+        }
     }
 
     /// <summary>Has the next question ask the service: a model turned out to be another than the list says.</summary>

@@ -29,38 +29,19 @@ internal sealed class VoiceAnalysis(
         var result = new SpeechResult { Outcome = Outcome.Unavailable };
         try
         {
-            for (var again = false; ; again = true)
+            await models.UseAsync(Modality.Speech, clip.SpeechModel, "clip.speech_model", refusal, calls, model =>
             {
-                var model = await models.FindAsync(Modality.Speech, clip.SpeechModel, calls);
-                if (model is null)
-                {
-                    refusal.Add("clip.speech_model", $"No speech model is called '{clip.SpeechModel}'; ListModels names those there are.");
-                    // The default has the media checked all the same, so that the caller learns of everything at once.
-                    model = await models.FindAsync(Modality.Speech, "", calls);
-                }
-                if (model is null)
-                    return result;
                 result = new SpeechResult { Outcome = Outcome.Unavailable, Model = model.Reference };
-                try
-                {
-                    await ListenAsync(clip, model, result, refusal, calls);
-                    return result;
-                }
-                catch (RpcException exception) when (!again && exception.IsMisfit())
-                {
-                    // A newer version of the model may take another input than the list says.
-                    Log.ModelChanged(logger, Name, model.Reference.Name);
-                    models.Forget(Modality.Speech);
-                }
-            }
+                return ListenAsync(clip, model, result, refusal, calls);
+            });
         }
         catch (Exception exception) when (calls.IsOutage(exception))
         {
             Log.ModalityUnavailable(logger, Name, exception.Code());
             foreach (var window in result.Windows.Where(window => window.Outcome == Outcome.Unspecified))
                 window.Outcome = Outcome.Unavailable;
-            return result;
         }
+        return result;
     }
 
     private async Task ListenAsync(Clip clip, Model model, SpeechResult result, Refusal refusal, PeerCalls calls)

@@ -58,6 +58,9 @@ internal abstract class Architecture
 /// </summary>
 internal sealed record Recipe
 {
+    /// <summary>How it learnt before: the run whose weights this one begins with; null is none, and random weights.</summary>
+    public Recipe? From { get; init; }
+
     /// <summary>Passes over the training data, at most.</summary>
     public required int Epochs { get; init; }
 
@@ -106,7 +109,10 @@ internal sealed record Recipe
     /// <summary>Face: share of the target that ten people's votes make (FER+, Barsoum et al. 2016).</summary>
     public double Votes { get; init; }
 
-    /// <summary>An exported model whose scores make a share of the target (distillation, Hinton et al. 2015).</summary>
+    /// <summary>
+    /// An exported model whose scores make a share of the target (distillation, Hinton et al. 2015); its own name is the model as the first of its runs
+    /// left it.
+    /// </summary>
     public string? Teacher { get; init; }
 
     /// <summary>Share of the target that the teacher makes.</summary>

@@ -65,7 +65,7 @@ internal static class EvaluateCommand
         var trained = family.Where(split => IsTrained(workspace, architecture, split)).ToList();
         if (trained.Count == 0)
             throw new FileNotFoundException($"nothing to measure: {architecture.Name} was trained for none of {string.Join(", ", family)} in {workspace.Run}");
-        var sets = await Shared.LoadAsync(workspace, architecture, trained, cancellation);
+        var sets = await Shared.LoadAsync(workspace, architecture, architecture.Recipe, trained, cancellation);
         var folds = family[0] != protocol;
         if (folds)
             Require(trained, sets);
@@ -73,7 +73,7 @@ internal static class EvaluateCommand
         var parts = new List<(string, IReadOnlyList<(string?, List<Judgement>)>)>();
         foreach (var (split, data) in trained.Zip(sets))
         {
-            var exported = Exporter.Export(architecture, member => workspace.Folder(member, split), data, Storage.Float16, cancellation);
+            var exported = Exporter.Export(architecture, member => Trainer.BestOf(workspace.Folder(member, split)), data, Storage.Float16, cancellation);
             Console.WriteLine($"{split}: temperature {exported.Temperature}, abstains below {exported.AbstainBelow}");
             parts.Add((split, Test(Judge.Trained(exported), architecture, data, cancellation)));
         }
@@ -88,7 +88,7 @@ internal static class EvaluateCommand
     {
         foreach (var member in architecture.Members)
         {
-            var run = Trainer.ReadState(workspace.Folder(member, split));
+            var run = Trainer.ReadState(Trainer.CheckpointOf(workspace.Folder(member, split)));
             if (run is not null && Trainer.IsDone(run.Recipe, run.History))
                 continue;
             Console.WriteLine($"left out: {split}, {(run is null ? "not trained" : $"in training, epoch {run.History.Count} of {run.Recipe.Epochs}")}; " +
@@ -127,7 +127,7 @@ internal static class EvaluateCommand
 
     // Of models that were exported before manifests held them; a run that scales otherwise gave other weights.
     private static LearningCurves? Curves(Workspace workspace, Architecture architecture, ModelManifest manifest) =>
-        Trainer.ReadState(workspace.Folder(architecture, Workspace.DefaultProtocol(architecture))) is { } run
+        Trainer.ReadState(Trainer.CheckpointOf(workspace.Folder(architecture, Workspace.DefaultProtocol(architecture)))) is { } run
             && run.Normalization.Mean.SequenceEqual(manifest.Input.Mean) && run.Normalization.Scale.SequenceEqual(manifest.Input.Scale)
             ? Figures.Curves(run) : null;
 

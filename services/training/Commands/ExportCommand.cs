@@ -23,9 +23,9 @@ internal static class ExportCommand
             var workspace = Shared.Workspace(parsed);
             Shared.StartTorch(parsed.GetValue(Shared.Threads));
             var data = await Shared.LoadAsync(workspace, architecture, protocol, cancellation);
-            var exported = Exporter.Export(architecture, member => workspace.Folder(member, protocol), data, parsed.GetValue(store), cancellation);
+            var exported = Exporter.Export(architecture, member => Trainer.BestOf(workspace.Folder(member, protocol)), data, parsed.GetValue(store), cancellation);
             var path = ModelFolder.Write(parsed.GetValue(Shared.Models)!, architecture, exported, parsed.GetValue(version)!, parsed.GetValue(isDefault),
-                Figures.Curves(Trainer.ReadState(workspace.Folder(architecture, protocol))));
+                Figures.Curves(Trainer.ReadState(Trainer.CheckpointOf(workspace.Folder(architecture, protocol)))));
             Console.WriteLine($"{path}: {exported.Model.Length:N0} bytes, largest difference from TorchSharp {exported.Difference:G3}, " +
                 $"{exported.Accuracy:P2} right on validation data, temperature {exported.Temperature}, abstains below {exported.AbstainBelow}");
         }));

@@ -109,16 +109,21 @@ internal static class Shared
     }
 
     /// <summary>Reads a data set behind a progress bar, and prints what was found.</summary>
-    public static async Task<DataSet> LoadAsync(Workspace workspace, Architecture architecture, string protocol, CancellationToken cancellation) =>
-        (await LoadAsync(workspace, architecture, [protocol], cancellation))[0];
+    public static Task<DataSet> LoadAsync(Workspace workspace, Architecture architecture, string protocol, CancellationToken cancellation) =>
+        LoadAsync(workspace, architecture, architecture.Recipe, protocol, cancellation);
+
+    /// <summary>The same for another recipe than the architecture's last.</summary>
+    public static async Task<DataSet> LoadAsync(Workspace workspace, Architecture architecture, Recipe recipe, string protocol, CancellationToken cancellation) =>
+        (await LoadAsync(workspace, architecture, recipe, [protocol], cancellation))[0];
 
     /// <summary>The same in several splits, read once.</summary>
-    public static async Task<List<DataSet>> LoadAsync(Workspace workspace, Architecture architecture, IReadOnlyList<string> protocols, CancellationToken cancellation)
+    public static async Task<List<DataSet>> LoadAsync(
+        Workspace workspace, Architecture architecture, Recipe recipe, IReadOnlyList<string> protocols, CancellationToken cancellation)
     {
         var report = new Report();
         var sets = await WithProgress("reading clips", async (progress, stop) =>
         {
-            var open = await workspace.OpenAsync(architecture, report, progress, stop);
+            var open = await workspace.OpenAsync(architecture, recipe, report, progress, stop);
             return protocols.Select(open).ToList();
         }, cancellation);
         foreach (var line in report.Lines)

@@ -19,8 +19,8 @@ internal static class TrainCommand
     public static Command Create()
     {
         var seed = Shared.Option("--seed", "Seed of weights, order and augmentation.", 1);
-        var epochs = Shared.Option<int?>("--epochs", "Passes over the data; the default is the recipe's.", null);
-        var from = Shared.Option("--from", "File best.safetensors of an earlier run of this model, whose weights a fresh run begins with.", "");
+        var epochs = Shared.Option<int?>("--epochs", "Passes over the data in each run; the default is the recipe's.", null);
+        var from = Shared.Option("--from", "File best.safetensors of an earlier run of this model, whose weights a fresh run begins with in place of what its recipe begins with.", "");
         var command = new Command("train", "Trains a model; goes on where a checkpoint lies. Ctrl-C saves and exits with 130.")
         {
             Shared.Model, Shared.Data, Shared.Run, Shared.Splits, Shared.Models, Shared.Protocol, Shared.Threads, seed, epochs, from,
@@ -30,24 +30,39 @@ internal static class TrainCommand
             var (architecture, protocol) = Shared.Choice(parsed);
             var workspace = Shared.Workspace(parsed);
             Shared.StartTorch(parsed.GetValue(Shared.Threads));
+            var given = parsed.GetValue(from) is { Length: > 0 } file ? file : null;
             foreach (var member in architecture.Members)
+                await TrainAsync(member, member.Recipe, workspace.Folder(member, protocol), given);
+
+            // First what the recipe begins with, where that is not done yet, and then by the recipe.
+            async Task TrainAsync(Architecture model, Recipe recipe, string folder, string? weights)
             {
-                var data = await Shared.LoadAsync(workspace, member, protocol, cancellation);
-                var recipe = member.Recipe;
+                if (weights is null && recipe.From is { } before)
+                {
+                    weights = Trainer.BestOf(Workspace.Before(folder));
+                    if (Trainer.ReadState(Trainer.CheckpointOf(folder)) is null)
+                        await TrainAsync(model, before, Workspace.Before(folder), null);
+                }
+                var data = await Shared.LoadAsync(workspace, model, recipe, protocol, cancellation);
                 if (recipe.Teacher is { } name)
                 {
                     var teacher = Architecture.All[name];
                     // The same samples in the form that the teacher takes.
                     var seen = await Shared.LoadAsync(workspace, teacher, protocol, cancellation);
-                    data = data with { Train = Taught(data.Train, seen.Train, teacher, parsed.GetValue(Shared.Models)!, recipe.Taught, cancellation) };
+                    var judge = teacher == model
+                        ? Judge.Trained(Exporter.Export(teacher, _ => given ?? First(folder), seen, Storage.Float32, cancellation))
+                        : Judge.Shipped(parsed.GetValue(Shared.Models)!, ModelFolder.Read(parsed.GetValue(Shared.Models)!, teacher));
+                    data = data with { Train = Taught(data.Train, seen.Train, teacher, judge, recipe.Taught, cancellation) };
                 }
-                await RunAsync(new Trainer(member, recipe with { Epochs = parsed.GetValue(epochs) ?? recipe.Epochs }, data,
-                    parsed.GetValue(seed), workspace.Folder(member, protocol),
-                    parsed.GetValue(from) is { Length: > 0 } weights ? weights : null), cancellation);
+                await RunAsync(new Trainer(model, recipe with { Epochs = parsed.GetValue(epochs) ?? recipe.Epochs }, data,
+                    parsed.GetValue(seed), folder, weights), cancellation);
             }
         }));
         return command;
     }
+
+    // The weights that the first of a folder's runs left.
+    private static string First(string folder) => Directory.Exists(Workspace.Before(folder)) ? First(Workspace.Before(folder)) : Trainer.BestOf(folder);
 
     private static async Task RunAsync(Trainer trainer, CancellationToken cancellation)
     {
@@ -65,10 +80,9 @@ internal static class TrainCommand
             }
     }
 
-    // What an exported model says of the samples, as they are.
-    private static SoftLabels Taught(Samples samples, Samples seen, Architecture teacher, string models, double share, CancellationToken cancellation)
+    // What a teacher says of the samples, as they are.
+    private static SoftLabels Taught(Samples samples, Samples seen, Architecture teacher, Judge judge, double share, CancellationToken cancellation)
     {
-        var judge = Judge.Shipped(models, ModelFolder.Read(models, teacher));
         using var runner = new OnnxRunner(judge.Model, teacher, judge.Normalization);
         var beliefs = runner.Windows(seen, cancellation).ConvertAll(windows =>
         {

@@ -21,6 +21,9 @@ internal sealed record Workspace(string Data, string Run, string Splits)
     /// <summary>Where a model's run under a protocol keeps its checkpoints.</summary>
     public string Folder(Architecture architecture, string protocol) => Path.Combine(Run, $"{architecture.Name}-{protocol}");
 
+    /// <summary>Where the run lies whose weights that of a folder began with.</summary>
+    public static string Before(string folder) => Path.Combine(folder, "from");
+
     /// <summary>The protocol that the shipped weights come from.</summary>
     public static string DefaultProtocol(Architecture architecture) => architecture.Modality == Modality.Face ? "fer2013-official" : RandomSplit;
 
@@ -39,19 +42,19 @@ internal sealed record Workspace(string Data, string Run, string Splits)
     /// <summary>Prepares what is not prepared yet, and reads a data set in the parts of a split.</summary>
     /// <exception cref="IOException">Data or split are missing.</exception>
     public async Task<DataSet> LoadAsync(Architecture architecture, string protocol, Report report, Action<int, int> progress, CancellationToken cancellation) =>
-        (await OpenAsync(architecture, report, progress, cancellation))(protocol);
+        (await OpenAsync(architecture, architecture.Recipe, report, progress, cancellation))(protocol);
 
     /// <summary>As <see cref="LoadAsync"/>, for several splits of the same clips, which are read once.</summary>
-    public async Task<Func<string, DataSet>> OpenAsync(Architecture architecture, Report report, Action<int, int> progress, CancellationToken cancellation)
+    public async Task<Func<string, DataSet>> OpenAsync(Architecture architecture, Recipe recipe, Report report, Action<int, int> progress, CancellationToken cancellation)
     {
         if (architecture.Modality == Modality.Face)
-            return protocol => Fer2013.Read(Path.Combine(Data, "fer2013"), Split.Read(SplitPath(protocol)), architecture.Input.Channels, architecture.Recipe.Votes, report);
+            return protocol => Fer2013.Read(Path.Combine(Data, "fer2013"), Split.Read(SplitPath(protocol)), architecture.Input.Channels, recipe.Votes, report);
 
         var clips = await PrepareSpeechAsync(report, progress, cancellation);
-        return protocol => Cut(architecture, Split.Read(SplitPath(protocol)), clips);
+        return protocol => Cut(architecture, recipe, Split.Read(SplitPath(protocol)), clips);
     }
 
-    private static DataSet Cut(Architecture architecture, Split split, List<SpeechClip> clips)
+    private static DataSet Cut(Architecture architecture, Recipe recipe, Split split, List<SpeechClip> clips)
     {
         var set = architecture.Input.Features switch
         {
@@ -64,9 +67,9 @@ internal sealed record Workspace(string Data, string Run, string Splits)
         var corpora = clips.Where(clip => split.Of(clip.Id) == Part.Test).Select(clip => SpeechCorpora.Of(clip.Id).Name).Distinct();
         return new(split.Protocol, string.Join('+', corpora), Train(), Windows(Part.Validation), Windows(Part.Test));
 
-        Samples Train() => architecture.Recipe.Variants is > 0 and var variants ? new Variants(Windows(Part.Train), variants) : Windows(Part.Train);
+        Samples Train() => recipe.Variants is > 0 and var variants ? new Variants(Windows(Part.Train), variants) : Windows(Part.Train);
 
-        SpeechWindows Windows(Part part) => new([.. clips.Where(clip => split.Of(clip.Id) == part)], length, set, keep: !architecture.Recipe.Augment);
+        SpeechWindows Windows(Part part) => new([.. clips.Where(clip => split.Of(clip.Id) == part)], length, set, keep: !recipe.Augment);
     }
 
     /// <summary>Decodes the speech corpora once, and draws the random splits that are not committed into the folder of the run.</summary>

@@ -107,12 +107,22 @@ internal static class ModelCard
     private static string Training(Architecture architecture, ModelManifest manifest)
     {
         var ways = architecture.Members.Count == 1
-            ? Ways(architecture.Recipe, manifest.Learning)
+            ? Runs(architecture, manifest.Learning)
             : $"The weights are those of {string.Join(" and ", architecture.Members.Select(member => $"[`{member.Name}`](../{member.Name}/MODEL_CARD.md)"))}, each trained alone as its card says";
         return $"{ways}.\n{architecture.Remarks}".TrimEnd();
     }
 
-    private static string Ways(Recipe recipe, LearningCurves? learning)
+    // One after another, where there are several; the curves are the last one's.
+    private static string Runs(Architecture architecture, LearningCurves? learning)
+    {
+        var runs = Stages(architecture.Recipe).Select(recipe => Ways(architecture, recipe, recipe == architecture.Recipe ? learning : null)).ToList();
+        return runs.Count == 1 ? runs[0]
+            : $"{runs.Count} runs, each from the weights of the one before.\n\n{string.Join('\n', runs.Select((ways, i) => $"{i + 1}. {ways}."))}\n\nThe learning curves are those of the last";
+    }
+
+    private static IEnumerable<Recipe> Stages(Recipe recipe) => [.. recipe.From is { } before ? Stages(before) : [], recipe];
+
+    private static string Ways(Architecture architecture, Recipe recipe, LearningCurves? learning)
     {
         var epochs = learning?.Loss.Count;
         List<string> ways = [$"{(recipe.WeightDecay > 0 ? $"AdamW (weight decay {recipe.WeightDecay})" : "Adam")} on cross-entropy in batches of {recipe.BatchSize}"];
@@ -137,7 +147,7 @@ internal static class ModelCard
         if (recipe.Votes > 0)
             ways.Add($"{recipe.Votes:P0} of each target are the votes of ten people (FER+, Barsoum et al. 2016)");
         if (recipe.Teacher is { } teacher)
-            ways.Add($"{recipe.Taught:P0} of each target are the scores of `{teacher}` (distillation, Hinton et al. 2015)");
+            ways.Add($"{recipe.Taught:P0} of each target are the scores of {(teacher == architecture.Name ? "the model that the first run left" : $"`{teacher}`")} (distillation, Hinton et al. 2015)");
         var average = recipe.AverageDecay > 0 ? $"kept is the moving average of the weights (decay {recipe.AverageDecay})" : "kept are the weights";
         ways.Add(recipe.Patience > 0
             ? $"{average} at the epoch of the least validation loss{(learning is { } curves ? $", the {Ordinal(LeastLoss(curves))}" : "")}"
@@ -165,7 +175,7 @@ internal static class ModelCard
     {
         const string Run = "dotnet run -c Release --project services/training --";
         var own = Data.Workspace.DefaultProtocol(architecture);
-        if (architecture.Recipe.Teacher is { } teacher)
+        foreach (var teacher in Stages(architecture.Recipe).Select(recipe => recipe.Teacher).OfType<string>().Distinct().Where(name => name != architecture.Name))
             yield return $"# first all of {teacher}, the teacher";
         yield return $"{Run} train --model {manifest.Name} --data DIR --seed 1";
         yield return $"{Run} export --model {manifest.Name} --data DIR{(manifest.Default ? " --default" : "")}";

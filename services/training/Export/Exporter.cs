@@ -23,13 +23,13 @@ internal static class Exporter
 
     /// <summary>Writes (larger weights as <paramref name="storage"/> says), compares, calibrates.</summary>
     /// <exception cref="InvalidDataException">ONNX Runtime and TorchSharp differ: the file must not be used.</exception>
-    public static Exported Export(Architecture architecture, Func<Architecture, string> folder, DataSet data, Storage storage, CancellationToken cancellation)
+    public static Exported Export(Architecture architecture, Func<Architecture, string> weights, DataSet data, Storage storage, CancellationToken cancellation)
     {
-        var (network, normalization) = Trainer.LoadBest(architecture, folder);
+        var (network, normalization) = Trainer.LoadBest(architecture, weights);
         using var _ = network;
         var labels = Enumerable.Range(0, data.Validation.Count).Select(data.Validation.Label).ToList();
         // Votes name some emotions more often than labels do.
-        if (architecture.Recipe.Votes > 0)
+        if (architecture.Members.Any(member => Trainer.ReadState(weights(member))!.Recipe.Votes > 0))
             network.Shift(Calibration.Bias([.. Validate(Write(architecture, network, Storage.Float32)).Select(windows => windows.Single())], labels));
         var exact = Write(architecture, network, Storage.Float32);
         var difference = Compare(architecture, network, normalization, exact, data.Train);

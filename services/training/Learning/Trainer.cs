@@ -53,8 +53,8 @@ internal sealed record Glance(int Epoch, int Epochs, int Step, int Steps, double
 internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet data, int seed, string folder, string? from = null)
 {
     private const string CheckpointName = "checkpoint.safetensors", BestName = "best.safetensors";
-    private string Checkpoint => Path.Combine(folder, CheckpointName);
-    private string Best => Path.Combine(folder, BestName);
+    private string Checkpoint => CheckpointOf(folder);
+    private string Best => BestOf(folder);
 
     /// <summary>A GPU where libtorch has CUDA and finds one.</summary>
     private readonly Device _device = cuda.is_available() ? CUDA : CPU;
@@ -115,10 +115,10 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
 
     /// <summary>A model of the best averaged weights of its members' runs, and how its input is scaled.</summary>
     /// <param name="architecture">The model.</param>
-    /// <param name="folder">The folder of a member's run.</param>
+    /// <param name="weights">The file with a member's weights.</param>
     /// <exception cref="FileNotFoundException">Nothing was trained there.</exception>
-    public static (Network Network, Normalization Normalization) LoadBest(Architecture architecture, Func<Architecture, string> folder) =>
-        architecture.Join([.. architecture.Members.Select(member => LoadBest(member, Path.Combine(folder(member), BestName)))]);
+    public static (Network Network, Normalization Normalization) LoadBest(Architecture architecture, Func<Architecture, string> weights) =>
+        architecture.Join([.. architecture.Members.Select(member => LoadBest(member, weights(member)))]);
 
     private static (Network Network, Normalization Normalization) LoadBest(Architecture architecture, string path)
     {
@@ -129,6 +129,12 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
         network.eval();
         return (network, JsonSerializer.Deserialize<RunState>(text)!.Normalization);
     }
+
+    /// <summary>The file that the run in a folder goes on from.</summary>
+    public static string CheckpointOf(string folder) => Path.Combine(folder, CheckpointName);
+
+    /// <summary>The file with the weights to use of the run in a folder.</summary>
+    public static string BestOf(string folder) => Path.Combine(folder, BestName);
 
     /// <summary>Logits of all samples, by TorchSharp.</summary>
     public static async Task<(List<float[]> Logits, List<Emotion> Labels)> InferAsync(
@@ -184,12 +190,9 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
     public static bool IsDone(Recipe recipe, IReadOnlyList<EpochResult> history) =>
         history.Count >= recipe.Epochs || recipe.Patience > 0 && Waits(history).LastOrDefault() >= recipe.Patience;
 
-    /// <summary>Where a run stands; null where nothing was trained.</summary>
-    public static RunState? ReadState(string folder)
-    {
-        var path = Path.Combine(folder, CheckpointName);
-        return File.Exists(path) ? JsonSerializer.Deserialize<RunState>(SafeTensors.ReadMetadata(path)) : null;
-    }
+    /// <summary>Where a run stands, or stood when it wrote a file of weights; null where there is no such file.</summary>
+    public static RunState? ReadState(string path) =>
+        File.Exists(path) ? JsonSerializer.Deserialize<RunState>(SafeTensors.ReadMetadata(path)) : null;
 
     // After each epoch, for how many the validation loss has not been less than ever before.
     private static IEnumerable<int> Waits(IReadOnlyList<EpochResult> history)

@@ -4,6 +4,7 @@ using Affect.Hosting;
 using Affect.Speech.V1;
 using Affect.V1;
 using Grpc.Core;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Affect.UnitTests.Fusion;
@@ -83,7 +84,54 @@ public sealed class ModelCatalogueTests
         Assert.Equal(2, _speech.Asked);
     }
 
-    private ModelCatalogue Catalogue() => new(_speech, new FacePeer(), _options, _time);
+    [Theory]
+    [InlineData(1, 2)] // a newer version is found in a new list, and tried once
+    [InlineData(2, 2)] // what does not fit then is the caller's to hear of
+    public async Task A_model_that_turns_out_another_is_looked_up_again(int misfits, int tried)
+    {
+        using var models = Catalogue();
+        var seen = new List<string>();
+        var refusal = new Refusal();
+
+        var use = UseAsync(models, "first", refusal, model =>
+        {
+            seen.Add(model.Reference.Name);
+            return seen.Count <= misfits ? Task.FromException(RpcErrors.Status(StatusCode.InvalidArgument, "another input")) : Task.CompletedTask;
+        });
+
+        if (misfits < tried)
+            await use;
+        else
+            await Assert.ThrowsAsync<RpcException>(() => use);
+        Assert.Equal(Enumerable.Repeat("first", tried), seen);
+        Assert.Equal(tried, _speech.Asked);
+        Assert.False(refusal.Any);
+    }
+
+    [Fact]
+    public async Task An_unknown_name_is_refused_and_the_default_looks_at_the_rest()
+    {
+        using var models = Catalogue();
+        var seen = new List<string>();
+        var refusal = new Refusal();
+
+        await UseAsync(models, "third", refusal, model =>
+        {
+            seen.Add(model.Reference.Name);
+            return Task.CompletedTask;
+        });
+
+        Assert.Equal(["second"], seen);
+        Assert.Equal([("clip.speech_model", "No speech model is called 'third'; ListModels names those there are.")], refusal.Violations);
+    }
+
+    private async Task UseAsync(ModelCatalogue models, string name, Refusal refusal, Func<Model, Task> analyse)
+    {
+        using var calls = new PeerCalls(_options.ClipBudget, _time, DateTimeOffset.MaxValue, CancellationToken.None);
+        await models.UseAsync(Modality.Speech, name, "clip.speech_model", refusal, calls, analyse);
+    }
+
+    private ModelCatalogue Catalogue() => new(_speech, new FacePeer(), _options, _time, NullLogger<ModelCatalogue>.Instance);
 
     private async Task<Model?> FindAsync(ModelCatalogue models, string name)
     {

@@ -44,19 +44,19 @@ public sealed class EnsembleTests : IDisposable
         foreach (var member in pair.Members)
             await TrainAsync(member);
 
-        var exported = Exporter.Export(pair, Folder, TinyFaces.Data, Storage.Float32, TestContext.Current.CancellationToken);
+        var exported = Exporter.Export(pair, Weights, TinyFaces.Data, Storage.Float32, TestContext.Current.CancellationToken);
 
         Assert.InRange(exported.Difference, 0, 1e-4);
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var input = randn([4, .. pair.Shape]);
         var (first, second) = (Alone(pair.Members[0]).call(input), Alone(pair.Members[1]).call(input));
-        var (logits, embedding) = Trainer.LoadBest(pair, Folder).Network.call(input);
+        var (logits, embedding) = Trainer.LoadBest(pair, Weights).Network.call(input);
         Assert.Equal(((first.Logits + second.Logits) / 2).data<float>().ToArray(), logits.data<float>().ToArray());
         Assert.Equal(cat([first.Embedding, second.Embedding], 1).data<float>().ToArray(), embedding.data<float>().ToArray());
         Assert.True((first.Logits - second.Logits).abs().max().item<float>() > 1e-2);
 
-        Network Alone(Architecture member) => Trainer.LoadBest(member, Folder).Network;
+        Network Alone(Architecture member) => Trainer.LoadBest(member, Weights).Network;
     }
 
     [Fact]
@@ -66,12 +66,14 @@ public sealed class EnsembleTests : IDisposable
         var pair = new TinyPair();
         await TrainAsync(pair.Members[0]);
 
-        var refusal = Assert.Throws<FileNotFoundException>(() => Trainer.LoadBest(pair, Folder));
+        var refusal = Assert.Throws<FileNotFoundException>(() => Trainer.LoadBest(pair, Weights));
 
-        Assert.Contains(Folder(pair.Members[1]), refusal.Message, StringComparison.Ordinal);
+        Assert.Contains(Weights(pair.Members[1]), refusal.Message, StringComparison.Ordinal);
     }
 
     private string Folder(Architecture member) => Path.Combine(_folder, member.Name);
+
+    private string Weights(Architecture member) => Trainer.BestOf(Folder(member));
 
     private Task<RunState> TrainAsync(Architecture member) =>
         new Trainer(member, member.Recipe, TinyFaces.Data, 1, Folder(member)).RunAsync(_ => { }, TestContext.Current.CancellationToken);

@@ -148,7 +148,7 @@ public sealed class ExporterTests : IDisposable
         var architecture = new TinyCnn();
         await new Trainer(architecture, architecture.Recipe, TinyFaces.Data, 1, _folder).RunAsync(_ => { }, TestContext.Current.CancellationToken);
 
-        var exported = Exporter.Export(architecture, _ => _folder, TinyFaces.Data, Storage.Float32, TestContext.Current.CancellationToken);
+        var exported = Exporter.Export(architecture, _ => Trainer.BestOf(_folder), TinyFaces.Data, Storage.Float32, TestContext.Current.CancellationToken);
         ModelFolder.Write(_folder, architecture, exported, "1", isDefault: true);
 
         Assert.InRange(exported.Difference, 0, 1e-4);
@@ -166,7 +166,7 @@ public sealed class ExporterTests : IDisposable
         Torch.Require();
         var architecture = new TinyCnn();
         await new Trainer(architecture, architecture.Recipe, TinyFaces.Data, 1, _folder).RunAsync(_ => { }, TestContext.Current.CancellationToken);
-        var exported = Exporter.Export(architecture, _ => _folder, TinyFaces.Data, Storage.Float32, TestContext.Current.CancellationToken);
+        var exported = Exporter.Export(architecture, _ => Trainer.BestOf(_folder), TinyFaces.Data, Storage.Float32, TestContext.Current.CancellationToken);
         ModelFolder.Write(_folder, architecture, exported, "1", isDefault: true);
         var path = Path.Combine(_folder, "tiny-cnn", "manifest.json");
         var json = await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken);
@@ -195,7 +195,7 @@ public sealed class ExporterTests : IDisposable
         var architecture = new TinyCnn();
         await new Trainer(architecture, architecture.Recipe, TinyFaces.Data, 1, _folder).RunAsync(_ => { }, TestContext.Current.CancellationToken);
         var path = ModelFolder.Write(_folder, architecture,
-            Exporter.Export(architecture, _ => _folder, TinyFaces.Data, Storage.Float16, TestContext.Current.CancellationToken), "1", isDefault: false);
+            Exporter.Export(architecture, _ => Trainer.BestOf(_folder), TinyFaces.Data, Storage.Float16, TestContext.Current.CancellationToken), "1", isDefault: false);
         await File.AppendAllTextAsync(path, "x", TestContext.Current.CancellationToken);
 
         Assert.Throws<InvalidDataException>(() => ModelFolder.ReadModel(_folder, ModelFolder.Read(_folder, architecture)));
