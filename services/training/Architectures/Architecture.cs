@@ -61,6 +61,12 @@ internal sealed record Recipe
     /// <summary>How it learnt before: the run whose weights this one begins with; null is none, and random weights.</summary>
     public Recipe? From { get; init; }
 
+    /// <summary>
+    /// Whether the run before is not what this one begins with but its teacher, who makes the share <see cref="Taught"/> of each target and judges each batch as
+    /// the learner sees it (born-again networks, Furlanello et al. 2018; a consistent teacher, Beyer et al. 2022).
+    /// </summary>
+    public bool BornAgain { get; init; }
+
     /// <summary>Passes over the training data, at most.</summary>
     public required int Epochs { get; init; }
 
@@ -105,6 +111,11 @@ internal sealed record Recipe
 
     /// <summary>Augmented versions of a sample that are computed once and kept; 0 is a new one each time.</summary>
     public int Variants { get; init; }
+
+    /// <summary>
+    /// Speech: weight of the loss of a second head, which learns what else a corpus says of its clips and is not exported: RAVDESS's eight emotions at two intensities.
+    /// </summary>
+    public double Detail { get; init; }
 
     /// <summary>Face: share of the target that ten people's votes make (FER+, Barsoum et al. 2016).</summary>
     public double Votes { get; init; }

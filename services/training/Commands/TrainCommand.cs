@@ -20,7 +20,7 @@ internal static class TrainCommand
     {
         var seed = Shared.Option("--seed", "Seed of weights, order and augmentation.", 1);
         var epochs = Shared.Option<int?>("--epochs", "Passes over the data in each run; the default is the recipe's.", null);
-        var from = Shared.Option("--from", "File best.safetensors of an earlier run of this model, whose weights a fresh run begins with in place of what its recipe begins with.", "");
+        var from = Shared.Option("--from", "File best.safetensors of an earlier run of this model, whose weights a fresh run begins with, or is taught by, in place of what its recipe begins with.", "");
         var command = new Command("train", "Trains a model; goes on where a checkpoint lies. Ctrl-C saves and exits with 130.")
         {
             Shared.Model, Shared.Data, Shared.Run, Shared.Splits, Shared.Models, Shared.Protocol, Shared.Threads, seed, epochs, from,

@@ -6,8 +6,11 @@ using Affect.Training.Architectures;
 
 namespace Affect.Training.Data;
 
-/// <summary>Samples side by side: features of a shape that begins with their number, [count, 7] targets that sum to 1, and the labels.</summary>
-internal sealed record Batch(int Count, long[] Shape, float[] Features, float[] Targets, long[] Labels);
+/// <summary>
+/// Samples side by side: features of a shape that begins with their number, [count, 7] targets that sum to 1, the labels, and [count, <see cref="SpeechCorpora.Details"/>]
+/// targets that sum to 1 or, where nothing is known, to 0.
+/// </summary>
+internal sealed record Batch(int Count, long[] Shape, float[] Features, float[] Targets, long[] Labels, float[] Details);
 
 /// <summary>
 /// Turns samples to batches, ahead of the learner in a thread of its own. Order, augmentation and mixing
@@ -58,8 +61,9 @@ internal sealed class Batches(Architecture architecture, Recipe recipe, Normaliz
     private Batch Plain(Samples samples, long[] shape, ReadOnlySpan<int> indices, Func<int, Augmentation?> augmentation)
     {
         var length = (int)shape.Aggregate(1L, (product, size) => product * size);
-        var batch = new Batch(indices.Length, [indices.Length, .. shape], new float[indices.Length * length], new float[indices.Length * EmotionLabels.Count], new long[indices.Length]);
-        for (var i = 0; i < indices.Length; i++)
+        var count = indices.Length;
+        var batch = new Batch(count, [count, .. shape], new float[count * length], new float[count * EmotionLabels.Count], new long[count], new float[count * SpeechCorpora.Details]);
+        for (var i = 0; i < count; i++)
         {
             var features = batch.Features.AsSpan(i * length, length);
             var change = augmentation(indices[i]);
@@ -69,6 +73,8 @@ internal sealed class Batches(Architecture architecture, Recipe recipe, Normaliz
             normalization.Apply(architecture, features);
             batch.Labels[i] = (int)samples.Label(indices[i]);
             samples.Target(indices[i], batch.Targets.AsSpan(i * EmotionLabels.Count, EmotionLabels.Count));
+            if (samples.Detail(indices[i]) is { } detail)
+                batch.Details[i * SpeechCorpora.Details + detail] = 1;
         }
         return batch;
     }
@@ -79,6 +85,7 @@ internal sealed class Batches(Architecture architecture, Recipe recipe, Normaliz
         var share = (float)Beta(random, recipe.Mixup);
         Mix(batch.Features, batch.Features.Length / batch.Count);
         Mix(batch.Targets, EmotionLabels.Count);
+        Mix(batch.Details, SpeechCorpora.Details);
 
         void Mix(float[] values, int length)
         {

@@ -15,6 +15,9 @@ internal abstract class Samples
     /// <summary>Who speaks; "" where that is not known.</summary>
     public virtual string Speaker(int index) => "";
 
+    /// <summary>What else its corpus says of a sample, below <see cref="SpeechCorpora.Details"/>; null where it says no more than the label.</summary>
+    public virtual int? Detail(int index) => null;
+
     /// <summary>Writes what is to be learnt of a sample: a probability for each emotion. The label, unless told otherwise.</summary>
     public virtual void Target(int index, Span<float> target)
     {

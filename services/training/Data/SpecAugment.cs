@@ -3,7 +3,7 @@ namespace Affect.Training.Data;
 /// <summary>
 /// Changes features [frames, count] at random: masks (SpecAugment, Park et al. 2019), where what is masked shows its mean over
 /// time; and of bands on the mel scale first another voice (vocal tract length perturbation, Jaitly and Hinton
-/// 2013), tempo and line.
+/// 2013), tempo and line (filter augmentation, Nam et al. 2022).
 /// </summary>
 internal static class SpecAugment
 {
@@ -13,7 +13,10 @@ internal static class SpecAugment
     public static void Apply(Random random, Span<float> frames, int count, bool bands)
     {
         if (bands)
+        {
             Warp(random, frames, count);
+            Filter(random, frames, count);
+        }
         var total = frames.Length / count;
         var mean = new float[count];
         for (var i = 0; i < frames.Length; i++)
@@ -55,6 +58,22 @@ internal static class SpecAugment
                 var lower = source[at + count] + right * (source[at + count + 1] - source[at + count]);
                 frames[frame * count + band] = upper + down * (lower - upper) + tilt * ((float)band / count - 0.5f);
             }
+        }
+    }
+
+    // A curve through three to six gains of up to 3 dB, spread evenly over the bands.
+    private static void Filter(Random random, Span<float> frames, int count)
+    {
+        const float Gain = 3;
+        var gains = new float[random.Next(3, 7)];
+        foreach (ref var gain in gains.AsSpan())
+            gain = Between(random, -Gain, Gain);
+        for (var band = 0; band < count; band++)
+        {
+            var (before, beyond) = Place((float)band / (count - 1) * (gains.Length - 1), gains.Length);
+            var gain = gains[before] + beyond * (gains[before + 1] - gains[before]);
+            for (var i = band; i < frames.Length; i += count)
+                frames[i] += gain;
         }
     }
 

@@ -73,6 +73,13 @@ internal static class SpeechCorpora
         }, CremaD),
     ];
 
+    /// <summary>Number of kinds that <see cref="Detail"/> tells apart.</summary>
+    public const int Details = 16;
+
+    /// <summary>Which of RAVDESS's eight emotions a clip shows, at which of two intensities; null for the other corpora, which say no more than the label.</summary>
+    public static int? Detail(string id) =>
+        id.Split('/') is ["ravdess", _, var name] && name.Split('-') is [_, _, var emotion, var intensity, ..] ? 2 * (int.Parse(emotion) - 1) + int.Parse(intensity) - 1 : null;
+
     /// <summary>The corpora whose folders are there.</summary>
     public static IEnumerable<SpeechCorpus> In(string data) => All.Where(corpus => Directory.Exists(Path.Combine(data, corpus.Folder)));
 

@@ -23,6 +23,8 @@ internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length,
 
     public override string Speaker(int index) => clips[index].Speaker;
 
+    public override int? Detail(int index) => SpeechCorpora.Detail(clips[index].Id);
+
     public override void Fill(int index, Augmentation? augmentation, Span<float> destination)
     {
         var keeps = keep && augmentation is null;

@@ -17,6 +17,8 @@ internal sealed class Variants(Samples samples, int count) : Samples
 
     public override string Speaker(int index) => samples.Speaker(index);
 
+    public override int? Detail(int index) => samples.Detail(index);
+
     public override void Target(int index, Span<float> target) => samples.Target(index, target);
 
     public override IEnumerable<float[]> Windows(int index) => samples.Windows(index);

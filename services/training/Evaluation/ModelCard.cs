@@ -117,7 +117,7 @@ internal static class ModelCard
     {
         var runs = Stages(architecture.Recipe).Select(recipe => Ways(architecture, recipe, recipe == architecture.Recipe ? learning : null)).ToList();
         return runs.Count == 1 ? runs[0]
-            : $"{runs.Count} runs, each from the weights of the one before.\n\n{string.Join('\n', runs.Select((ways, i) => $"{i + 1}. {ways}."))}\n\nThe learning curves are those of the last";
+            : $"{runs.Count} runs, {(architecture.Recipe.BornAgain ? "the later one from random weights" : "each from the weights of the one before")}.\n\n{string.Join('\n', runs.Select((ways, i) => $"{i + 1}. {ways}."))}\n\nThe learning curves are those of the last";
     }
 
     private static IEnumerable<Recipe> Stages(Recipe recipe) => [.. recipe.From is { } before ? Stages(before) : [], recipe];
@@ -148,6 +148,10 @@ internal static class ModelCard
             ways.Add($"{recipe.Votes:P0} of each target are the votes of ten people (FER+, Barsoum et al. 2016)");
         if (recipe.Teacher is { } teacher)
             ways.Add($"{recipe.Taught:P0} of each target are the scores of {(teacher == architecture.Name ? "the model that the first run left" : $"`{teacher}`")} (distillation, Hinton et al. 2015)");
+        if (recipe.BornAgain)
+            ways.Add($"{recipe.Taught:P0} of each target are the scores that the model of the run before gives the same sound, changed and mixed in the same way (born-again networks, Furlanello et al. 2018)");
+        if (recipe.Detail > 0)
+            ways.Add($"a second head, which is not exported, learns RAVDESS's eight emotions at two intensities, at {recipe.Detail} of the weight");
         var average = recipe.AverageDecay > 0 ? $"kept is the moving average of the weights (decay {recipe.AverageDecay})" : "kept are the weights";
         ways.Add(recipe.Patience > 0
             ? $"{average} at the epoch of the least validation loss{(learning is { } curves ? $", the {Ordinal(LeastLoss(curves))}" : "")}"

@@ -10,6 +10,9 @@ internal abstract class Network(string name) : nn.Module<Tensor, (Tensor Logits,
     /// <summary>Length of the embedding.</summary>
     public abstract int EmbeddingLength { get; }
 
+    /// <summary>From the embedding to what else may be learnt of a sample (<see cref="Architectures.Recipe.Detail"/>); null where nothing is. Not exported.</summary>
+    public virtual Layer? Details => null;
+
     /// <summary>Adds something to each logit from now on.</summary>
     public abstract void Shift(float[] bias);
 
@@ -25,12 +28,21 @@ internal sealed class SingleNetwork : Network
 
     /// <param name="embedding">Length of the body's output, [N, embedding].</param>
     /// <param name="body">Layers from the model's input to the embedding.</param>
-    public SingleNetwork(int embedding, params Layer[] body) : base(nameof(SingleNetwork))
+    public SingleNetwork(int embedding, params Layer[] body) : this(embedding, 0, body)
+    {
+    }
+
+    /// <param name="embedding">Length of the body's output, [N, embedding].</param>
+    /// <param name="details">Outputs of the second head; 0 is none.</param>
+    /// <param name="body">Layers from the model's input to the embedding.</param>
+    public SingleNetwork(int embedding, int details, params Layer[] body) : base(nameof(SingleNetwork))
     {
         _body = new Stack(body);
         _head = new Dense(embedding, EmotionLabels.Count);
         register_module("body", _body);
         register_module("head", _head);
+        if (details > 0)
+            register_module("details", Details = new Dense(embedding, details));
     }
 
     /// <summary>
@@ -40,6 +52,8 @@ internal sealed class SingleNetwork : Network
     public bool Mirrored { get; init; }
 
     public override int EmbeddingLength => _head.Inputs;
+
+    public override Layer? Details { get; }
 
     public override void Shift(float[] bias) => _head.Shift(bias);
 

@@ -4,24 +4,32 @@ using static TorchSharp.torch;
 namespace Affect.Training.Layers;
 
 /// <summary>
-/// Frames of bands become a picture: [N, T, F] → [N, 2, T, F/2], two neighbouring bands each as their mean. One channel is as it
-/// was, the other its distance from the mean of each band over time, which hides much of who speaks, and through what.
+/// Frames of bands become a picture: [N, T, F] → [N, 4, T, F/2]. First all bands, two neighbours each as their mean; then the lower half as
+/// they are, for there the harmonics of a voice lie apart and show its pitch, which a mean would blur. Either comes as it was, and as its distance from the mean of each
+/// band over time, which hides much of who speaks, and through what.
 /// </summary>
-internal sealed class Spectrogram() : Layer(nameof(Spectrogram))
+/// <param name="bands">F, an even number.</param>
+internal sealed class Spectrogram(int bands) : Layer(nameof(Spectrogram))
 {
+    public const int Channels = 4;
+
     public override Tensor forward(Tensor input)
     {
-        var halved = input.reshape(input.shape[0], input.shape[1], -1, 2).mean([3]);
-        return stack([halved, halved - halved.mean([1], keepdim: true)], 1);
+        var all = input.reshape(input.shape[0], input.shape[1], -1, 2).mean([3]);
+        var low = input.narrow(2, 0, bands / 2);
+        return stack([all, all - all.mean([1], keepdim: true), low, low - low.mean([1], keepdim: true)], 1);
     }
 
     public override string Emit(OnnxGraph graph, string input)
     {
-        var axis = graph.Integers(1);
         var pairs = graph.Node("Reshape", [input, graph.Integers(0, 0, -1, 2)]);
-        var halved = graph.Node("ReduceMean", [pairs], ("axes", new long[] { 3 }), ("keepdims", 0L));
-        var mean = graph.Node("ReduceMean", [halved], ("axes", new long[] { 1 }), ("keepdims", 1L));
-        return graph.Node("Concat", [graph.Node("Unsqueeze", [halved, axis]), graph.Node("Unsqueeze", [graph.Node("Sub", [halved, mean]), axis])], ("axis", 1L));
+        var all = graph.Node("ReduceMean", [pairs], ("axes", new long[] { 3 }), ("keepdims", 0L));
+        var low = graph.Node("Slice", [input, graph.Integers(0), graph.Integers(bands / 2), graph.Integers(2)]);
+        return graph.Node("Concat", [Channel(all), Channel(Centred(all)), Channel(low), Channel(Centred(low))], ("axis", 1L));
+
+        string Channel(string picture) => graph.Node("Unsqueeze", [picture, graph.Integers(1)]);
+
+        string Centred(string picture) => graph.Node("Sub", [picture, graph.Node("ReduceMean", [picture], ("axes", new long[] { 1 }), ("keepdims", 1L))]);
     }
 }
 

@@ -49,7 +49,7 @@ internal sealed record Glance(int Epoch, int Epochs, int Step, int Steps, double
 /// <param name="data">From what.</param>
 /// <param name="seed">Seed of weights, order, augmentation and dropout.</param>
 /// <param name="folder">Receives both files.</param>
-/// <param name="from">A <c>best.safetensors</c> of the same architecture whose weights a fresh run begins with, in place of random ones.</param>
+/// <param name="from">A <c>best.safetensors</c> of the same architecture: what a fresh run begins with in place of random weights, or the teacher where the recipe says so.</param>
 internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet data, int seed, string folder, string? from = null)
 {
     private const string CheckpointName = "checkpoint.safetensors", BestName = "best.safetensors";
@@ -72,6 +72,7 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
         manual_seed(Seeds.Of(seed));
         using var network = architecture.Build().to(_device);
         using var average = architecture.Build().to(_device);
+        using var teacher = recipe.BornAgain ? Teacher() : null;
         using var optimizer = new AdamW(network, recipe.WeightDecay);
         Copy(network, average);
         var state = Resume(network, average, optimizer);
@@ -87,7 +88,7 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
             await using (var stream = batches.Training(data.Train, seed, epoch, (int)(state.Step - (long)epoch * perEpoch), CancellationToken.None).GetAsyncEnumerator(CancellationToken.None))
                 while (await stream.MoveNextAsync())
                 {
-                    state = Step(network, average, optimizer, stream.Current, state, total);
+                    state = Step(network, average, teacher, optimizer, stream.Current, state, total);
                     show(new(epoch + 1, recipe.Epochs, (int)(state.Step - (long)epoch * perEpoch), perEpoch,
                         state.Loss / state.Seen, (double)state.Right / state.Seen, Rate(state, total), null));
                     if (cancellation.IsCancellationRequested)
@@ -154,15 +155,21 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
         return (logits, labels);
     }
 
-    private RunState Step(Network network, Network average, AdamW optimizer, Batch batch, RunState state, long total)
+    private RunState Step(Network network, Network average, Network? teacher, AdamW optimizer, Batch batch, RunState state, long total)
     {
         using var scope = NewDisposeScope();
         // Dropout draws from torch's generator, which is set anew before each step: no state of it to keep.
         manual_seed(Seeds.Of(seed, state.Step));
         var input = tensor(batch.Features, batch.Shape, device: _device);
-        var (logits, _) = network.call(_mixed ? input.to(bfloat16) : input);
+        if (_mixed)
+            input = input.to(bfloat16);
+        var (logits, embedding) = network.call(input);
         var targets = tensor(batch.Targets, [batch.Count, EmotionLabels.Count], device: _device);
-        var loss = -(targets * nn.functional.log_softmax(logits, 1)).sum(1).mean();
+        if (teacher is not null)
+            targets = targets.lerp(Beliefs(teacher, input), recipe.Taught);
+        var loss = CrossEntropy(logits, targets);
+        if (recipe.Detail > 0 && network.Details is { } details)
+            loss += recipe.Detail * CrossEntropy(details.call(embedding), tensor(batch.Details, [batch.Count, SpeechCorpora.Details], device: _device));
         loss.backward();
         nn.utils.clip_grad_norm_(network.parameters(), recipe.GradientNorm);
         state = state with { Step = state.Step + 1 };
@@ -174,6 +181,24 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
             Right = state.Right + logits.argmax(1).eq(targets.argmax(1)).sum().item<long>(),
             Seen = state.Seen + batch.Count,
         };
+    }
+
+    // Samples without a target, whose row is zeros, count as learnt.
+    private static Tensor CrossEntropy(Tensor logits, Tensor targets) => -(targets * nn.functional.log_softmax(logits, 1)).sum(1).mean();
+
+    private static Tensor Beliefs(Network teacher, Tensor input)
+    {
+        using var _ = no_grad();
+        return nn.functional.softmax(teacher.call(input).Logits, 1);
+    }
+
+    private Network Teacher()
+    {
+        var teacher = architecture.Build();
+        SafeTensors.Read(from ?? throw new InvalidDataException($"{architecture.Name} is taught by an earlier run: give its weights"),
+            teacher.state_dict().Select(tensor => (tensor.Key, tensor.Value)));
+        teacher.eval();
+        return teacher.to(_device);
     }
 
     private double Rate(RunState state, long total)
@@ -230,7 +255,7 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
     {
         if (!File.Exists(Checkpoint))
         {
-            if (from is not null)
+            if (from is not null && !recipe.BornAgain)
                 foreach (var weights in new[] { network, average })
                     SafeTensors.Read(from, weights.state_dict().Select(tensor => (tensor.Key, tensor.Value)));
             return new()

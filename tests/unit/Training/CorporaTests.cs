@@ -31,6 +31,14 @@ public sealed class CorporaTests : IDisposable
         ], files.Select(file => (file.Id, file.Emotion)));
     }
 
+    [Theory]
+    [InlineData("ravdess/12/03-01-01-01-02-01-12", 0)]
+    [InlineData("ravdess/12/03-01-06-02-02-01-12", 11)]
+    [InlineData("ravdess/12/03-01-08-02-02-01-12", SpeechCorpora.Details - 1)]
+    [InlineData("savee/DC/a01", null)]
+    [InlineData("tess/OAF/back_angry", null)]
+    public void RAVDESS_tells_more_than_the_label(string id, int? detail) => Assert.Equal(detail, SpeechCorpora.Detail(id));
+
     [Fact]
     public void Songs_and_strange_names_are_left_out_and_reported()
     {

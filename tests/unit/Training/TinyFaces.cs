@@ -33,7 +33,7 @@ internal sealed class TinyCnn(string name = "tiny-cnn", int filters = 6) : Archi
         AverageDecay = 0.9,
     };
 
-    public override Network Build() => new SingleNetwork(12,
+    public override Network Build() => new SingleNetwork(12, SpeechCorpora.Details,
         Convolution.OverPicture(1, filters), new MaxPool(2), new Flatten(), new Dropout(0.2), new Dense(filters * 64, 12, relu: true), new Dropout(0.1));
 }
 
@@ -61,6 +61,9 @@ internal sealed class TinyFaces(int count, int seed) : Samples
     public override int Count => count;
 
     public override Emotion Label(int index) => (Emotion)(index % EmotionLabels.Count);
+
+    // Of every other picture no more is known than the label.
+    public override int? Detail(int index) => index / EmotionLabels.Count % 2 == 0 ? 2 * (index % EmotionLabels.Count) : null;
 
     public override void Fill(int index, Augmentation? augmentation, Span<float> destination)
     {

@@ -95,6 +95,55 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
+    public async Task A_run_that_is_born_again_learns_from_what_the_run_before_believes()
+    {
+        Torch.Require();
+        var recipe = _architecture.Recipe with { BornAgain = true, Taught = 1, Epochs = 16 };
+        await RunAsync("teacher", recipe: _architecture.Recipe with { Epochs = 16 });
+        await RunAsync("ignorant", recipe: _architecture.Recipe with { Rate = 0 });
+
+        var pupil = await RunAsync("pupil", seed: 2, recipe: recipe, from: "teacher");
+        var misled = await RunAsync("misled", seed: 2, recipe: recipe, from: "ignorant");
+
+        Assert.True(pupil.History[^1].ValidationAccuracy > 0.5, $"{pupil.History[^1]}");
+        Assert.True(misled.History[^1].ValidationAccuracy < 0.5, $"{misled.History[^1]}");
+    }
+
+    [Fact]
+    public async Task A_run_that_is_born_again_goes_on_where_it_was_interrupted()
+    {
+        Torch.Require();
+        var recipe = _architecture.Recipe with { BornAgain = true, Taught = 0.5, Detail = 0.5 };
+        await RunAsync("teacher");
+        await RunAsync("straight", recipe: recipe, from: "teacher");
+
+        await Assert.ThrowsAsync<OperationCanceledException>(() => RunAsync("resumed", interruptAfter: 13, recipe: recipe, from: "teacher"));
+        await RunAsync("resumed", recipe: recipe, from: "teacher");
+
+        Assert.Equal(Bytes("straight", "checkpoint"), Bytes("resumed", "checkpoint"));
+        var refusal = await Assert.ThrowsAsync<InvalidDataException>(() => RunAsync("orphan", recipe: recipe));
+        Assert.Contains("taught by an earlier run", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_second_head_learns_what_else_is_known()
+    {
+        Torch.Require();
+        await RunAsync("detailed", recipe: _architecture.Recipe with { Detail = 1, Epochs = 16 });
+        var (network, normalization) = Trainer.LoadBest(_architecture, _ => Path.Combine(_folder, "detailed", "best.safetensors"));
+        var right = 0;
+
+        await foreach (var batch in new Batches(_architecture, _architecture.Recipe, normalization).Evaluation(TinyFaces.Data.Validation, TestContext.Current.CancellationToken))
+        {
+            using var scope = torch.NewDisposeScope();
+            var told = network.Details!.call(network.call(torch.tensor(batch.Features, batch.Shape)).Embedding).argmax(1).data<long>().ToArray();
+            right += told.Zip(batch.Labels).Count(pair => pair.First == 2 * pair.Second);
+        }
+
+        Assert.InRange(right, TinyFaces.Data.Validation.Count / 2, TinyFaces.Data.Validation.Count);
+    }
+
+    [Fact]
     public async Task Mixed_precision_learns_as_well_and_keeps_weights_in_float32()
     {
         Torch.Require();
