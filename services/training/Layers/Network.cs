@@ -13,6 +13,9 @@ internal abstract class Network(string name) : nn.Module<Tensor, (Tensor Logits,
     /// <summary>From the embedding to what else may be learnt of a sample (<see cref="Architectures.Recipe.Detail"/>); null where nothing is. Not exported.</summary>
     public virtual Layer? Details => null;
 
+    /// <summary>All parameters and buffers, each once: TorchSharp registers modules that lie in fields as well, and <c>state_dict</c> has what is in them under both names.</summary>
+    public IEnumerable<(string Name, Tensor Value)> State => state_dict().DistinctBy(tensor => tensor.Value.Handle).Select(tensor => (tensor.Key, tensor.Value));
+
     /// <summary>Adds something to each logit from now on.</summary>
     public abstract void Shift(float[] bias);
 

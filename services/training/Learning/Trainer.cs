@@ -107,7 +107,7 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
             state = state with { Loss = 0, Right = 0, Seen = 0, History = [.. state.History, result] };
             // Best goes first: a run that dies in between repeats this epoch and writes the same again.
             if (best)
-                SafeTensors.Write(Best, average.state_dict().Select(tensor => (tensor.Key, tensor.Value)), JsonSerializer.Serialize(state));
+                SafeTensors.Write(Best, average.State, JsonSerializer.Serialize(state));
             Save(Checkpoint, network, average, optimizer, state);
             show(new(epoch + 1, recipe.Epochs, perEpoch, perEpoch, result.Loss, result.Accuracy, Rate(state, total), result));
         }
@@ -126,7 +126,7 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
         if (!File.Exists(path))
             throw new FileNotFoundException($"no file {path}: train the model first", path);
         var network = architecture.Build();
-        var text = SafeTensors.Read(path, network.state_dict().Select(tensor => (tensor.Key, tensor.Value)));
+        var text = SafeTensors.Read(path, network.State);
         network.eval();
         return (network, JsonSerializer.Deserialize<RunState>(text)!.Normalization);
     }
@@ -195,8 +195,7 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
     private Network Teacher()
     {
         var teacher = architecture.Build();
-        SafeTensors.Read(from ?? throw new InvalidDataException($"{architecture.Name} is taught by an earlier run: give its weights"),
-            teacher.state_dict().Select(tensor => (tensor.Key, tensor.Value)));
+        SafeTensors.Read(from ?? throw new InvalidDataException($"{architecture.Name} is taught by an earlier run: give its weights"), teacher.State);
         teacher.eval();
         return teacher.to(_device);
     }
@@ -236,7 +235,7 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
     {
         using var _ = no_grad();
         var share = 1 - Math.Min(recipe.AverageDecay, (1.0 + step) / (10 + step));
-        foreach (var (mean, value) in average.state_dict().Values.Zip(network.state_dict().Values))
+        foreach (var ((_, mean), (_, value)) in average.State.Zip(network.State))
             if (mean.dtype == ScalarType.Float32)
                 mean.lerp_(value, share);
             else
@@ -246,9 +245,8 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
     private static void Copy(Network from, Network to)
     {
         using var _ = no_grad();
-        var source = from.state_dict();
-        foreach (var (name, value) in to.state_dict())
-            value.copy_(source[name]);
+        foreach (var ((_, value), (_, source)) in to.State.Zip(from.State))
+            value.copy_(source);
     }
 
     private RunState Resume(Network network, Network average, AdamW optimizer)
@@ -257,7 +255,7 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
         {
             if (from is not null && !recipe.BornAgain)
                 foreach (var weights in new[] { network, average })
-                    SafeTensors.Read(from, weights.state_dict().Select(tensor => (tensor.Key, tensor.Value)));
+                    SafeTensors.Read(from, weights.State);
             return new()
             {
                 Model = architecture.Name,
@@ -279,7 +277,7 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
         SafeTensors.Write(path, Tensors(network, average, optimizer), JsonSerializer.Serialize(state));
 
     private static IEnumerable<(string Name, Tensor Value)> Tensors(Network network, Network average, AdamW optimizer) =>
-        network.state_dict().Select(tensor => ($"network.{tensor.Key}", tensor.Value))
-            .Concat(average.state_dict().Select(tensor => ($"average.{tensor.Key}", tensor.Value)))
+        network.State.Select(tensor => ($"network.{tensor.Name}", tensor.Value))
+            .Concat(average.State.Select(tensor => ($"average.{tensor.Name}", tensor.Value)))
             .Concat(optimizer.State);
 }

@@ -163,12 +163,24 @@ public sealed class TrainerTests : IDisposable
         Torch.Require();
         await RunAsync("plain", recipe: _architecture.Recipe with { AverageDecay = 0 });
         using var network = _architecture.Build();
-        var weights = network.state_dict().ToDictionary(tensor => tensor.Key, tensor => torch.zeros_like(tensor.Value));
+        var weights = network.State.ToDictionary(tensor => tensor.Name, tensor => torch.zeros_like(tensor.Value));
 
         SafeTensors.Read(Path.Combine(_folder, "plain", "checkpoint.safetensors"), weights.Select(tensor => ($"network.{tensor.Key}", tensor.Value)));
-        SafeTensors.Read(Path.Combine(_folder, "plain", "best.safetensors"), network.state_dict().Select(tensor => (tensor.Key, tensor.Value)));
+        SafeTensors.Read(Path.Combine(_folder, "plain", "best.safetensors"), network.State);
 
-        Assert.All(network.state_dict(), tensor => Assert.True(weights[tensor.Key].eq(tensor.Value).all().item<bool>(), tensor.Key));
+        Assert.All(network.State, tensor => Assert.True(weights[tensor.Name].eq(tensor.Value).all().item<bool>(), tensor.Name));
+    }
+
+    [Fact]
+    public void What_a_network_has_learnt_is_listed_once()
+    {
+        Torch.Require();
+        using var network = _architecture.Build();
+
+        // Of the convolution a weight, γ and β, mean, variance and number of batches; of the layer before both heads, and of these, a weight and a bias.
+        Assert.Equal(1 + 5 + 3 * 2, network.State.Count());
+        Assert.True(network.state_dict().Count > network.State.Count()); // or State is no longer needed
+        Assert.Equal(network.parameters().Sum(parameter => parameter.NumberOfElements), network.State.Where(tensor => tensor.Value.requires_grad).Sum(tensor => tensor.Value.NumberOfElements));
     }
 
     [Fact]
