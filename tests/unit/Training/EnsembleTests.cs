@@ -52,7 +52,7 @@ public sealed class EnsembleTests : IDisposable
         var input = randn([4, .. pair.Shape]);
         var (first, second) = (Alone(pair.Members[0]).call(input), Alone(pair.Members[1]).call(input));
         var (logits, embedding) = Trainer.LoadBest(pair, Weights).Network.call(input);
-        Assert.Equal(((first.Logits + second.Logits) / 2).data<float>().ToArray(), logits.data<float>().ToArray());
+        Assert.Equal((first.Logits * 0.75f + second.Logits * 0.25f).data<float>().ToArray(), logits.data<float>().ToArray());
         Assert.Equal(cat([first.Embedding, second.Embedding], 1).data<float>().ToArray(), embedding.data<float>().ToArray());
         Assert.True((first.Logits - second.Logits).abs().max().item<float>() > 1e-2);
 
@@ -108,6 +108,6 @@ public sealed class EnsembleTests : IDisposable
         public override Network Build() => throw new NotSupportedException();
 
         public override (Network Network, Normalization Normalization) Join(IReadOnlyList<(Network Network, Normalization Normalization)> members) =>
-            (new Ensemble([.. members.Select(member => ((Layer)new Stack(), member.Network))]), members[0].Normalization);
+            (new Ensemble((new Stack(), members[0].Network, 0.75f), (new Stack(), members[1].Network, 0.25f)), members[0].Normalization);
     }
 }
