@@ -73,7 +73,7 @@ build_page() {
 build() {
   local stamp=artifacts/built/$1
   if [[ -e $stamp && -e artifacts/bin/$1/release &&
-    -z $(find protos services gateway deploy Directory.* global.json nuget.config -newer "$stamp" -type f -print -quit) ]]; then
+    -z $(find protos services gateway deploy Directory.* global.json -newer "$stamp" -type f -print -quit) ]]; then
     return
   fi
   say "building $1"

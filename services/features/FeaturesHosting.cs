@@ -1,3 +1,5 @@
+using Affect.Features.Audio;
+using Affect.Features.Pictures;
 using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Affect.Features.Pictures;
 using Microsoft.Extensions.Options;
 using OpenCvSharp;
 

@@ -1,5 +1,7 @@
 using System.Runtime.InteropServices;
 using Affect.Audio;
+using Affect.Features.Audio;
+using Affect.Features.Pictures;
 using Affect.Features.V1;
 using Affect.Hosting;
 using Affect.V1;

@@ -1,5 +1,9 @@
 using Affect.Face.V1;
 using Affect.Features.V1;
+using Affect.Fusion.Calls;
+using Affect.Fusion.Clips;
+using Affect.Fusion.Peers;
+using Affect.Fusion.Pooling;
 using Affect.Hosting;
 using Affect.Speech.V1;
 using Grpc.Net.Client;

@@ -1,5 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using Affect.Emotions;
+using Affect.Fusion.Peers;
+using Affect.Fusion.Timeline;
 using Affect.Hosting;
 using Microsoft.Extensions.Options;
 

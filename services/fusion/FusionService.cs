@@ -1,3 +1,6 @@
+using Affect.Fusion.Calls;
+using Affect.Fusion.Clips;
+using Affect.Fusion.Peers;
 using Affect.Hosting;
 using Affect.V1;
 using Grpc.Core;

@@ -49,7 +49,7 @@ interface Sent {
 }
 
 /**
- * One call over a WebSocket (gateway/README.md). A connection that is lost is replaced: the server's newest checkpoint
+ * One call over a WebSocket (gateway/server/README.md). A connection that is lost is replaced: the server's newest checkpoint
  * and the media behind it, which are kept here for that, are sent again, and windows that come twice are dropped.
  */
 export class Call {

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Affect.Audio;
 using Affect.Features;
+using Affect.Features.Audio;
 using Affect.Testing;
 using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Time.Testing;

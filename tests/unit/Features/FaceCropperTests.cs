@@ -1,4 +1,4 @@
-using Affect.Features;
+using Affect.Features.Pictures;
 using OpenCvSharp;
 
 namespace Affect.UnitTests.Features;

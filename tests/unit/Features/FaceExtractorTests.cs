@@ -1,4 +1,5 @@
 using Affect.Features;
+using Affect.Features.Pictures;
 using Affect.Testing;
 using OpenCvSharp;
 

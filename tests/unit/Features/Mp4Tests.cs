@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
-using Affect.Features;
+using Affect.Features.Audio;
 
 namespace Affect.UnitTests.Features;
 

@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using Affect.Features;
+using Affect.Features.Pictures;
 using Affect.Testing;
 
 namespace Affect.UnitTests.Features;

@@ -1,5 +1,5 @@
 using Affect.Audio;
-using Affect.Features;
+using Affect.Features.Audio;
 using Affect.Testing;
 
 namespace Affect.UnitTests.Features;

@@ -1,4 +1,4 @@
-using Affect.Fusion;
+using Affect.Fusion.Clips;
 using Affect.V1;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;

@@ -1,4 +1,4 @@
-using Affect.Fusion;
+using Affect.Fusion.Calls;
 
 namespace Affect.UnitTests.Fusion;
 

@@ -1,5 +1,5 @@
 using Affect.Emotions;
-using Affect.Fusion;
+using Affect.Fusion.Timeline;
 
 namespace Affect.UnitTests.Fusion;
 

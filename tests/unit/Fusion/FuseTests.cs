@@ -1,4 +1,5 @@
 using Affect.Fusion;
+using Affect.Fusion.Pooling;
 using Affect.Hosting;
 using Affect.V1;
 using Domain = Affect.Emotions;

@@ -1,5 +1,7 @@
 using Affect.Face.V1;
 using Affect.Fusion;
+using Affect.Fusion.Clips;
+using Affect.Fusion.Peers;
 using Affect.Hosting;
 using Affect.Speech.V1;
 using Affect.V1;

@@ -1,4 +1,5 @@
 using Affect.Fusion;
+using Affect.Fusion.Peers;
 using Affect.Hosting;
 using Grpc.Core;
 using Microsoft.Extensions.Time.Testing;

@@ -1,4 +1,5 @@
 using Affect.Fusion;
+using Affect.Fusion.Timeline;
 using Affect.Fusion.V1;
 using Affect.Hosting;
 using Affect.V1;
@@ -15,7 +16,7 @@ public sealed class TimelineTests
 
     private readonly FusionOptions _options = new();
     private readonly TimelineState _state = new();
-    private readonly Timeline _timeline;
+    private readonly EmotionTimeline _timeline;
     private readonly List<Alert> _alerts = [];
     private int _windows;
 
@@ -91,7 +92,7 @@ public sealed class TimelineTests
             Take(3, Angry);
         }
         var summary = _timeline.Summarise(Outcome.NoSpeech);
-        Assert.InRange(summary.Arc.Count, 60, Timeline.MaxStretches);
+        Assert.InRange(summary.Arc.Count, 60, EmotionTimeline.MaxStretches);
         Assert.Equal(0, summary.Arc[0].Start.ToTimeSpan().TotalSeconds);
         Assert.Equal(10_802, summary.Arc[^1].End.ToTimeSpan().TotalSeconds, 1e-6);
         foreach (var (one, next) in summary.Arc.Zip(summary.Arc.Skip(1)))
@@ -107,7 +108,7 @@ public sealed class TimelineTests
     {
         Take(10, Calm);
         Take(10, Angry);
-        var resumed = new Timeline(TimelineState.Parser.ParseFrom(Google.Protobuf.MessageExtensions.ToByteString(_state)), _options, TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(1));
+        var resumed = new EmotionTimeline(TimelineState.Parser.ParseFrom(Google.Protobuf.MessageExtensions.ToByteString(_state)), _options, TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(1));
         for (var i = 0; i < 10; i++)
         {
             var (here, there) = (Window(i % 2 == 0 ? Sad : null), Window(i % 2 == 0 ? Sad : null));

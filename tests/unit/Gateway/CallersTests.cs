@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Affect.Gateway;
+using Affect.Gateway.Access;
 
 namespace Affect.UnitTests.Gateway;
 

@@ -1,5 +1,5 @@
 using System.Text;
-using Affect.Gateway;
+using Affect.Gateway.Clips;
 using Affect.V1;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;

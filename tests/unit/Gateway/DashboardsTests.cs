@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using System.Net.ServerSentEvents;
 using System.Text.Json;
 using Affect.Gateway;
+using Affect.Gateway.Events;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Time.Testing;

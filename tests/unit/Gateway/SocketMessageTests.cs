@@ -1,5 +1,5 @@
 using System.Text;
-using Affect.Gateway;
+using Affect.Gateway.Calls;
 using Affect.V1;
 using Google.Rpc;
 using Grpc.Core;

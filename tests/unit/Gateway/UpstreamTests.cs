@@ -1,4 +1,4 @@
-using Affect.Gateway;
+using Affect.Gateway.Errors;
 using Affect.Hosting;
 using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;

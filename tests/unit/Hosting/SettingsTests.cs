@@ -21,7 +21,7 @@ public sealed class SettingsTests
     public static TheoryData<string, Type> Tables => new()
     {
         { "deploy/README.md", typeof(ServerOptions) },
-        { "gateway/README.md", typeof(GatewayOptions) },
+        { "gateway/server/README.md", typeof(GatewayOptions) },
         { "services/face/README.md", typeof(FaceOptions) },
         { "services/features/README.md", typeof(FeaturesOptions) },
         { "services/fusion/README.md", typeof(FusionOptions) },

@@ -1,0 +1,57 @@
+using System.Buffers.Binary;
+
+namespace Affect.Features.Audio;
+
+/// <summary>
+/// A kind of file that ffmpeg opens for us. It is told by its first bytes, here, so that nothing else
+/// ever reaches ffmpeg: neither text nor pictures nor the play lists that name other files.
+/// </summary>
+/// <param name="Name">For people.</param>
+/// <param name="Demuxer">For ffmpeg, which then guesses nothing.</param>
+internal sealed record AudioContainer(string Name, string Demuxer)
+{
+    public static readonly AudioContainer
+        Flac = new("FLAC", "flac"),
+        Mp3 = new("MP3", "mp3"),
+        Ogg = new("Ogg", "ogg"),
+        WebM = new("WebM", "matroska"),
+        Mp4 = new("MP4", "mov"),
+        Aiff = new("AIFF", "aiff");
+
+    /// <summary>The kind of a file, or null.</summary>
+    public static AudioContainer? Of(ReadOnlySpan<byte> file) =>
+        file.StartsWith("fLaC"u8) ? Flac
+        : file.StartsWith("OggS"u8) ? Ogg
+        : file.StartsWith<byte>([0x1A, 0x45, 0xDF, 0xA3]) ? WebM // EBML, RFC 8794
+        : file.Length >= 12 && file[4..8].SequenceEqual("ftyp"u8) ? Mp4
+        : file.Length >= 12 && file.StartsWith("FORM"u8) && file[8..11].SequenceEqual("AIF"u8) ? Aiff
+        : file.StartsWith("ID3"u8) || StartsWithMp3Frames(file) ? Mp3
+        : null;
+
+    /// <summary>
+    /// MP3 has no magic bytes: two frame headers (ISO/IEC 11172-3, 2.4.1.3), as far apart as the first says.
+    /// </summary>
+    private static bool StartsWithMp3Frames(ReadOnlySpan<byte> file) =>
+        FrameLength(file) is { } length && file.Length > length && FrameLength(file[length..]) is not null;
+
+    private static int? FrameLength(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.Length < 4)
+            return null;
+        var header = BinaryPrimitives.ReadUInt32BigEndian(bytes);
+        var version = header >> 19 & 3; // 0: MPEG 2.5, 2: MPEG 2, 3: MPEG 1
+        var layer = header >> 17 & 3;   // 1: layer III
+        var bitRate = (int)(header >> 12 & 15);
+        var rate = (int)(header >> 10 & 3);
+        if (header >> 21 != 0x7FF || version == 1 || layer != 1 || bitRate is 0 or 15 || rate == 3)
+            return null;
+
+        ReadOnlySpan<short> kilobits = version == 3
+            ? [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320]
+            : [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
+        ReadOnlySpan<int> hertz = [44_100, 48_000, 32_000];
+        var sampleRate = hertz[rate] >> (version switch { 3 => 0, 2 => 1, _ => 2 });
+        var padding = (int)(header >> 9 & 1);
+        return (version == 3 ? 144_000 : 72_000) * kilobits[bitRate] / sampleRate + padding;
+    }
+}

@@ -1,0 +1,154 @@
+using System.Diagnostics;
+using Affect.Audio;
+using Microsoft.Extensions.Options;
+
+namespace Affect.Features.Audio;
+
+/// <summary>
+/// Every container that is not WAV, through the ffmpeg program: a child process with pipes and nothing
+/// else. It sees no file, no network and no environment, and does not outlive its time.
+/// </summary>
+internal sealed class Ffmpeg
+{
+    /// <summary>Rates above are halved and more: features need 22,050 Hz, and pipes carry less.</summary>
+    private const int MaxSampleRate = 48_000;
+
+    /// <summary>Largest single block of memory that ffmpeg may ask for, in bytes.</summary>
+    private const int MaxBlock = 256 << 20;
+
+    /// <summary>Size of the header before the samples, as ffmpeg writes it with -bitexact.</summary>
+    private const int WavHeader = 44;
+
+    private readonly string? _program;
+    private readonly FeaturesOptions _options;
+    private readonly TimeProvider _time;
+
+    public Ffmpeg(IOptions<FeaturesOptions> options, TimeProvider time)
+    {
+        _options = options.Value;
+        _time = time;
+        _program = Find(_options.FfmpegPath);
+    }
+
+    public bool IsInstalled => _program is not null;
+
+    /// <summary>Decodes the file's first audio track to a WAV file: 16 bits, one channel, at most 48 kHz.</summary>
+    /// <exception cref="AudioFormatException">The file is broken, has no audio, or takes too long.</exception>
+    /// <exception cref="DecoderMissingException">There is no ffmpeg.</exception>
+    /// <exception cref="BusyException">It took too long because this machine has too much to do.</exception>
+    public async Task<ReadOnlyMemory<byte>> ToWavAsync(
+        ReadOnlyMemory<byte> file, AudioContainer container, CancellationToken cancellationToken)
+    {
+        using var timeout = new CancellationTokenSource(_options.DecodeTimeout, _time);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+        if (container == AudioContainer.Mp4)
+            file = Mp4.IndexFirst(file);
+        using var process = Start(container);
+        try
+        {
+            var feed = FeedAsync(process, file, stop.Token);
+            var complaints = process.StandardError.BaseStream.CopyToAsync(Stream.Null, stop.Token);
+            var wav = await ReadAsync(process, stop.Token);
+            await Task.WhenAll(feed, complaints, process.WaitForExitAsync(stop.Token));
+
+            // A file that is cut off makes ffmpeg complain, but what was there has been decoded.
+            return wav.Length > WavHeader
+                ? wav
+                : throw new AudioFormatException($"The {container.Name} file cannot be decoded, or has no audio.");
+        }
+        catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            // A child that had a core for itself was kept busy by its file; one that waited, by this machine.
+            throw HasWorked(process, _options.DecodeTimeout / 2)
+                ? new AudioFormatException($"The {container.Name} file takes longer than {_options.DecodeTimeout.TotalSeconds} s to decode.")
+                : new BusyException();
+        }
+        finally
+        {
+            // However this ends, nothing of it goes on: neither the child nor what feeds it.
+            await stop.CancelAsync();
+            if (!process.HasExited)
+                process.Kill(entireProcessTree: true);
+        }
+    }
+
+    private static bool HasWorked(Process process, TimeSpan time)
+    {
+        try
+        {
+            return process.TotalProcessorTime >= time;
+        }
+        catch (InvalidOperationException)
+        {
+            return false; // it has ended just now
+        }
+    }
+
+    private static string? Find(string program)
+    {
+        if (program.Contains('/'))
+            return File.Exists(program) ? Path.GetFullPath(program) : null;
+        return (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
+            .Select(folder => Path.Combine(folder, program))
+            .FirstOrDefault(File.Exists);
+    }
+
+    private Process Start(AudioContainer container)
+    {
+        var start = new ProcessStartInfo(_program ?? throw new DecoderMissingException())
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+            WorkingDirectory = "/",
+        };
+        start.Environment.Clear();
+
+        // One second more than is allowed, so that a longer file is known from one that just fits.
+        var seconds = (int)_options.MaxAudioDuration.TotalSeconds + 1;
+        string[] arguments =
+        [
+            "-hide_banner", "-loglevel", "error", "-nostdin", "-max_alloc", $"{MaxBlock}",
+            "-threads", "1", "-protocol_whitelist", "pipe", "-f", container.Demuxer, "-i", "pipe:0",
+            "-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-t", $"{seconds}",
+            "-ac", "1", "-af", $"aformat=sample_rates=8000|11025|12000|16000|22050|24000|32000|44100|{MaxSampleRate}",
+            "-c:a", "pcm_s16le", "-bitexact", "-f", "wav", "pipe:1",
+        ];
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
+        return Process.Start(start)!;
+    }
+
+    private static async Task FeedAsync(Process process, ReadOnlyMemory<byte> file, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var input = process.StandardInput.BaseStream;
+            await input.WriteAsync(file, cancellationToken);
+        }
+        catch (IOException)
+        {
+            // ffmpeg has closed its end: it has seen enough, or given up. Its output tells which.
+        }
+    }
+
+    private async Task<ReadOnlyMemory<byte>> ReadAsync(Process process, CancellationToken cancellationToken)
+    {
+        var limit = WavHeader + ((long)_options.MaxAudioDuration.TotalSeconds + 2) * MaxSampleRate * sizeof(short);
+        var wav = new MemoryStream();
+        var buffer = new byte[64 << 10];
+        var output = process.StandardOutput.BaseStream;
+        while (await output.ReadAsync(buffer, cancellationToken) is var read and > 0)
+        {
+            if (wav.Length + read > limit)
+                throw new AudioFormatException("The audio is too long.");
+            wav.Write(buffer, 0, read);
+        }
+
+        return wav.GetBuffer().AsMemory(0, (int)wav.Length);
+    }
+}
+
+/// <summary>The file needs ffmpeg, which is not installed.</summary>
+internal sealed class DecoderMissingException : Exception;

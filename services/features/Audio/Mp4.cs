@@ -1,0 +1,116 @@
+using System.Buffers.Binary;
+
+namespace Affect.Features.Audio;
+
+/// <summary>
+/// MP4 for readers that cannot seek. Recorders write the index (moov) last, when they know it; ffmpeg, which
+/// gets the file through a pipe, needs it before the data (mdat). So the index is moved, and the offsets in
+/// it with the data (ISO/IEC 14496-12: 4.2 boxes, 8.7.5 chunk offsets).
+/// </summary>
+internal static class Mp4
+{
+    private const int BoxHeader = 8;
+
+    private static readonly uint Index = Type("moov"u8), Data = Type("mdat"u8), Offsets32 = Type("stco"u8), Offsets64 = Type("co64"u8);
+
+    /// <summary>The boxes, each in the one before, that lead from moov to the offsets.</summary>
+    private static readonly uint[] PathToOffsets = [Type("trak"u8), Type("mdia"u8), Type("minf"u8), Type("stbl"u8)];
+
+    /// <summary>The file with its index before its data; the file itself where that is so already, or where it is broken.</summary>
+    public static ReadOnlyMemory<byte> IndexFirst(ReadOnlyMemory<byte> file)
+    {
+        int? data = null;
+        for (var start = 0; NextBox(file.Span[start..], out var length, out _) is { } type; start += length)
+        {
+            if (type == Data)
+            {
+                data ??= start;
+            }
+            else if (type == Index)
+            {
+                return data is { } from ? MoveIndex(file.Span, from, start, length) : file;
+            }
+        }
+
+        return file;
+    }
+
+    private static byte[] MoveIndex(ReadOnlySpan<byte> file, int data, int index, int length)
+    {
+        var moved = new byte[file.Length];
+        file[..data].CopyTo(moved);
+        file.Slice(index, length).CopyTo(moved.AsSpan(data));
+        file[data..index].CopyTo(moved.AsSpan(data + length));
+        file[(index + length)..].CopyTo(moved.AsSpan(index + length));
+
+        var moov = moved.AsSpan(data, length);
+        NextBox(moov, out _, out var header);
+        ShiftOffsets(moov[header..], PathToOffsets, data, index, length);
+        return moved;
+    }
+
+    /// <summary>Adds <paramref name="shift"/> to every offset into the data, [from, to).</summary>
+    private static void ShiftOffsets(Span<byte> boxes, ReadOnlySpan<uint> path, int from, int to, int shift)
+    {
+        while (NextBox(boxes, out var length, out var header) is { } type)
+        {
+            var content = boxes[header..length];
+            if (!path.IsEmpty)
+            {
+                if (type == path[0])
+                    ShiftOffsets(content, path[1..], from, to, shift);
+            }
+            else if (type == Offsets32 && content.Length >= 8)
+            {
+                for (var entries = content[8..]; entries.Length >= 4; entries = entries[4..])
+                {
+                    var offset = BinaryPrimitives.ReadUInt32BigEndian(entries);
+                    if (offset >= from && offset < to)
+                        BinaryPrimitives.WriteUInt32BigEndian(entries, offset + (uint)shift);
+                }
+            }
+            else if (type == Offsets64 && content.Length >= 8)
+            {
+                for (var entries = content[8..]; entries.Length >= 8; entries = entries[8..])
+                {
+                    var offset = BinaryPrimitives.ReadUInt64BigEndian(entries);
+                    if (offset >= (ulong)from && offset < (ulong)to)
+                        BinaryPrimitives.WriteUInt64BigEndian(entries, offset + (ulong)shift);
+                }
+            }
+
+            boxes = boxes[length..];
+        }
+    }
+
+    /// <summary>The type of the first box, or null where there is none or it is cut off.</summary>
+    /// <param name="boxes">Box after box.</param>
+    /// <param name="length">Of the whole box.</param>
+    /// <param name="header">Of its header.</param>
+    private static uint? NextBox(ReadOnlySpan<byte> boxes, out int length, out int header)
+    {
+        (length, header) = (0, BoxHeader);
+        if (boxes.Length < BoxHeader)
+            return null;
+
+        ulong size = BinaryPrimitives.ReadUInt32BigEndian(boxes);
+        if (size == 0)
+        {
+            size = (ulong)boxes.Length; // to the end
+        }
+        else if (size == 1)
+        {
+            header += 8;
+            if (boxes.Length < header)
+                return null;
+            size = BinaryPrimitives.ReadUInt64BigEndian(boxes[8..]);
+        }
+
+        if (size < (ulong)header || size > (ulong)boxes.Length)
+            return null;
+        length = (int)size;
+        return Type(boxes[4..]);
+    }
+
+    private static uint Type(ReadOnlySpan<byte> name) => BinaryPrimitives.ReadUInt32BigEndian(name);
+}

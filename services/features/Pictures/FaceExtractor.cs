@@ -1,0 +1,66 @@
+using OpenCvSharp;
+
+namespace Affect.Features.Pictures;
+
+/// <summary>The faces of one picture.</summary>
+/// <param name="Width">In pixels, EXIF orientation applied.</param>
+/// <param name="Height">In pixels.</param>
+/// <param name="Faces">Largest first.</param>
+internal sealed record Picture(int Width, int Height, IReadOnlyList<Face> Faces);
+
+/// <summary>One face, cut out.</summary>
+/// <param name="Box">In pixels, inside the picture.</param>
+/// <param name="Confidence">[0, 1].</param>
+/// <param name="Pixels">[row][column][channel], one byte a value.</param>
+internal sealed record Face(Rect Box, float Confidence, byte[] Pixels);
+
+/// <summary>Pictures in, faces out. Safe to share between threads.</summary>
+/// <param name="detector">Finds the faces.</param>
+/// <param name="maxFaces">Faces beyond this number, the smallest, are left out.</param>
+internal sealed class FaceExtractor(FaceDetector detector, int maxFaces)
+{
+    /// <summary>Decodes a picture and cuts out all its faces.</summary>
+    /// <param name="file">JPEG, PNG, WebP or BMP.</param>
+    /// <param name="size">Edge of the crops in pixels.</param>
+    /// <param name="gray">One channel, or three in the order red, green, blue.</param>
+    /// <exception cref="PictureFormatException">The file is no such picture, broken, too small or too large.</exception>
+    public Picture Extract(ReadOnlySpan<byte> file, int size, bool gray)
+    {
+        using var picture = Decode(file);
+        var bounds = new Rect(0, 0, picture.Width, picture.Height);
+        var faces = detector.Detect(picture)
+            .Select(face => (Face: face, Box: Pixels(face.Box) & bounds))
+            .Where(found => found.Box is { Width: > 0, Height: > 0 })
+            .OrderByDescending(found => found.Box.Width * found.Box.Height)
+            .Take(maxFaces)
+            .Select(found => new Face(
+                found.Box, Math.Clamp(found.Face.Confidence, 0, 1), FaceCropper.Crop(picture, found.Face, size, gray)))
+            .ToList();
+        return new Picture(picture.Width, picture.Height, faces);
+    }
+
+    private static Rect Pixels(Rect2f box) => Rect.FromLTRB(
+        (int)MathF.Floor(box.Left), (int)MathF.Floor(box.Top), (int)MathF.Ceiling(box.Right), (int)MathF.Ceiling(box.Bottom));
+
+    private static Mat Decode(ReadOnlySpan<byte> file)
+    {
+        var header = PictureHeader.Read(file);
+        Mat picture;
+        try
+        {
+            picture = Cv2.ImDecode(file, ImreadModes.Color); // 8 bits, BGR, upright as EXIF says
+        }
+        catch (OpenCVException)
+        {
+            throw Broken(header);
+        }
+
+        if (!picture.Empty())
+            return picture;
+        picture.Dispose();
+        throw Broken(header);
+    }
+
+    private static PictureFormatException Broken(PictureHeader header) =>
+        new($"The {header.Format switch { PictureFormat.Jpeg => "JPEG", PictureFormat.Png => "PNG", PictureFormat.Bmp => "BMP", _ => "WebP" }} cannot be decoded.");
+}

@@ -1,0 +1,161 @@
+using System.Buffers.Binary;
+
+namespace Affect.Features.Pictures;
+
+internal enum PictureFormat
+{
+    Jpeg,
+    Png,
+    WebP,
+    Bmp,
+}
+
+/// <summary>
+/// What a picture's first bytes say of it. Read by ourselves, before any decoder sees the file: a few
+/// kilobytes can claim gigabytes, and decoders allocate what is claimed.
+/// </summary>
+/// <param name="Format">By magic bytes; names and media types are never asked.</param>
+/// <param name="Width">In pixels, as stored: EXIF orientation is not applied.</param>
+/// <param name="Height">In pixels, as stored.</param>
+internal readonly record struct PictureHeader(PictureFormat Format, int Width, int Height)
+{
+    /// <summary>Edges that are accepted, in pixels: the contract of Clip.images.</summary>
+    public const int MinEdge = 16, MaxEdge = 8_192;
+
+    /// <summary>Pixels that are accepted; as BGR they take 96 MB.</summary>
+    public const int MaxPixels = 32_000_000;
+
+    /// <summary>
+    /// A progressive JPEG repeats its whole picture in every scan, each of which may be a few bytes long:
+    /// a megabyte of them takes a decoder hours. Encoders write about ten.
+    /// </summary>
+    private const int MaxScans = 100;
+
+    private static ReadOnlySpan<byte> PngSignature => [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A];
+
+    private static ReadOnlySpan<byte> StartOfScan => [0xFF, 0xDA];
+
+    /// <summary>Reads the header and checks it against the limits.</summary>
+    /// <exception cref="PictureFormatException">Not such a picture, cut off in its header, too small or too large.</exception>
+    public static PictureHeader Read(ReadOnlySpan<byte> file)
+    {
+        if (file.IsEmpty)
+            throw new PictureFormatException("The file is empty.");
+
+        var header =
+            file.StartsWith<byte>([0xFF, 0xD8, 0xFF]) ? Jpeg(file)
+            : file.StartsWith(PngSignature) ? Png(file)
+            : file.Length >= 12 && file.StartsWith("RIFF"u8) && file[8..12].SequenceEqual("WEBP"u8) ? WebP(file)
+            : file.StartsWith("BM"u8) ? Bmp(file)
+            : throw new PictureFormatException("The file is no JPEG, PNG, WebP or BMP.");
+
+        if (Math.Min(header.Width, header.Height) < MinEdge)
+            throw new PictureFormatException($"The picture has {header.Width}x{header.Height} pixels; each edge needs at least {MinEdge}.");
+        if (Math.Max(header.Width, header.Height) > MaxEdge || (long)header.Width * header.Height > MaxPixels)
+            throw new PictureFormatException($"The picture has {header.Width}x{header.Height} pixels; at most {MaxEdge} on each edge and {MaxPixels / 1_000_000} megapixels are taken.");
+        return header;
+    }
+
+    /// <summary>ITU-T T.81, annex B: segments up to the frame header (SOFn).</summary>
+    private static PictureHeader Jpeg(ReadOnlySpan<byte> file)
+    {
+        var rest = file[2..];
+        while (true)
+        {
+            // Decoders skip what stands between segments, and so do we; 0xFF may be repeated as filling.
+            var start = rest.IndexOf((byte)0xFF);
+            rest = start < 0 ? [] : rest[start..].TrimStart((byte)0xFF);
+            if (rest.IsEmpty)
+                throw CutOff("JPEG");
+
+            var marker = rest[0];
+            rest = rest[1..];
+            if (marker is 0x00 or 0x01 or (>= 0xD0 and <= 0xD8))
+                continue; // no segment follows
+            if (marker is 0xD9 or 0xDA || rest.Length < 2)
+                throw CutOff("JPEG");
+
+            var length = BinaryPrimitives.ReadUInt16BigEndian(rest);
+            if (length < 2 || length > rest.Length)
+                throw CutOff("JPEG");
+            if (marker is >= 0xC0 and <= 0xCF and not (0xC4 or 0xC8 or 0xCC))
+            {
+                if (length < 8)
+                    throw CutOff("JPEG");
+                if (file.Count(StartOfScan) > MaxScans)
+                    throw new PictureFormatException($"The JPEG has more than {MaxScans} scans.");
+                return new PictureHeader(
+                    PictureFormat.Jpeg,
+                    Width: BinaryPrimitives.ReadUInt16BigEndian(rest[5..]),
+                    Height: BinaryPrimitives.ReadUInt16BigEndian(rest[3..]));
+            }
+
+            rest = rest[length..];
+        }
+    }
+
+    /// <summary>PNG specification (third edition), 11.2.1: IHDR comes first.</summary>
+    private static PictureHeader Png(ReadOnlySpan<byte> file)
+    {
+        if (file.Length < 24 || !file[12..16].SequenceEqual("IHDR"u8))
+            throw CutOff("PNG");
+        return new PictureHeader(
+            PictureFormat.Png,
+            Width: Edge(BinaryPrimitives.ReadUInt32BigEndian(file[16..])),
+            Height: Edge(BinaryPrimitives.ReadUInt32BigEndian(file[20..])));
+    }
+
+    /// <summary>RFC 9649: lossy (RFC 6386, 9.1), lossless (RFC 9649, 3.4) or extended (2.7).</summary>
+    private static PictureHeader WebP(ReadOnlySpan<byte> file)
+    {
+        if (file.Length < 30)
+            throw CutOff("WebP");
+
+        var chunk = file[12..16];
+        var body = file[20..];
+        if (chunk.SequenceEqual("VP8 "u8))
+        {
+            return new PictureHeader(
+                PictureFormat.WebP,
+                Width: BinaryPrimitives.ReadUInt16LittleEndian(body[6..]) & 0x3FFF,
+                Height: BinaryPrimitives.ReadUInt16LittleEndian(body[8..]) & 0x3FFF);
+        }
+
+        if (chunk.SequenceEqual("VP8L"u8))
+        {
+            var bits = BinaryPrimitives.ReadUInt32LittleEndian(body[1..]);
+            return new PictureHeader(
+                PictureFormat.WebP, Width: (int)(bits & 0x3FFF) + 1, Height: (int)(bits >> 14 & 0x3FFF) + 1);
+        }
+
+        if (chunk.SequenceEqual("VP8X"u8))
+        {
+            return new PictureHeader(
+                PictureFormat.WebP,
+                Width: 1 + (body[4] | body[5] << 8 | body[6] << 16),
+                Height: 1 + (body[7] | body[8] << 8 | body[9] << 16));
+        }
+
+        throw CutOff("WebP");
+    }
+
+    /// <summary>BITMAPCOREHEADER (12 bytes) or one of the BITMAPINFOHEADERs; a negative height is a picture from top to bottom.</summary>
+    private static PictureHeader Bmp(ReadOnlySpan<byte> file)
+    {
+        if (file.Length < 26)
+            throw CutOff("BMP");
+        return BinaryPrimitives.ReadUInt32LittleEndian(file[14..]) == 12
+            ? new PictureHeader(
+                PictureFormat.Bmp,
+                Width: BinaryPrimitives.ReadUInt16LittleEndian(file[18..]),
+                Height: BinaryPrimitives.ReadUInt16LittleEndian(file[20..]))
+            : new PictureHeader(
+                PictureFormat.Bmp,
+                Width: Math.Max(0, BinaryPrimitives.ReadInt32LittleEndian(file[18..])),
+                Height: Edge((uint)Math.Abs((long)BinaryPrimitives.ReadInt32LittleEndian(file[22..]))));
+    }
+
+    private static int Edge(uint pixels) => (int)Math.Min(pixels, int.MaxValue);
+
+    private static PictureFormatException CutOff(string format) => new($"The {format}'s header is cut off or broken.");
+}

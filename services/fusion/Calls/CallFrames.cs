@@ -1,0 +1,151 @@
+using Affect.Fusion.Pooling;
+using Affect.Hosting;
+using Affect.V1;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using EmotionScores = Affect.Emotions.EmotionScores;
+using Outcome = Affect.V1.Outcome;
+
+namespace Affect.Fusion.Calls;
+
+/// <summary>
+/// The camera's frames of a call: each is looked at by itself, told as soon as it is known, and kept until no window asks for
+/// it any more. Frames come on one thread, windows are collected on another.
+/// </summary>
+internal sealed class CallFrames(
+    CallPlan plan, Func<ByteString, Task<ImageResult>> look, Func<FrameResult, Task> tell, FusionOptions options, TimeProvider time)
+    : IDisposable
+{
+    public const int MaxImageBytes = 1 << 20;
+
+    private const int AtOnce = 8;
+
+    /// <summary>No frame may be further ahead of the call: as much audio may be missing.</summary>
+    private static readonly TimeSpan MaxGap = TimeSpan.FromSeconds(60);
+
+    private readonly SemaphoreSlim _slots = new(AtOnce);
+    private readonly List<(TimeSpan Time, Task<ImageResult> Image)> _frames = [];
+    private readonly List<Task> _running = [];
+    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private bool _ended;
+
+    /// <summary>Time of the newest frame.</summary>
+    public TimeSpan Newest { get; set; }
+
+    /// <summary>Takes the next frame; waits where too many are being looked at.</summary>
+    /// <param name="frame">As the client sent it.</param>
+    /// <param name="now">How far the call has come.</param>
+    /// <param name="cancellation">Fires when the client went away.</param>
+    /// <exception cref="Grpc.Core.RpcException">INVALID_ARGUMENT: its time cannot be, or it is no picture by its size.</exception>
+    public async Task TakeAsync(VideoFrame frame, TimeSpan now, CancellationToken cancellation)
+    {
+        // In seconds first: a Duration may be out of order, or longer than any TimeSpan.
+        var seconds = frame.Time is { Nanos: >= 0 and < 1_000_000_000 } given ? given.Seconds + given.Nanos / 1e9 : double.NaN;
+        if (!(seconds >= 0 && seconds <= (now + MaxGap).TotalSeconds))
+            throw RpcErrors.InvalidArgument("frame.time", $"It must not be negative, nor more than {MaxGap.TotalSeconds} s ahead of the call.");
+        if (frame.Image.IsEmpty)
+            throw RpcErrors.InvalidArgument("frame.image", "The file is empty.");
+        if (frame.Image.Length > MaxImageBytes)
+            throw RpcErrors.InvalidArgument("frame.image", $"There are {frame.Image.Length} bytes; at most {MaxImageBytes} go into one frame.");
+        if (plan.Face is null)
+            return;
+
+        await _slots.WaitAsync(cancellation);
+        var at = TimeSpan.FromSeconds(seconds);
+        var image = LookAsync(frame.Image);
+        lock (_frames)
+        {
+            _frames.Add((at, image));
+            _running.RemoveAll(task => task.IsCompletedSuccessfully);
+            _running.Add(TellAsync(frame.Time, image));
+            Newest = at > Newest ? at : Newest;
+        }
+        Changed();
+    }
+
+    /// <summary>No more come; returns when all are told.</summary>
+    public Task EndAsync()
+    {
+        _ended = true;
+        Changed();
+        lock (_frames)
+            return Task.WhenAll(_running);
+    }
+
+    /// <summary>The mean over the frames between two times, once all of them are known that are going to come in time.</summary>
+    public async Task<FaceWindow> CollectAsync(TimeSpan start, TimeSpan end, CancellationToken cancellation)
+    {
+        var patience = Task.Delay(options.MaxVideoLag, time, cancellation);
+        while (true)
+        {
+            Task changed;
+            bool unknown, expected;
+            lock (_frames)
+            {
+                changed = _changed.Task;
+                unknown = _frames.Any(frame => frame.Time >= start && frame.Time < end && !frame.Image.IsCompleted);
+                expected = !_ended && Newest < end && !patience.IsCompleted;
+            }
+            if (!unknown && !expected)
+                break;
+            await (expected ? Task.WhenAny(changed, patience) : changed).WaitAsync(cancellation);
+        }
+
+        var window = new FaceWindow { Outcome = Outcome.NoFace };
+        var scores = new List<EmotionScores>();
+        lock (_frames)
+            foreach (var (_, image) in _frames.Where(frame => frame.Time >= start && frame.Time < end))
+            {
+                window.Frames++;
+                if (image.Result.Faces.FirstOrDefault(face => face.Scores is not null) is { } largest)
+                    scores.Add(largest.Scores.ToDomain());
+                else if (image.Result.Outcome == Outcome.Unavailable)
+                    window.Outcome = Outcome.Unavailable;
+            }
+        if (scores.Count == 0)
+            return window;
+        var verdict = new Verdict(Verdict.Mean(scores), plan.Face!.AbstainBelow);
+        window.Outcome = verdict.Outcome.ToProto();
+        window.Scores = verdict.Scores.ToProto();
+        window.Emotion = verdict.Emotion;
+        window.Confidence = verdict.Scores.Confidence;
+        return window;
+    }
+
+    /// <summary>No window asks for frames before this time any more.</summary>
+    public void Forget(TimeSpan before)
+    {
+        lock (_frames)
+            _frames.RemoveAll(frame => frame.Time < before && frame.Image.IsCompleted);
+    }
+
+    public void Dispose() => _slots.Dispose();
+
+    private async Task<ImageResult> LookAsync(ByteString image)
+    {
+        try
+        {
+            return await look(image);
+        }
+        finally
+        {
+            _slots.Release();
+        }
+    }
+
+    private async Task TellAsync(Duration at, Task<ImageResult> image)
+    {
+        var seen = await image;
+        Changed();
+        await tell(new FrameResult { Time = at, Image = seen });
+    }
+
+    private void Changed()
+    {
+        lock (_frames)
+        {
+            _changed.TrySetResult();
+            _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+using Affect.Emotions;
+using Affect.Fusion.Pooling;
+using Affect.Fusion.V1;
+using Affect.Hosting;
+using Affect.V1;
+using Google.Protobuf.Collections;
+using Google.Protobuf.WellKnownTypes;
+using EmotionScores = Affect.Emotions.EmotionScores;
+using Outcome = Affect.V1.Outcome;
+
+namespace Affect.Fusion.Timeline;
+
+/// <summary>
+/// The emotional course of one channel: smooths window after window, watches the rules, and keeps what the summary
+/// needs in space that does not grow with the call. All it knows is in its state.
+/// </summary>
+internal sealed class EmotionTimeline(TimelineState state, FusionOptions options, TimeSpan length, TimeSpan hop)
+{
+    /// <summary>Stretches of the arc; once there are more, two become one.</summary>
+    public const int MaxStretches = 120;
+
+    private readonly EmotionScores _prior = options.PriorScores;
+
+    /// <summary>Takes the next window, completes it by what is smoothed, and returns the alerts that it raised or cleared.</summary>
+    public IReadOnlyList<Alert> Take(StreamWindow window)
+    {
+        var end = Microseconds(window.End.ToTimeSpan());
+        var elapsed = TimeSpan.FromMicroseconds(end - state.Time);
+        var novelty = state.Windows == 0 ? 1 : Math.Clamp(elapsed / length, 0.01, 1);
+        var belief = state.Belief.Count == 0
+            ? _prior
+            : ForwardFilter.Predict(EmotionScores.FromWeights([.. state.Belief]), _prior, elapsed, options.Dwell);
+        var scored = window.Fused.Scores is not null;
+        if (scored)
+            belief = ForwardFilter.Update(belief, _prior, window.Fused.Scores!.ToDomain(), novelty);
+
+        state.Time = end;
+        state.Windows++;
+        if (scored)
+            state.Scored++;
+        else if (window.Fused.Outcome == Outcome.Unavailable)
+            state.Lost++;
+        else
+            state.Empty++;
+        state.Belief.Clear();
+        for (var i = 0; i < EmotionLabels.Count; i++)
+            state.Belief.Add(belief[i]);
+
+        window.Smoothed = belief.ToProto();
+        window.Emotion = new Verdict(belief, options.AbstainBelow).Emotion;
+        Keep(belief, window, scored);
+        return [.. options.Alerts
+            .Where(rule => rule.Value.Enabled)
+            .OrderBy(rule => rule.Key, StringComparer.Ordinal)
+            .Select(rule => rule.Value.Take(rule.Key, Rule(rule.Key), window))
+            .OfType<Alert>()];
+    }
+
+    /// <summary>What the call came to so far.</summary>
+    public EmotionSummary Summarise(Outcome empty)
+    {
+        var summary = new EmotionSummary { Windows = state.Windows, Scored = state.Scored, Empty = state.Empty, Lost = state.Lost };
+        summary.Peaks.Add(state.Peaks.OrderByDescending(peak => peak.Score));
+        for (var i = 0; i < state.Arc.Count; i++)
+        {
+            var part = state.Arc[i];
+            summary.Arc.Add(new ArcPoint
+            {
+                Start = Time(i * state.Stretch),
+                End = Time(Math.Min((i + 1) * state.Stretch, state.Time)),
+                Scores = part.Count == 0 ? null : EmotionScores.FromWeights([.. part.Sum]).ToProto(),
+            });
+        }
+        if (state.Scored == 0)
+        {
+            summary.Outcome = state.Lost > 0 ? Outcome.Unavailable : empty;
+            return summary;
+        }
+        var shares = EmotionScores.FromWeights([.. state.Sum.Select(value => (float)value)]);
+        var verdict = new Verdict(shares, options.AbstainBelow);
+        summary.Shares = shares.ToProto();
+        summary.Outcome = verdict.Outcome.ToProto();
+        summary.Emotion = verdict.Emotion;
+        summary.Confidence = shares.Confidence;
+        return summary;
+    }
+
+    private void Keep(EmotionScores belief, StreamWindow window, bool scored)
+    {
+        if (state.Stretch == 0)
+            state.Stretch = Microseconds(hop);
+        // A window belongs to the stretch that its end lies in.
+        var index = (int)((state.Time - 1) / state.Stretch);
+        while (index >= MaxStretches)
+        {
+            Halve();
+            index = (int)((state.Time - 1) / state.Stretch);
+        }
+        while (state.Arc.Count <= index)
+            state.Arc.Add(new StretchState());
+        if (!scored)
+            return;
+
+        var stretch = state.Arc[index];
+        stretch.Count++;
+        Add(stretch.Sum, belief);
+        while (state.Sum.Count < EmotionLabels.Count)
+            state.Sum.Add(0);
+        for (var i = 0; i < EmotionLabels.Count; i++)
+            state.Sum[i] += belief[i];
+
+        var best = belief.Best.ToProto();
+        var peak = state.Peaks.FirstOrDefault(known => known.Emotion == best);
+        if (peak is null)
+            state.Peaks.Add(peak = new Peak { Emotion = best });
+        if (belief.Confidence > peak.Score)
+            (peak.Score, peak.Time) = (belief.Confidence, window.End);
+    }
+
+    /// <summary>Makes one stretch of each two.</summary>
+    private void Halve()
+    {
+        state.Stretch *= 2;
+        for (var i = 0; i < state.Arc.Count / 2; i++)
+        {
+            var (first, second) = (state.Arc[2 * i], state.Arc[(2 * i) + 1]);
+            if (second.Count > 0)
+                Add(first.Sum, [.. second.Sum]);
+            first.Count += second.Count;
+            state.Arc[i] = first;
+        }
+        if (state.Arc.Count % 2 == 1)
+            state.Arc[state.Arc.Count / 2] = state.Arc[^1];
+        var left = (state.Arc.Count + 1) / 2;
+        while (state.Arc.Count > left)
+            state.Arc.RemoveAt(state.Arc.Count - 1);
+    }
+
+    private AlertRuleState Rule(string name)
+    {
+        if (!state.Alerts.TryGetValue(name, out var rule))
+            state.Alerts[name] = rule = new AlertRuleState();
+        return rule;
+    }
+
+    private static void Add(RepeatedField<float> sum, ReadOnlySpan<float> scores)
+    {
+        for (var i = 0; i < scores.Length; i++)
+            if (sum.Count <= i)
+                sum.Add(scores[i]);
+            else
+                sum[i] += scores[i];
+    }
+
+    private static long Microseconds(TimeSpan time) => (long)time.TotalMicroseconds;
+
+    private static Duration Time(long microseconds) => Duration.FromTimeSpan(TimeSpan.FromMicroseconds(microseconds));
+}
