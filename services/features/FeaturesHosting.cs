@@ -1,3 +1,4 @@
+using System.Threading.RateLimiting;
 using Affect.Features.Audio;
 using Affect.Features.Pictures;
 using Microsoft.AspNetCore.Http.Metadata;
@@ -13,8 +14,8 @@ public static class FeaturesHosting
     /// <summary>Largest request in bytes: a clip's audio or one picture, at most 32 MiB, and what goes with it.</summary>
     public const int MaxRequestBytes = 33 << 20;
 
-    /// <summary>Key of the gate through which windows of calls go.</summary>
-    internal const string Windows = "windows";
+    /// <summary>Keys of the limiters through which files and pictures, and windows of calls, go.</summary>
+    internal const string Files = "files", Windows = "windows";
 
     /// <summary>Adds the service on top of <c>AddAffectDefaults</c>.</summary>
     public static void AddFeatures(this WebApplicationBuilder builder)
@@ -29,14 +30,21 @@ public static class FeaturesHosting
         services.AddSingleton<FeaturesMetrics>();
         services.AddSingleton(provider => CreateDetector(Options(provider), provider.GetRequiredService<ILogger<FaceDetector>>()));
         services.AddSingleton(provider => new FaceExtractor(provider.GetRequiredService<FaceDetector>(), Options(provider).MaxFaces));
-        services.AddSingleton(provider => new WorkGate(Options(provider).MaxConcurrency, Options(provider).MaxWaiting));
 
         // Windows take milliseconds and callers wait for them: they do not queue behind files that take seconds.
-        services.AddKeyedSingleton(Windows, (provider, _) => new WorkGate(Options(provider).MaxConcurrency, Options(provider).MaxWaitingWindows));
+        AddLimiter(Files, options => options.MaxWaiting);
+        AddLimiter(Windows, options => options.MaxWaitingWindows);
 
         services.AddHostedService<WarmUp>();
         services.AddHealthChecks().AddCheck("features", () => HealthCheckResult.Healthy());
         services.AddGrpc().AddServiceOptions<FeaturesService>(grpc => grpc.MaxReceiveMessageSize = MaxRequestBytes);
+
+        void AddLimiter(string key, Func<FeaturesOptions, int> maxWaiting) =>
+            services.AddKeyedSingleton(key, (provider, _) => new ConcurrencyLimiter(new()
+            {
+                PermitLimit = Options(provider).MaxConcurrency,
+                QueueLimit = maxWaiting(Options(provider)),
+            }));
 
         static FeaturesOptions Options(IServiceProvider provider) =>
             provider.GetRequiredService<IOptions<FeaturesOptions>>().Value;

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Threading.RateLimiting;
 using Affect.Audio;
 using Affect.Features.Audio;
 using Affect.Features.Pictures;
@@ -15,8 +16,8 @@ namespace Affect.Features;
 internal sealed class FeaturesService(
     AudioDecoder decoder,
     FaceExtractor faces,
-    WorkGate gate,
-    [FromKeyedServices(FeaturesHosting.Windows)] WorkGate windows,
+    [FromKeyedServices(FeaturesHosting.Files)] ConcurrencyLimiter files,
+    [FromKeyedServices(FeaturesHosting.Windows)] ConcurrencyLimiter windows,
     FeaturesMetrics metrics,
     TimeProvider time)
     : V1.FeaturesService.FeaturesServiceBase
@@ -32,7 +33,7 @@ internal sealed class FeaturesService(
     {
         var cancellationToken = context.CancellationToken;
         var (set, window, hop) = Check(request);
-        var clip = await gate.RunAsync("audio", DecodeAsync, cancellationToken);
+        var clip = await files.RunAsync("audio", DecodeAsync, cancellationToken);
 
         var header = new AudioHeader { Duration = Duration.FromTimeSpan(clip.Duration) };
         foreach (var segment in clip.Segments)
@@ -86,7 +87,7 @@ internal sealed class FeaturesService(
     public override async Task<ExtractFacesResponse> ExtractFaces(ExtractFacesRequest request, ServerCallContext context)
     {
         var gray = Check(request);
-        var picture = await gate.RunAsync("image", () => Task.FromResult(Extract()), context.CancellationToken);
+        var picture = await files.RunAsync("image", () => Task.FromResult(Extract()), context.CancellationToken);
 
         var response = new ExtractFacesResponse { Width = picture.Width, Height = picture.Height };
         foreach (var face in picture.Faces)
@@ -194,15 +195,19 @@ internal sealed class FeaturesService(
 
 internal static class Work
 {
-    /// <summary>What a caller is told to wait where all places are taken.</summary>
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
-    /// <summary>Works on media in their turn; what can be wrong with them becomes a status.</summary>
-    public static async Task<T> RunAsync<T>(this WorkGate gate, string field, Func<Task<T>> work, CancellationToken cancellationToken)
+    /// <summary>Waits for a permit, then runs the work on the thread pool. Faults of the media become a status that names the field.</summary>
+    /// <exception cref="RpcException">RESOURCE_EXHAUSTED with RetryInfo: the queue is full. INVALID_ARGUMENT: the media cannot be decoded.</exception>
+    public static async Task<T> RunAsync<T>(
+        this ConcurrencyLimiter limiter, string field, Func<Task<T>> work, CancellationToken cancellationToken)
     {
+        using var lease = await limiter.AcquireAsync(cancellationToken: cancellationToken);
+        if (!lease.IsAcquired)
+            throw Busy();
         try
         {
-            return await gate.RunAsync(work, cancellationToken);
+            return await Task.Run(work, cancellationToken);
         }
         catch (Exception exception) when (exception is AudioFormatException or PictureFormatException)
         {
@@ -214,7 +219,9 @@ internal static class Work
         }
         catch (BusyException)
         {
-            throw RpcErrors.ResourceExhausted("features has more to do than it can do in time", RetryAfter);
+            throw Busy();
         }
+
+        static RpcException Busy() => RpcErrors.ResourceExhausted("features is overloaded", RetryAfter);
     }
 }

@@ -1,3 +1,4 @@
+using System.Threading.RateLimiting;
 using Affect.Face.V1;
 using Affect.Features.V1;
 using Affect.Fusion.Calls;
@@ -17,6 +18,9 @@ namespace Affect.Fusion;
 /// <summary>What the container, the one-process host and the tests call.</summary>
 public static class FusionHosting
 {
+    /// <summary>Keys of the limiters that admit clips and calls.</summary>
+    internal const string Clips = "clips", Calls = "calls";
+
     /// <summary>Adds fusion; its addresses and budgets come from section <c>Fusion</c>.</summary>
     public static void AddFusion(this WebApplicationBuilder builder)
     {
@@ -39,10 +43,19 @@ public static class FusionHosting
         services.AddSingleton<Fuser>();
         services.AddSingleton<ClipSession>();
         services.AddTransient<CallSession>();
-        services.AddSingleton<Admission>();
+        AddLimiter(Clips, options => options.MaxClips);
+        AddLimiter(Calls, options => options.MaxCalls);
         services.AddGrpc().AddServiceOptions<FusionService>(grpc => grpc.MaxReceiveMessageSize = FusionOptions.MaxRequestBytes);
         // Ready as soon as it listens: a peer that is down costs its modality, not the whole.
         services.AddHealthChecks().AddCheck("fusion", () => HealthCheckResult.Healthy());
+
+        // Rejects instead of queueing: each admitted clip or call holds its media in memory.
+        void AddLimiter(string key, Func<FusionOptions, int> limit) =>
+            services.AddKeyedSingleton(key, (provider, _) => new ConcurrencyLimiter(new()
+            {
+                PermitLimit = limit(provider.GetRequiredService<FusionOptions>()),
+                QueueLimit = 0,
+            }));
 
         void AddChannel(string peer, Func<FusionOptions, string> address) =>
             services.AddKeyedSingleton(Key(peer), (provider, _) => PeerChannel.Create(

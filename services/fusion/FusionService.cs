@@ -1,3 +1,4 @@
+using System.Threading.RateLimiting;
 using Affect.Fusion.Calls;
 using Affect.Fusion.Clips;
 using Affect.Fusion.Peers;
@@ -15,12 +16,20 @@ namespace Affect.Fusion;
 
 /// <summary>The gRPC side: admits, calls, maps.</summary>
 internal sealed class FusionService(
-    ClipSession session, CallSession call, ModelCatalogue models, Admission admission, FusionOptions options, TimeProvider time)
+    ClipSession session,
+    CallSession call,
+    ModelCatalogue models,
+    [FromKeyedServices(FusionHosting.Clips)] ConcurrencyLimiter clips,
+    [FromKeyedServices(FusionHosting.Calls)] ConcurrencyLimiter calls,
+    FusionOptions options,
+    TimeProvider time)
     : V1.FusionService.FusionServiceBase
 {
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
+
     public override async Task<AnalyzeResponse> Analyze(AnalyzeRequest request, ServerCallContext context)
     {
-        using var admitted = admission.Clips.Enter();
+        using var lease = Admit(clips, $"{options.MaxClips} clips are being analyzed already");
         var refusal = new Refusal();
         var analysis = await session.AnalyzeAsync(request.Clip, refusal, Deadline(context), context.CancellationToken);
         if (refusal.Any)
@@ -34,7 +43,7 @@ internal sealed class FusionService(
     public override async Task AnalyzeStream(
         IAsyncStreamReader<AnalyzeStreamRequest> requestStream, IServerStreamWriter<AnalyzeStreamResponse> responseStream, ServerCallContext context)
     {
-        using var admitted = admission.Calls.Enter();
+        using var lease = Admit(calls, $"{options.MaxCalls} calls are being analyzed already");
         await call.RunAsync(
             new Unwrapped(requestStream),
             response => responseStream.WriteAsync(new AnalyzeStreamResponse { Call = response }),
@@ -53,17 +62,21 @@ internal sealed class FusionService(
 
         async Task<IReadOnlyList<Model>?> ListAsync(Modality modality)
         {
-            using var calls = new PeerCalls(options.ClipBudget, time, Deadline(context), context.CancellationToken);
+            using var requests = new PeerCalls(options.ClipBudget, time, Deadline(context), context.CancellationToken);
             try
             {
-                return await models.ListAsync(modality, calls);
+                return await models.ListAsync(modality, requests);
             }
-            catch (Exception exception) when (calls.IsOutage(exception))
+            catch (Exception exception) when (requests.IsOutage(exception))
             {
                 return null;
             }
         }
     }
+
+    /// <exception cref="RpcException">RESOURCE_EXHAUSTED with RetryInfo: the limit is reached.</exception>
+    private static RateLimitLease Admit(ConcurrencyLimiter limiter, string full) =>
+        limiter.AttemptAcquire() is { IsAcquired: true } lease ? lease : throw RpcErrors.ResourceExhausted(full, RetryAfter);
 
     /// <summary>The client's messages without fusion's wrapping; one without content is an empty one of the client's.</summary>
     private sealed class Unwrapped(IAsyncStreamReader<AnalyzeStreamRequest> wrapped) : IAsyncStreamReader<Affect.V1.AnalyzeStreamRequest>

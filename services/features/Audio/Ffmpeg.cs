@@ -152,3 +152,6 @@ internal sealed class Ffmpeg
 
 /// <summary>The file needs ffmpeg, which is not installed.</summary>
 internal sealed class DecoderMissingException : Exception;
+
+/// <summary>ffmpeg timed out because this machine is overloaded; a retry may succeed.</summary>
+internal sealed class BusyException : Exception;
