@@ -5,14 +5,14 @@ using Microsoft.Extensions.Options;
 
 namespace Affect.Local;
 
-/// <summary>What one machine wants otherwise than a cluster.</summary>
+/// <summary>Hosts all services in one process.</summary>
 internal static class LocalHosting
 {
     private const string Loopback = "127.0.0.1";
 
     /// <summary>
-    /// Loopback only, no keys, and every service found at this process's own gRPC port. Environment and
-    /// command line have the last word.
+    /// Adds the defaults for one machine: listens on loopback, requires no keys, and connects every service to this process's own
+    /// gRPC port. Environment and command line override them.
     /// </summary>
     public static void AddLocalDefaults(this WebApplicationBuilder builder)
     {
@@ -33,18 +33,18 @@ internal static class LocalHosting
         });
     }
 
-    /// <summary>Runs until it is told to stop, and says so on one line once every service is ready.</summary>
+    /// <summary>Runs the application until shutdown, and prints one line when every service is ready.</summary>
     public static async Task RunLocalAsync(this WebApplication app)
     {
         await app.StartAsync();
-        await ReadyAsync(app.Services.GetRequiredService<HealthCheckService>(), app.Lifetime.ApplicationStopping);
+        await WaitUntilHealthyAsync(app.Services.GetRequiredService<HealthCheckService>(), app.Lifetime.ApplicationStopping);
         if (!app.Lifetime.ApplicationStopping.IsCancellationRequested)
             Console.WriteLine(
                 $"Affect is ready: http://localhost:{app.Services.GetRequiredService<IOptions<ServerOptions>>().Value.HttpPort}");
         await app.WaitForShutdownAsync();
     }
 
-    private static async Task ReadyAsync(HealthCheckService health, CancellationToken stopping)
+    private static async Task WaitUntilHealthyAsync(HealthCheckService health, CancellationToken stopping)
     {
         try
         {
@@ -53,7 +53,7 @@ internal static class LocalHosting
         }
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {
-            // Stopped before it was ready.
+            // Shut down before it was ready.
         }
     }
 }

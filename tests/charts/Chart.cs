@@ -7,46 +7,49 @@ namespace Affect.ChartTests;
 /// <summary>The chart as Helm renders it.</summary>
 internal sealed record Chart(string Text, IReadOnlyList<object> Objects)
 {
-    /// <summary>What no example shows: the values that stand in values.yaml.</summary>
+    /// <summary>Renders values.yaml alone, without an example.</summary>
     public const string Defaults = "";
 
     public static readonly string Folder = Path.Combine(AppContext.BaseDirectory, "charts", "affect");
 
-    /// <summary>Every folder of examples, and the defaults.</summary>
+    /// <summary>Every example, and the defaults.</summary>
     public static TheoryData<string> Examples => [.. Directory.EnumerateDirectories(Path.Combine(Folder, "examples")).Select(folder => Path.GetFileName(folder)), Defaults];
 
     private static readonly Dictionary<string, Type> Kinds = new(ModelTypes.Builtin.Concat(CustomResources.Kinds));
 
-    /// <summary>Renders an example; fails where Helm refuses it, or where Kubernetes would refuse a document or a field of one.</summary>
-    public static async Task<Chart> RenderAsync(string example, params string[] settings)
+    /// <summary>Renders an example as the release affect.</summary>
+    public static Task<Chart> RenderAsync(string example, params string[] settings) => RenderReleaseAsync("affect", example, settings);
+
+    /// <summary>Renders an example. Fails if Helm rejects it, or if Kubernetes would reject a document or a field.</summary>
+    public static async Task<Chart> RenderReleaseAsync(string release, string example, params string[] settings)
     {
         string[] values = example == Defaults ? [] : ["--values", Path.Combine(Folder, "examples", example, "values.yaml")];
-        var (exit, output, error) = await HelmAsync([.. values, .. settings.SelectMany(setting => (string[])["--set", setting])]);
+        var (exit, output, error) = await HelmAsync(release, [.. values, .. settings.SelectMany(setting => (string[])["--set", setting])]);
         Assert.True(exit == 0, error);
         return new(output, KubernetesYaml.LoadAllFromString(output, Kinds, strict: true));
     }
 
-    /// <summary>What Helm says where it refuses the values.</summary>
-    public static async Task<string> RefuseAsync(params string[] settings)
+    /// <summary>Renders invalid values and returns Helm's error.</summary>
+    public static async Task<string> RejectAsync(params string[] settings)
     {
-        var (exit, _, error) = await HelmAsync([.. settings.SelectMany(setting => (string[])["--set", setting])]);
+        var (exit, _, error) = await HelmAsync("affect", [.. settings.SelectMany(setting => (string[])["--set", setting])]);
         Assert.NotEqual(0, exit);
         return error;
     }
 
     public IEnumerable<T> All<T>() => Objects.OfType<T>();
 
-    /// <summary>Every pod that comes to be, with the labels it has then.</summary>
+    /// <summary>Every pod that the objects create, with its labels.</summary>
     public IEnumerable<(string Name, IDictionary<string, string> Labels, V1PodSpec Spec)> Pods =>
         All<V1Deployment>().Select(it => (it.Metadata.Name, it.Spec.Template.Metadata.Labels, it.Spec.Template.Spec))
             .Concat(All<V1CronJob>().Select(it => (it.Metadata.Name, it.Spec.JobTemplate.Spec.Template.Metadata.Labels, it.Spec.JobTemplate.Spec.Template.Spec)))
             .Concat(All<V1Pod>().Select(it => (it.Metadata.Name, it.Metadata.Labels, it.Spec)));
 
-    private static async Task<(int Exit, string Output, string Error)> HelmAsync(string[] arguments)
+    private static async Task<(int Exit, string Output, string Error)> HelmAsync(string release, string[] arguments)
     {
         var helm = Environment.GetEnvironmentVariable("AFFECT_HELM") is { Length: > 0 } named ? named : OnPath();
-        Assert.SkipWhen(helm is null, "helm is not on the PATH, and AFFECT_HELM does not name it");
-        using var process = Process.Start(new ProcessStartInfo(helm!, ["template", "affect", Folder, "--namespace", "affect", .. arguments])
+        Assert.SkipWhen(helm is null, "requires helm on the PATH or in AFFECT_HELM");
+        using var process = Process.Start(new ProcessStartInfo(helm!, ["template", release, Folder, "--namespace", "affect", .. arguments])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

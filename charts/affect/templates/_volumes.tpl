@@ -1,7 +1,8 @@
-{{- /* What a service mounts, and where; the argument is that of affect.serviceSettings. */}}
+{{- /* Volumes of a service with their mount paths, (dict "root" $ "service" SERVICE). */}}
 {{- define "affect.serviceVolumes" -}}
 {{- $values := .root.Values -}}
-{{- if and (eq .service "gateway") .tls }}
+{{- $service := .service -}}
+{{- if and (eq $service.name "gateway") $service.tls }}
 - path: /tls/public
   volume: { name: public-tls, secret: { secretName: {{ include "affect.gatewaySecret" .root }}, defaultMode: 0440 } }
 {{- end }}
@@ -9,31 +10,31 @@
 - path: /tls/internal
   volume: { name: internal-tls, secret: { secretName: {{ include "affect.internalSecret" . }}, defaultMode: 0440 } }
 {{- end }}
-{{- if and .facts.models (ne $values.models.source "image") }}
+{{- if and $service.models (ne $values.models.source "image") }}
 - path: /models
   volume: {{- include "affect.modelVolume" .root | nindent 4 }}
 {{- end }}
-{{- if and .gpu (eq .spec.gpu.provider "TensorRt") }}
+{{- if and $service.gpu (eq $service.spec.gpu.provider "TensorRt") }}
 - path: /cache
   writable: true
   volume: { name: cache, emptyDir: { sizeLimit: 4Gi } }
 {{- end }}
 {{- end }}
 
-{{- /* The model repository, where it is not the image's own. */}}
+{{- /* The model repository, unless it is part of the image. */}}
 {{- define "affect.modelVolume" -}}
 {{- $models := .Values.models -}}
 name: models
 {{- if eq $models.source "claim" }}
-persistentVolumeClaim: { claimName: {{ required "models.claim names the PersistentVolumeClaim" $models.claim }}, readOnly: true }
+persistentVolumeClaim: { claimName: {{ required "models.claim must name a PersistentVolumeClaim" $models.claim }}, readOnly: true }
 {{- else if eq $models.source "oci" }}
-image: { reference: {{ required "models.oci.reference names the image" $models.oci.reference | quote }}, pullPolicy: {{ $models.oci.pullPolicy }} }
+image: { reference: {{ required "models.oci.reference must name an image" $models.oci.reference | quote }}, pullPolicy: {{ $models.oci.pullPolicy }} }
 {{- else }}
 emptyDir: { sizeLimit: 2Gi }
 {{- end }}
 {{- end }}
 
-{{- /* The authority of the gateway's certificate, where it is the operator's own; its key stays where it is. */}}
+{{- /* Certificate of the private authority that issued the gateway's certificate; the private key is not mounted. */}}
 {{- define "affect.authorityVolume" -}}
 name: public-tls
 secret:
