@@ -75,7 +75,7 @@ chart's version restarts no pod.
 {{- define "affect.podLabels" -}}
 {{ include "affect.selector" . }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-{{ toYaml (merge (dict) (.labels | default dict) .root.Values.commonLabels (dict "app.kubernetes.io/part-of" "affect")) }}
+{{ toYaml (merge (dict) (.labels | default dict) (.root.Values.commonLabels | default dict) (dict "app.kubernetes.io/part-of" "affect")) }}
 {{- end }}
 
 {{- /* Labels of an object; the argument is that of affect.podLabels. */}}
