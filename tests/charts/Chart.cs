@@ -12,8 +12,12 @@ internal sealed record Chart(string Text, IReadOnlyList<object> Objects)
 
     public static readonly string Folder = Path.Combine(AppContext.BaseDirectory, "charts", "affect");
 
+    /// <summary>The names of the folders of examples.</summary>
+    public static TheoryData<string> Examples =>
+        [.. Directory.EnumerateDirectories(Path.Combine(Folder, "examples")).Select(folder => Path.GetFileName(folder))];
+
     /// <summary>Every example, and the defaults.</summary>
-    public static TheoryData<string> Examples => [.. Directory.EnumerateDirectories(Path.Combine(Folder, "examples")).Select(folder => Path.GetFileName(folder)), Defaults];
+    public static TheoryData<string> ExamplesAndDefaults => [.. Examples, Defaults];
 
     private static readonly Dictionary<string, Type> Kinds = new(ModelTypes.Builtin.Concat(CustomResources.Kinds));
 
@@ -42,8 +46,13 @@ internal sealed record Chart(string Text, IReadOnlyList<object> Objects)
     /// <summary>Every pod that the objects create, with its labels.</summary>
     public IEnumerable<(string Name, IDictionary<string, string> Labels, V1PodSpec Spec)> Pods =>
         All<V1Deployment>().Select(it => (it.Metadata.Name, it.Spec.Template.Metadata.Labels, it.Spec.Template.Spec))
-            .Concat(All<V1CronJob>().Select(it => (it.Metadata.Name, it.Spec.JobTemplate.Spec.Template.Metadata.Labels, it.Spec.JobTemplate.Spec.Template.Spec)))
+            .Concat(All<V1CronJob>().Select(it => (it.Metadata.Name, Template: it.Spec.JobTemplate.Spec.Template))
+                .Select(it => (it.Name, it.Template.Metadata.Labels, it.Template.Spec)))
             .Concat(All<V1Pod>().Select(it => (it.Metadata.Name, it.Metadata.Labels, it.Spec)));
+
+    /// <summary>True if the labels satisfy the selector.</summary>
+    public static bool Selects(IDictionary<string, string>? selector, IDictionary<string, string> labels) =>
+        selector is null || selector.All(label => labels.TryGetValue(label.Key, out var value) && value == label.Value);
 
     private static async Task<(int Exit, string Output, string Error)> HelmAsync(string release, string[] arguments)
     {

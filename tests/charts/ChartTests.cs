@@ -8,15 +8,16 @@ namespace Affect.ChartTests;
 
 public sealed class ChartTests
 {
-    public static TheoryData<string> Examples => [.. Directory.EnumerateDirectories(Path.Combine(Chart.Folder, "examples")).Select(folder => Path.GetFileName(folder))];
+    private const string Digest = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    private const string Archive = "https://models.example/models.tar.gz";
 
     /// <summary>Ignores the order of documents, which depends on Helm.</summary>
     [Theory]
-    [MemberData(nameof(Examples))]
+    [MemberData(nameof(Chart.Examples), MemberType = typeof(Chart))]
     public async Task Example_Rendered_EqualsCommittedFile(string example)
     {
         var rendered = await Chart.RenderAsync(example);
-        var committed = await File.ReadAllTextAsync(Path.Combine(Chart.Folder, "examples", example, "rendered.yaml"), TestContext.Current.CancellationToken);
+        var committed = await ReadAsync(Path.Combine(Chart.Folder, "examples", example, "rendered.yaml"));
         Assert.Equal(Documents(committed), Documents(rendered.Text)); // charts/affect/examples/render updates it.
     }
 
@@ -40,7 +41,7 @@ public sealed class ChartTests
     [Fact]
     public async Task Schema_Objects_RejectUnknownKeys()
     {
-        using var schema = JsonDocument.Parse(await File.ReadAllBytesAsync(Path.Combine(Chart.Folder, "values.schema.json"), TestContext.Current.CancellationToken));
+        using var schema = JsonDocument.Parse(await ReadAsync(Path.Combine(Chart.Folder, "values.schema.json")));
         Check(schema.RootElement, "$");
 
         static void Check(JsonElement element, string path)
@@ -56,8 +57,8 @@ public sealed class ChartTests
 
     [Theory]
     [InlineData("valid only for speech and face", "services.fusion.autoscaling.metric=queue")]
-    [InlineData("mutually exclusive", "gateway.existingSecret=a", "gateway.apiKeys.me.sha256=9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
-    [InlineData("models.download.sha256", "models.source=download", "models.download.url=https://models.example/models.tar.gz")]
+    [InlineData("mutually exclusive", "gateway.existingSecret=a", $"gateway.apiKeys.me.sha256={Digest}")]
+    [InlineData("models.download.sha256", "models.source=download", $"models.download.url={Archive}")]
     [InlineData("models.claim", "models.source=claim")]
     [InlineData("tls.internal", "tls.internal.enabled=true")]
     [InlineData("networkPolicy.broker", "dapr.enabled=true")]
@@ -74,7 +75,8 @@ public sealed class ChartTests
         var chart = await Chart.RenderAsync(Chart.Defaults);
         var secret = Assert.Single(chart.All<V1Secret>());
         Assert.InRange(secret.StringData["key"].Length, 32, int.MaxValue);
-        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(secret.StringData["key"]))), secret.StringData["sha256"]);
+        var hash = SHA256.HashData(Encoding.ASCII.GetBytes(secret.StringData["key"]));
+        Assert.Equal(Convert.ToHexStringLower(hash), secret.StringData["sha256"]);
 
         var gateway = Container(chart, "affect-gateway");
         Assert.Equal((secret.Metadata.Name, "sha256"), Reference(gateway, "Gateway__ApiKeys__chart__Sha256"));
@@ -96,15 +98,19 @@ public sealed class ChartTests
         foreach (var service in (string[])["affect-fusion", "affect-features", "affect-speech", "affect-face"])
         {
             var container = Container(chart, service);
-            Assert.Equal(("/tls/internal", "true"), (Value(container, "Server__TlsPath"), Value(container, "Server__RequireClientCertificate")));
+            Assert.Equal("/tls/internal", Value(container, "Server__TlsPath"));
+            Assert.Equal("true", Value(container, "Server__RequireClientCertificate"));
             var certificate = Assert.Single(chart.All<Certificate>(), it => it.Spec.SecretName == $"{service}-tls");
             Assert.Contains(service, certificate.Spec.DnsNames);
             Assert.Equal(["server auth", "client auth"], certificate.Spec.Usages[^2..]);
         }
         Assert.Equal("/tls/internal", Value(Container(chart, "affect-fusion"), "Server__PeerTlsPath"));
         var gateway = Container(chart, "affect-gateway");
-        Assert.Equal(("/tls/public", "/tls/internal", null), (Value(gateway, "Server__TlsPath"), Value(gateway, "Server__PeerTlsPath"), Value(gateway, "Server__RequireClientCertificate")));
-        Assert.All(chart.All<V1Pod>().Single().Spec.Containers, container => Assert.Equal("https://affect-gateway:8081", Value(container, "AFFECT_ADDRESS")));
+        Assert.Equal(("/tls/public", "/tls/internal"), (Value(gateway, "Server__TlsPath"), Value(gateway, "Server__PeerTlsPath")));
+        Assert.Null(Value(gateway, "Server__RequireClientCertificate"));
+        Assert.All(
+            chart.All<V1Pod>().Single().Spec.Containers,
+            container => Assert.Equal("https://affect-gateway:8081", Value(container, "AFFECT_ADDRESS")));
     }
 
     [Fact]
@@ -114,17 +120,19 @@ public sealed class ChartTests
         var speech = Container(chart, "affect-speech");
         Assert.Equal(("affect/speech:0.1.0-gpu", "TensorRt"), (speech.Image, Value(speech, "Speech__Provider")));
         Assert.Equal("1", speech.Resources.Limits["nvidia.com/gpu"].ToString());
-        Assert.Contains(speech.VolumeMounts, mount => mount.MountPath == Value(speech, "Speech__TensorRtCachePath") && mount.ReadOnlyProperty != true);
+        var cache = Assert.Single(speech.VolumeMounts, mount => mount.MountPath == Value(speech, "Speech__TensorRtCachePath"));
+        Assert.NotEqual(true, cache.ReadOnlyProperty);
         var face = Container(chart, "affect-face");
         Assert.Equal("1", face.Resources.Limits["nvidia.com/mig-1g.10gb"].ToString());
         Assert.DoesNotContain("nvidia", Container(chart, "affect-fusion").Resources.Limits.Keys.Aggregate(string.Concat));
-        Assert.Contains(chart.All<ScaledObject>(), it => it.Spec.Triggers[0].Metadata.Query.Contains("affect_inference_queue_duration_seconds_bucket{job=\"affect-speech\"}", StringComparison.Ordinal));
+        var scaledObject = Assert.Single(chart.All<ScaledObject>(), it => it.Metadata.Name == "affect-speech");
+        Assert.Contains("affect_inference_queue_duration_seconds_bucket{job=\"affect-speech\"}", scaledObject.Spec.Triggers[0].Metadata.Query);
     }
 
     [Theory]
     [InlineData("models.source=claim", "models.claim=weights")]
     [InlineData("models.source=oci", "models.oci.reference=registry.example/models:1")]
-    [InlineData("models.source=download", "models.download.url=https://models.example/models.tar.gz", "models.download.sha256=9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    [InlineData("models.source=download", $"models.download.url={Archive}", $"models.download.sha256={Digest}")]
     public async Task Models_Source_IsMounted(params string[] settings)
     {
         var chart = await Chart.RenderAsync(Chart.Defaults, settings);
@@ -140,8 +148,9 @@ public sealed class ChartTests
                 case "models.source=claim": Assert.Equal("weights", volume.PersistentVolumeClaim.ClaimName); break;
                 case "models.source=oci": Assert.Equal("registry.example/models:1", volume.Image.Reference); break;
                 default:
-                    Assert.Contains(Assert.Single(pod.InitContainers).VolumeMounts, it => it.Name == volume.Name && it.ReadOnlyProperty != true);
-                    Assert.Contains("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", pod.InitContainers[0].Args);
+                    var download = Assert.Single(pod.InitContainers);
+                    Assert.Contains(download.VolumeMounts, it => it.Name == volume.Name && it.ReadOnlyProperty != true);
+                    Assert.Contains(Digest, download.Args);
                     break;
             }
         }
@@ -154,9 +163,10 @@ public sealed class ChartTests
         var chart = await Chart.RenderAsync("air-gapped");
         var component = Assert.Single(chart.All<DaprComponent>());
         var expected = (DaprComponent)Assert.Single(KubernetesYaml.LoadAllFromString(
-            await File.ReadAllTextAsync(Path.Combine(AppContext.BaseDirectory, "pubsub.yaml"), TestContext.Current.CancellationToken), CustomResources.Kinds, strict: true));
+            await ReadAsync(Path.Combine(AppContext.BaseDirectory, "pubsub.yaml")), CustomResources.Kinds, strict: true));
 
-        Assert.Equal((expected.Metadata.Name, expected.Spec.Type, expected.Spec.Version), (component.Metadata.Name, component.Spec.Type, component.Spec.Version));
+        Assert.Equal(expected.Metadata.Name, component.Metadata.Name);
+        Assert.Equal((expected.Spec.Type, expected.Spec.Version), (component.Spec.Type, component.Spec.Version));
         Assert.Equal(expected.Scopes, component.Scopes);
         Assert.Equal(Entries(expected), Entries(component));
         Assert.Equal(component.Metadata.Name, Value(Container(chart, "affect-gateway"), "Gateway__Events__PubSub"));
@@ -168,14 +178,15 @@ public sealed class ChartTests
     [Fact]
     public async Task Readme_Values_AreAllDocumented()
     {
-        var readme = await File.ReadAllTextAsync(Path.Combine(Chart.Folder, "README.md"), TestContext.Current.CancellationToken);
-        using var schema = JsonDocument.Parse(await File.ReadAllBytesAsync(Path.Combine(Chart.Folder, "values.schema.json"), TestContext.Current.CancellationToken));
+        var readme = await ReadAsync(Path.Combine(Chart.Folder, "README.md"));
+        using var schema = JsonDocument.Parse(await ReadAsync(Path.Combine(Chart.Folder, "values.schema.json")));
         var root = schema.RootElement;
-        foreach (var value in root.GetProperty("properties").EnumerateObject().Where(it => it.Name is not "global" and not "services" and not "defaults"))
-            foreach (var path in Paths(value.Value, value.Name))
-                Assert.Contains($"`{path}`", readme);
-        foreach (var path in Paths(root.GetProperty("definitions").GetProperty("workload"), "").Concat(Paths(root.GetProperty("definitions").GetProperty("job"), "")))
-            Assert.Contains($"`{path.TrimStart('.')}`", readme);
+        var values = root.GetProperty("properties").EnumerateObject().Where(it => it.Name is not "global" and not "services" and not "defaults")
+            .SelectMany(it => Paths(it.Value, it.Name));
+        var definitions = root.GetProperty("definitions");
+        Assert.All(
+            values.Concat(Paths(definitions.GetProperty("workload"), "")).Concat(Paths(definitions.GetProperty("job"), "")),
+            path => Assert.Contains($"`{path.TrimStart('.')}`", readme));
 
         static IEnumerable<string> Paths(JsonElement element, string path) => element.TryGetProperty("properties", out var properties)
             ? properties.EnumerateObject().SelectMany(it => Paths(it.Value, $"{path}.{it.Name}"))
@@ -187,6 +198,11 @@ public sealed class ChartTests
 
     private static string? Value(V1Container container, string name) => container.Env.SingleOrDefault(it => it.Name == name)?.Value;
 
+    private static Task<string> ReadAsync(string path) => File.ReadAllTextAsync(path, TestContext.Current.CancellationToken);
+
     private static List<string> Documents(string text) =>
-        [.. text.Split("\n---", StringSplitOptions.RemoveEmptyEntries).Select(document => document.Trim('-', '\n', ' ')).Order(StringComparer.Ordinal)];
+    [
+        .. text.Split("\n---", StringSplitOptions.RemoveEmptyEntries).Select(document => document.Trim('-', '\n', ' '))
+            .Order(StringComparer.Ordinal),
+    ];
 }

@@ -12,5 +12,5 @@ internal static class ModelTypes
         .Where(type => type.IsAssignableTo(typeof(IKubernetesObject<V1ObjectMeta>)))
         .Select(type => (Type: type, Kind: type.GetCustomAttribute<KubernetesEntityAttribute>()))
         .Where(it => it.Kind is not null)
-        .ToDictionary(it => string.Join('/', ((string[])[it.Kind!.Group, it.Kind.ApiVersion, it.Kind.Kind]).Where(part => part.Length > 0)), it => it.Type);
+        .ToDictionary(it => $"{it.Kind!.Group}/{it.Kind.ApiVersion}/{it.Kind.Kind}".TrimStart('/'), it => it.Type);
 }

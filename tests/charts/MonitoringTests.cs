@@ -8,7 +8,12 @@ namespace Affect.ChartTests;
 public sealed partial class MonitoringTests
 {
     private static readonly string[] Values =
-        ["telemetry.metrics.enabled=true", "telemetry.metrics.alerts=true", "telemetry.metrics.dashboard=true", "telemetry.metrics.labels.release=prometheus"];
+    [
+        "telemetry.metrics.enabled=true",
+        "telemetry.metrics.alerts=true",
+        "telemetry.metrics.dashboard=true",
+        "telemetry.metrics.labels.release=prometheus",
+    ];
 
     [Fact]
     public async Task DashboardAndAlerts_Queries_UseDocumentedMetrics()
@@ -35,7 +40,8 @@ public sealed partial class MonitoringTests
     public async Task Alerts_Runbook_HaveTheSameEntries()
     {
         var alerts = Alerts(await Chart.RenderAsync(Chart.Defaults, Values));
-        var entries = Document("RUNBOOK.md").Where(line => line.StartsWith("## Affect", StringComparison.Ordinal)).Select(line => line[3..]);
+        var entries = Document("RUNBOOK.md").Where(line => line.StartsWith("## Affect", StringComparison.Ordinal))
+            .Select(line => line[3..]);
 
         Assert.Equal(alerts.Select(rule => rule.Alert).Order(), entries.Order());
         Assert.All(alerts, rule =>
@@ -54,7 +60,8 @@ public sealed partial class MonitoringTests
         Assert.Equal("1", Assert.Single(chart.All<V1ConfigMap>()).Metadata.Labels["grafana_dashboard"]);
     }
 
-    private static List<PrometheusRule.Rule> Alerts(Chart chart) => [.. chart.All<PrometheusRule>().SelectMany(it => it.Spec.Groups).SelectMany(group => group.Rules)];
+    private static List<PrometheusRule.Rule> Alerts(Chart chart) =>
+        [.. chart.All<PrometheusRule>().SelectMany(it => it.Spec.Groups).SelectMany(group => group.Rules)];
 
     private static List<string> Dashboard(Chart chart)
     {
@@ -65,7 +72,8 @@ public sealed partial class MonitoringTests
             .Select(target => target.GetProperty("expr").GetString()!)];
     }
 
-    private static IEnumerable<string> Document(string name) => File.ReadLines(Path.Combine(AppContext.BaseDirectory, "observability", name));
+    private static IEnumerable<string> Document(string name) =>
+        File.ReadLines(Path.Combine(AppContext.BaseDirectory, "observability", name));
 
     [GeneratedRegex("(affect|http|kestrel|dotnet|kube|container)_[a-z_]+")]
     private static partial Regex Name();

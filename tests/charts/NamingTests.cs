@@ -17,7 +17,7 @@ public sealed partial class NamingTests
         get
         {
             var data = new TheoryData<string, string, string, string>();
-            foreach (var example in Chart.Examples)
+            foreach (var example in Chart.ExamplesAndDefaults)
             {
                 data.Add(example, "affect", "", "affect");
                 data.Add(example, "umbrella", "", "umbrella-affect");
@@ -60,10 +60,14 @@ public sealed partial class NamingTests
         var addresses = Address().Matches(chart.Text).Select(match => match.Groups["host"].Value).ToHashSet();
         Assert.Equal(Services.Select(service => $"{prefix}-{service}"), addresses.Order());
         Assert.All(addresses, host => Assert.Contains(host, services));
-        Assert.All(services.Values, service => Assert.Single(chart.Pods, pod => Matches(service.Spec.Selector, pod.Labels)));
+        Assert.All(services.Values, service => Assert.Single(chart.Pods, pod => Chart.Selects(service.Spec.Selector, pod.Labels)));
         Assert.All(chart.Pods, pod => Assert.Contains($"ServiceAccount/{pod.Spec.ServiceAccountName}", names));
-        Assert.All(chart.All<V1Deployment>(), it => Assert.True(Matches(it.Spec.Selector.MatchLabels, it.Spec.Template.Metadata.Labels)));
-        Assert.All(chart.All<V1PodDisruptionBudget>(), it => Assert.Single(chart.Pods, pod => Matches(it.Spec.Selector.MatchLabels, pod.Labels)));
+        Assert.All(
+            chart.All<V1Deployment>(),
+            it => Assert.True(Chart.Selects(it.Spec.Selector.MatchLabels, it.Spec.Template.Metadata.Labels)));
+        Assert.All(
+            chart.All<V1PodDisruptionBudget>(),
+            it => Assert.Single(chart.Pods, pod => Chart.Selects(it.Spec.Selector.MatchLabels, pod.Labels)));
         Assert.All(chart.All<V2HorizontalPodAutoscaler>(), it => Assert.Contains($"Deployment/{it.Spec.ScaleTargetRef.Name}", names));
         Assert.All(chart.All<ScaledObject>(), it => Assert.Contains($"Deployment/{it.Spec.ScaleTargetRef.Name}", names));
         Assert.All(
@@ -74,14 +78,18 @@ public sealed partial class NamingTests
                 .Concat(chart.All<GrpcRoute>().SelectMany(it => it.Spec.Rules).SelectMany(rule => rule.BackendRefs)),
             backend => Assert.Contains(backend.Name, services));
         Assert.All(chart.All<ServiceMonitor>(), it =>
-            Assert.All(services.Values, service => Assert.True(Matches(it.Spec.Selector.MatchLabels, service.Metadata.Labels))));
+            Assert.All(services.Values, service => Assert.True(Chart.Selects(it.Spec.Selector.MatchLabels, service.Metadata.Labels))));
         Assert.All(chart.All<DaprComponent>(), it =>
-            Assert.Equal(chart.All<V1Deployment>().SelectMany(deployment => deployment.Spec.Template.Metadata.Annotations ?? new Dictionary<string, string>())
-                .Where(annotation => annotation.Key == "dapr.io/app-id").Select(annotation => annotation.Value), it.Scopes));
+        {
+            var gateway = chart.All<V1Deployment>().Single(deployment => deployment.Metadata.Name == $"{prefix}-gateway");
+            Assert.Equal([gateway.Spec.Template.Metadata.Annotations["dapr.io/app-id"]], it.Scopes);
+        });
         foreach (var certificate in chart.All<Certificate>().Where(it => it.Spec.CommonName is not null))
         {
             Assert.Contains(certificate.Spec.CommonName!, services);
-            Assert.Contains(chart.Pods, pod => (pod.Spec.Volumes ?? []).Any(volume => volume.Secret?.SecretName == certificate.Spec.SecretName));
+            Assert.Contains(
+                chart.Pods.SelectMany(pod => pod.Spec.Volumes ?? []),
+                volume => volume.Secret?.SecretName == certificate.Spec.SecretName);
         }
         PolicyTests.AssertConnections(chart);
     }
@@ -90,9 +98,8 @@ public sealed partial class NamingTests
     public async Task Alerts_FullnameOverride_MatchOwnObjects()
     {
         var chart = await Chart.RenderReleaseAsync("umbrella", "gpu", "fullnameOverride=emotions");
-        foreach (var text in (string[])[
-            string.Concat(chart.All<PrometheusRule>().SelectMany(it => it.Spec.Groups).SelectMany(group => group.Rules).Select(rule => rule.Expr)),
-            chart.All<V1ConfigMap>().Single().Data["affect.json"]])
+        var rules = chart.All<PrometheusRule>().SelectMany(it => it.Spec.Groups).SelectMany(group => group.Rules);
+        foreach (var text in (string[])[string.Concat(rules.Select(rule => rule.Expr)), chart.All<V1ConfigMap>().Single().Data["affect.json"]])
         {
             Assert.Contains("emotions-(gateway|", text);
             Assert.Contains("emotions-.+", text);
@@ -101,7 +108,7 @@ public sealed partial class NamingTests
     }
 
     [Theory]
-    [MemberData(nameof(Chart.Examples), MemberType = typeof(Chart))]
+    [MemberData(nameof(Chart.ExamplesAndDefaults), MemberType = typeof(Chart))]
     public async Task CommonLabels_AllObjects_HaveThemAndSelectorsDoNot(string example)
     {
         var plain = await Chart.RenderAsync(example);
@@ -117,7 +124,7 @@ public sealed partial class NamingTests
     }
 
     [Theory]
-    [MemberData(nameof(Chart.Examples), MemberType = typeof(Chart))]
+    [MemberData(nameof(Chart.ExamplesAndDefaults), MemberType = typeof(Chart))]
     public async Task VersionLabels_AllObjects_HaveThemAndPodTemplatesDoNot(string example)
     {
         var chart = await Chart.RenderAsync(example);
@@ -127,8 +134,10 @@ public sealed partial class NamingTests
             Assert.Contains("app.kubernetes.io/version", it.Metadata.Labels);
         });
         Assert.All(
-            chart.All<V1Deployment>().Select(it => it.Spec.Template).Concat(chart.All<V1CronJob>().Select(it => it.Spec.JobTemplate.Spec.Template)),
-            template => Assert.DoesNotContain(template.Metadata.Labels.Keys, label => label is "helm.sh/chart" or "app.kubernetes.io/version"));
+            chart.All<V1Deployment>().Select(it => it.Spec.Template)
+                .Concat(chart.All<V1CronJob>().Select(it => it.Spec.JobTemplate.Spec.Template))
+                .SelectMany(template => template.Metadata.Labels.Keys),
+            label => Assert.False(label is "helm.sh/chart" or "app.kubernetes.io/version", label));
     }
 
     private static Task<Chart> RenderAsync(string example, string release, string settings) =>
@@ -152,9 +161,6 @@ public sealed partial class NamingTests
     ];
 
     private static string Write(object part) => KubernetesJson.Serialize(part);
-
-    private static bool Matches(IDictionary<string, string> selector, IDictionary<string, string> labels) =>
-        selector.All(label => labels.TryGetValue(label.Key, out var value) && value == label.Value);
 
     [GeneratedRegex(@"(dns:///|value: https?://)(?<host>[a-z0-9-]+):8081")]
     private static partial Regex Address();

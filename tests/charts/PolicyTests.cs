@@ -7,11 +7,11 @@ public sealed class PolicyTests
 {
     private const string Component = "app.kubernetes.io/component";
 
-    public static TheoryData<string> Examples => Chart.Examples;
-
-    /// <summary>https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, and a read-only root file system.</summary>
+    /// <summary>
+    /// https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, and a read-only root file system.
+    /// </summary>
     [Theory]
-    [MemberData(nameof(Examples))]
+    [MemberData(nameof(Chart.ExamplesAndDefaults), MemberType = typeof(Chart))]
     public async Task Pods_SecurityContext_IsRestricted(string example)
     {
         foreach (var (name, _, pod) in (await Chart.RenderAsync(example)).Pods)
@@ -22,7 +22,7 @@ public sealed class PolicyTests
             Assert.NotEqual(0, pod.SecurityContext.RunAsUser);
             Assert.Equal("RuntimeDefault", pod.SecurityContext.SeccompProfile.Type);
             Assert.All(pod.Volumes ?? [], volume => Assert.True(
-                volume.Secret is not null || volume.EmptyDir is not null || volume.PersistentVolumeClaim is not null || volume.Image is not null,
+                (volume.Secret ?? volume.EmptyDir ?? volume.PersistentVolumeClaim ?? (object?)volume.Image) is not null,
                 $"{name}: {volume.Name} must be a Secret, an emptyDir, a claim or an image"));
             foreach (var container in pod.Containers.Concat(pod.InitContainers ?? []))
             {
@@ -38,7 +38,7 @@ public sealed class PolicyTests
     }
 
     [Theory]
-    [MemberData(nameof(Examples))]
+    [MemberData(nameof(Chart.ExamplesAndDefaults), MemberType = typeof(Chart))]
     public async Task Containers_Resources_AreLimitedAndImagesVersioned(string example)
     {
         foreach (var (name, _, pod) in (await Chart.RenderAsync(example)).Pods)
@@ -54,7 +54,7 @@ public sealed class PolicyTests
     }
 
     [Theory]
-    [MemberData(nameof(Examples))]
+    [MemberData(nameof(Chart.ExamplesAndDefaults), MemberType = typeof(Chart))]
     public async Task Deployments_ProbesAndGracePeriod_AllowStartAndStop(string example)
     {
         var chart = await Chart.RenderAsync(example);
@@ -79,50 +79,58 @@ public sealed class PolicyTests
     }
 
     [Theory]
-    [MemberData(nameof(Examples))]
+    [MemberData(nameof(Chart.ExamplesAndDefaults), MemberType = typeof(Chart))]
     public async Task PodDisruptionBudgets_EveryService_AllowDraining(string example)
     {
         var chart = await Chart.RenderAsync(example);
         foreach (var deployment in chart.All<V1Deployment>())
         {
-            var budget = Assert.Single(chart.All<V1PodDisruptionBudget>(), it => Selects(it.Spec.Selector, deployment.Spec.Template.Metadata.Labels));
+            var labels = deployment.Spec.Template.Metadata.Labels;
+            var budget = Assert.Single(chart.All<V1PodDisruptionBudget>(), it => Chart.Selects(it.Spec.Selector.MatchLabels, labels));
             Assert.Equal("1", budget.Spec.MaxUnavailable.ToString());
         }
     }
 
-    /// <summary>client → gateway → fusion → features, speech, face. A connection is allowed if the policies of both pods allow it.</summary>
+    /// <summary>
+    /// client → gateway → fusion → features, speech, face. A connection is allowed if the policies of both pods allow it.
+    /// </summary>
     [Theory]
-    [MemberData(nameof(Examples))]
+    [MemberData(nameof(Chart.ExamplesAndDefaults), MemberType = typeof(Chart))]
     public async Task NetworkPolicies_Connections_EqualDesign(string example) => AssertConnections(await Chart.RenderAsync(example));
 
     internal static void AssertConnections(Chart chart)
     {
         var policies = chart.All<V1NetworkPolicy>().ToList();
         var pods = chart.Pods.ToDictionary(pod => pod.Name, pod => pod.Labels);
-        Assert.All(pods, pod => Assert.Contains(policies, policy => Selects(policy.Spec.PodSelector, pod.Value)
-            && policy.Spec.PolicyTypes.Order().SequenceEqual(["Egress", "Ingress"]) && (policy.Spec.Ingress ?? policy.Spec.Egress as object) is null));
+        Assert.All(pods, pod => Assert.Contains(policies, policy => Chart.Selects(policy.Spec.PodSelector.MatchLabels, pod.Value)
+            && policy.Spec.PolicyTypes.Order().SequenceEqual(["Egress", "Ingress"])
+            && (policy.Spec.Ingress ?? policy.Spec.Egress as object) is null));
 
         var connections =
             from client in pods.Values
             from server in pods.Values
             where PoliciesOf(client).Any(policy => (policy.Spec.Egress ?? []).Any(rule => Port(rule.Ports) && To(rule.To, server)))
-                && PoliciesOf(server).Any(policy => (policy.Spec.Ingress ?? []).Any(rule => Port(rule.Ports) && To(rule.FromProperty, client)))
+                && PoliciesOf(server).Any(policy =>
+                    (policy.Spec.Ingress ?? []).Any(rule => Port(rule.Ports) && To(rule.FromProperty, client)))
             select $"{client[Component]} -> {server[Component]}";
         Assert.Equal(
             ["client -> gateway", "fusion -> face", "fusion -> features", "fusion -> speech", "gateway -> fusion"],
             connections.Distinct().Order());
 
-        IEnumerable<V1NetworkPolicy> PoliciesOf(IDictionary<string, string> pod) => policies.Where(policy => Selects(policy.Spec.PodSelector, pod));
+        IEnumerable<V1NetworkPolicy> PoliciesOf(IDictionary<string, string> pod) =>
+            policies.Where(policy => Chart.Selects(policy.Spec.PodSelector.MatchLabels, pod));
 
-        static bool Port(IList<V1NetworkPolicyPort>? ports) => ports is null || ports.Any(port => port.Port is null || port.Port.Value is "grpc" or "8081");
+        static bool Port(IList<V1NetworkPolicyPort>? ports) =>
+            ports is null || ports.Any(port => port.Port is null || port.Port.Value is "grpc" or "8081");
 
         static bool To(IList<V1NetworkPolicyPeer>? peers, IDictionary<string, string> pod) =>
-            peers is null || peers.Any(peer => peer is { NamespaceSelector: null, IpBlock: null } && Selects(peer.PodSelector, pod));
+            peers is null || peers.Any(peer =>
+                peer is { NamespaceSelector: null, IpBlock: null } && Chart.Selects(peer.PodSelector.MatchLabels, pod));
     }
 
     /// <summary>Lists every other peer that a policy may allow.</summary>
     [Theory]
-    [MemberData(nameof(Examples))]
+    [MemberData(nameof(Chart.ExamplesAndDefaults), MemberType = typeof(Chart))]
     public async Task NetworkPolicies_OtherEgress_IsDnsAndConfigured(string example)
     {
         var chart = await Chart.RenderAsync(example);
@@ -146,14 +154,14 @@ public sealed class PolicyTests
     }
 
     [Theory]
-    [MemberData(nameof(Examples))]
+    [MemberData(nameof(Chart.ExamplesAndDefaults), MemberType = typeof(Chart))]
     public async Task Addresses_ResolveToServices_ServicesSelectPods(string example)
     {
         var chart = await Chart.RenderAsync(example);
         var services = chart.All<V1Service>().ToDictionary(service => service.Metadata.Name);
         foreach (var (name, service) in services)
         {
-            var (_, _, pod) = Assert.Single(chart.Pods, it => service.Spec.Selector.All(label => it.Labels.TryGetValue(label.Key, out var value) && value == label.Value));
+            var (_, _, pod) = Assert.Single(chart.Pods, it => Chart.Selects(service.Spec.Selector, it.Labels));
             Assert.All(service.Spec.Ports, port => Assert.Contains(pod.Containers[0].Ports, it => it.Name == port.TargetPort.Value));
             // Clients balance requests over the services behind the gateway.
             Assert.Equal(name == "affect-gateway" ? null : "None", service.Spec.ClusterIP);
@@ -169,13 +177,14 @@ public sealed class PolicyTests
     }
 
     [Theory]
-    [MemberData(nameof(Examples))]
+    [MemberData(nameof(Chart.ExamplesAndDefaults), MemberType = typeof(Chart))]
     public async Task Autoscalers_Deployments_ScaleDownSlowly(string example)
     {
         var chart = await Chart.RenderAsync(example);
         var deployments = chart.All<V1Deployment>().ToDictionary(deployment => deployment.Metadata.Name);
         var scaled = chart.All<V2HorizontalPodAutoscaler>().Select(it => (it.Spec.ScaleTargetRef.Name, it.Spec.Behavior))
-            .Concat(chart.All<ScaledObject>().Select(it => (it.Spec.ScaleTargetRef.Name, it.Spec.Advanced.HorizontalPodAutoscalerConfig.Behavior)))
+            .Concat(chart.All<ScaledObject>().Select(it =>
+                (it.Spec.ScaleTargetRef.Name, it.Spec.Advanced.HorizontalPodAutoscalerConfig.Behavior)))
             .ToDictionary(it => it.Name, it => it.Behavior);
         foreach (var (name, deployment) in deployments)
         {
@@ -183,7 +192,8 @@ public sealed class PolicyTests
             Assert.Equal(scaled.ContainsKey(name), deployment.Spec.Replicas is null);
             if (scaled.Remove(name, out var behavior))
             {
-                Assert.InRange(behavior.ScaleDown.StabilizationWindowSeconds!.Value, name is "affect-gateway" or "affect-fusion" ? 600 : 300, 3600);
+                var least = name is "affect-gateway" or "affect-fusion" ? 600 : 300;
+                Assert.InRange(behavior.ScaleDown.StabilizationWindowSeconds!.Value, least, 3600);
                 Assert.Equal(("Pods", 1), (Assert.Single(behavior.ScaleDown.Policies).Type, behavior.ScaleDown.Policies[0].Value));
             }
         }
@@ -191,14 +201,11 @@ public sealed class PolicyTests
     }
 
     [Theory]
-    [MemberData(nameof(Examples))]
+    [MemberData(nameof(Chart.ExamplesAndDefaults), MemberType = typeof(Chart))]
     public async Task Settings_Environment_MatchesOptions(string example)
     {
         foreach (var (name, _, pod) in (await Chart.RenderAsync(example)).Pods)
             foreach (var setting in pod.Containers.SelectMany(container => container.Env ?? []))
                 Assert.True(Settings.IsKnown(setting.Name), $"{name}: {setting.Name}");
     }
-
-    private static bool Selects(V1LabelSelector selector, IDictionary<string, string> labels) =>
-        (selector.MatchLabels ?? new Dictionary<string, string>()).All(label => labels.TryGetValue(label.Key, out var value) && value == label.Value);
 }

@@ -32,7 +32,9 @@ internal static class Settings
         foreach (var key in path[1..])
         {
             // A dictionary key or a list index selects an element.
-            type = type!.IsGenericType && type.IsAssignableTo(typeof(IEnumerable)) ? type.GetGenericArguments()[^1] : type.GetProperty(key)?.PropertyType;
+            type = type!.IsGenericType && type.IsAssignableTo(typeof(IEnumerable))
+                ? type.GetGenericArguments()[^1]
+                : type.GetProperty(key)?.PropertyType;
             if (type is null)
                 return false;
         }

@@ -18,7 +18,7 @@
 {{- /*
 The services by name, as JSON for fromJson. Templates that render an object per service range over this list. Each service has:
   name, fullname   "speech", "affect-speech"
-  peers, callers   the services it sends requests to, and those it receives requests from
+  peers, clients   the services it sends requests to, and those it receives requests from
   models           true if it loads models
   spec             services.NAME over defaults
   gpu, tls         true if its pods have GPUs; true if it serves TLS
@@ -39,16 +39,16 @@ The services by name, as JSON for fromJson. Templates that render an object per 
 {{- if and $scaling.enabled $queue (not $service.models) }}
 {{- fail (printf "services.%s.autoscaling.metric: queue is valid only for speech and face" $name) }}
 {{- end }}
-{{- $callers := list }}
-{{- range $caller, $other := $services }}
+{{- $clients := list }}
+{{- range $client, $other := $services }}
 {{- if has $name $other.peers }}
-{{- $callers = append $callers $caller }}
+{{- $clients = append $clients $client }}
 {{- end }}
 {{- end }}
 {{- $autoscaler := ternary "ScaledObject" "HorizontalPodAutoscaler" (and $queue (eq $root.Values.queueScaling.through "keda")) }}
 {{- $_ := set $service "name" $name }}
 {{- $_ := set $service "fullname" (printf "%s-%s" (include "affect.fullname" $root) $name) }}
-{{- $_ := set $service "callers" $callers }}
+{{- $_ := set $service "clients" $clients }}
 {{- $_ := set $service "spec" $spec }}
 {{- $_ := set $service "gpu" (gt (int $spec.gpu.count) 0) }}
 {{- $_ := set $service "tls" (ternary $root.Values.tls.gateway.enabled $root.Values.tls.internal.enabled (eq $name "gateway")) }}
@@ -88,7 +88,8 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- /* (dict "root" $ "image" NAME "gpu" BOOL) */}}
 {{- define "affect.image" -}}
 {{- $image := .root.Values.image -}}
-image: {{ $image.repository }}/{{ .image }}:{{ $image.tag | default .root.Chart.AppVersion }}{{ if .gpu }}-gpu{{ end }}{{ with index $image.digests .image }}@{{ . }}{{ end }}
+{{- $tag := printf "%s%s" ($image.tag | default .root.Chart.AppVersion) (ternary "-gpu" "" (default false .gpu)) -}}
+image: {{ $image.repository }}/{{ .image }}:{{ $tag }}{{ with index $image.digests .image }}@{{ . }}{{ end }}
 imagePullPolicy: {{ $image.pullPolicy }}
 {{- end }}
 
@@ -133,9 +134,11 @@ securityContext:
 
 {{- /* Requests and limits, including GPUs: (dict "resources" … "gpu" …). */}}
 {{- define "affect.resources" -}}
+{{- $count := int .gpu.count -}}
+{{- $gpus := ternary (dict .gpu.resource $count) (dict) (gt $count 0) -}}
 resources:
   requests: {{ toJson .resources.requests }}
-  limits: {{ if gt (int .gpu.count) 0 }}{{ toJson (merge (dict .gpu.resource (int .gpu.count)) .resources.limits) }}{{ else }}{{ toJson .resources.limits }}{{ end }}
+  limits: {{ toJson (merge $gpus .resources.limits) }}
 {{- end }}
 
 {{- /* Resources of containers that run the command line. */}}

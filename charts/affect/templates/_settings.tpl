@@ -1,4 +1,4 @@
-{{- /* Settings of a service that the chart derives from its values; services.NAME.config overrides them. (dict "root" $ "service" SERVICE) */}}
+{{- /* Settings that the chart derives for a service, (dict "root" $ "service" SERVICE). services.NAME.config overrides them. */}}
 {{- define "affect.serviceSettings" -}}
 {{- $values := .root.Values -}}
 {{- $service := .service -}}
@@ -46,7 +46,7 @@
 {{- end }}
 {{- end }}
 
-{{- /* Settings as environment variables: "Fusion:MaxCalls" is Fusion__MaxCalls. Numbers as in JSON, because Go prints 1000000 as 1e+06. */}}
+{{- /* Settings as environment variables: "Fusion:MaxCalls" is Fusion__MaxCalls. toJson, because Go prints 1000000 as 1e+06. */}}
 {{- define "affect.settings" -}}
 {{- range $key, $value := . }}
 - name: {{ replace ":" "__" $key }}

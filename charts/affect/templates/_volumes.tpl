@@ -28,7 +28,9 @@ name: models
 {{- if eq $models.source "claim" }}
 persistentVolumeClaim: { claimName: {{ required "models.claim must name a PersistentVolumeClaim" $models.claim }}, readOnly: true }
 {{- else if eq $models.source "oci" }}
-image: { reference: {{ required "models.oci.reference must name an image" $models.oci.reference | quote }}, pullPolicy: {{ $models.oci.pullPolicy }} }
+image:
+  reference: {{ required "models.oci.reference must name an image" $models.oci.reference | quote }}
+  pullPolicy: {{ $models.oci.pullPolicy }}
 {{- else }}
 emptyDir: { sizeLimit: 2Gi }
 {{- end }}
