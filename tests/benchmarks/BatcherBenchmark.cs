@@ -189,7 +189,7 @@ internal static class BatcherBenchmark
             .Select(path => JsonSerializer.Deserialize<ModelManifest>(File.ReadAllBytes(path), ModelManifest.Json)!)
             .Single(manifest => manifest.Modality == modality && manifest.Default);
 
-    private static string FindModels()
+    internal static string FindModels()
     {
         for (var folder = new DirectoryInfo(Environment.CurrentDirectory); folder is not null; folder = folder.Parent)
             if (Path.Combine(folder.FullName, "services", "models") is var models && Directory.Exists(models))

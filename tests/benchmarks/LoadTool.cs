@@ -1,0 +1,72 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+
+namespace Affect.Benchmarks;
+
+/// <summary><c>affect load</c> in a process of its own.</summary>
+internal static class LoadTool
+{
+    /// <summary>What one run measured.</summary>
+    /// <param name="Windows">Windows received.</param>
+    /// <param name="Scored">Of these, windows with scores.</param>
+    /// <param name="Lost">Windows missing or UNAVAILABLE.</param>
+    /// <param name="P50">Latency in milliseconds, from the last of a window's audio to its answer.</param>
+    /// <param name="P99">As <paramref name="P50"/>.</param>
+    /// <param name="Max">As <paramref name="P50"/>.</param>
+    /// <param name="Cpu">Of the load tool.</param>
+    public sealed record Result(long Windows, long Scored, long Lost, double P50, double P99, double Max, TimeSpan Cpu);
+
+    /// <summary>The command line of the build that this program belongs to.</summary>
+    public static string Default => Builds.Find("Affect.Cli", "affect.dll");
+
+    /// <param name="cli">affect.dll.</param>
+    /// <param name="address">The gateway's gRPC address.</param>
+    /// <param name="recordings">WAV files that the calls play in turn.</param>
+    /// <param name="calls">Concurrent calls.</param>
+    /// <param name="seconds">Length of each call.</param>
+    /// <param name="cancellation">Kills the process.</param>
+    public static async Task<Result> RunAsync(string cli, string address, IEnumerable<string> recordings, int calls, double seconds, CancellationToken cancellation)
+    {
+        var report = Path.GetTempFileName();
+        try
+        {
+            string[] load =
+            [
+                cli, "load", .. recordings, "--address", address, "--calls", $"{calls}", "--seconds", seconds.ToString(CultureInfo.InvariantCulture),
+            ];
+            // Older versions have a flag in place of the file, and print the report.
+            var toFile = (await RunAsync([cli, "load", "--help"], cancellation)).Output.Contains("--json <", StringComparison.Ordinal);
+            var (output, exitCode) = await RunAsync(toFile ? [.. load, "--json", report] : [.. load, "--json"], cancellation);
+            if (exitCode != 0)
+                Console.Error.WriteLine($"affect load: exit code {exitCode}{Environment.NewLine}{output}");
+            using var document = JsonDocument.Parse(toFile ? await File.ReadAllTextAsync(report, cancellation) : output);
+            var json = document.RootElement;
+            var latency = json.GetProperty("latency");
+            return new Result(
+                json.GetProperty("received").GetInt64(), json.GetProperty("scored").GetProperty("windows").GetInt64(), json.GetProperty("lost").GetInt64(),
+                latency.GetProperty("p50").GetDouble(), latency.GetProperty("p99").GetDouble(), latency.GetProperty("max").GetDouble(),
+                TimeSpan.FromSeconds(json.GetProperty("client").GetProperty("cpu_seconds").GetDouble()));
+        }
+        finally
+        {
+            File.Delete(report);
+        }
+    }
+
+    private static async Task<(string Output, int ExitCode)> RunAsync(string[] arguments, CancellationToken cancellation)
+    {
+        using var process = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true })!;
+        try
+        {
+            var output = await process.StandardOutput.ReadToEndAsync(cancellation);
+            await process.WaitForExitAsync(cancellation);
+            return (output, process.ExitCode);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill();
+            throw;
+        }
+    }
+}
