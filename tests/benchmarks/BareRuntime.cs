@@ -5,10 +5,10 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Affect.Benchmarks;
 
-/// <summary>ONNX Runtime alone as a child process: computes batches of given sizes for a given time, and says how many inferences that were.</summary>
+/// <summary>ONNX Runtime alone as a child process: computes batches of given sizes for a given time and prints the number of inferences.</summary>
 internal static class BareRuntime
 {
-    /// <summary>Batches to repeat in this order, and for how long.</summary>
+    /// <summary>Batch sizes to repeat in this order, and the duration.</summary>
     public sealed record Work(int[] Sizes, double Seconds);
 
     public static void Run(Modality modality, string models)

@@ -8,9 +8,9 @@ using Grpc.Net.Client;
 namespace Affect.Benchmarks;
 
 /// <summary>
-/// What gRPC and the batcher cost beside the model: 64 callers over loopback against the real service in a process of its own,
-/// and bare ONNX Runtime in another, computing batches of just the sizes that the service computed, with the same settings.
-/// CPU time is compared, for the callers share the machine. The two take turns, so that what else the machine does hits both.
+/// The cost of gRPC and the batcher on top of the model: 64 callers over loopback against the real service in one process, and bare
+/// ONNX Runtime in another, which computes batches of the sizes that the service computed, with the same settings. CPU time is
+/// compared because the callers share the machine. The two alternate, so that other load on the machine affects both.
 /// </summary>
 internal static class BatcherBenchmark
 {
@@ -21,7 +21,7 @@ internal static class BatcherBenchmark
 
     /// <summary>Runs the benchmark for the default model of each modality and prints one table.</summary>
     /// <param name="args">[--models PATH] [--seconds N] [--rounds N]</param>
-    /// <returns>0 where the goal is reached, else 1.</returns>
+    /// <returns>0 if the goal is reached, otherwise 1.</returns>
     public static async Task<int> RunAsync(string[] args)
     {
         var models = Path.GetFullPath(Option("--models") ?? FindModels());
@@ -95,7 +95,7 @@ internal static class BatcherBenchmark
         static string Sizes(int[] sizes, TimeSpan duration) => JsonSerializer.Serialize(new BareRuntime.Work(sizes, duration.TotalSeconds));
     }
 
-    /// <summary>Calls until tiered compilation has come to rest: until it takes less than a hundredth of the service's CPU time.</summary>
+    /// <summary>Sends requests until tiered compilation takes less than 1 % of the service's CPU time.</summary>
     private static async Task WarmUpAsync(Child service, Func<Task> classify)
     {
         TimeSpan compiled, spent;
@@ -113,7 +113,7 @@ internal static class BatcherBenchmark
     private static string Histogram(int[] sizes) =>
         string.Join(' ', sizes.CountBy(size => size).OrderBy(pair => pair.Key).Select(pair => $"{pair.Key}:{pair.Value}"));
 
-    /// <summary>Every caller sends its next request once it has the answer to the last.</summary>
+    /// <summary>Every caller sends its next request when it has the answer to the last.</summary>
     private static async Task<List<double>> SaturateAsync(Func<Task> classify, TimeSpan duration)
     {
         var end = Stopwatch.GetTimestamp() + (long)(duration.TotalSeconds * Stopwatch.Frequency);
@@ -130,7 +130,7 @@ internal static class BatcherBenchmark
         return [.. (await Task.WhenAll(callers)).SelectMany(latencies => latencies)];
     }
 
-    /// <summary>Requests come at a given rate, whether the ones before were answered or not: latency counts from when each was due.</summary>
+    /// <summary>Sends requests at a given rate, independent of the answers (open loop). Latency counts from the time at which each is due.</summary>
     private static async Task<List<double>> PaceAsync(Func<Task> classify, double rate, TimeSpan duration)
     {
         var started = Stopwatch.GetTimestamp();
@@ -162,7 +162,7 @@ internal static class BatcherBenchmark
         return async () => await speech.ClassifyAsync(new Speech.V1.ClassifyRequest { Features = input });
     }
 
-    /// <summary>Noise like the model's training data: normal with its mean and scale for speech, any grey for faces.</summary>
+    /// <summary>Noise like the model's training data: normal with its mean and scale for speech, any gray for faces.</summary>
     internal static ByteString Input(ModelManifest manifest)
     {
         var random = new Random(1);
@@ -194,7 +194,7 @@ internal static class BatcherBenchmark
         for (var folder = new DirectoryInfo(Environment.CurrentDirectory); folder is not null; folder = folder.Parent)
             if (Path.Combine(folder.FullName, "services", "models") is var models && Directory.Exists(models))
                 return models;
-        throw new DirectoryNotFoundException("There is no services/models here or above; --models says where it is.");
+        throw new DirectoryNotFoundException("services/models was not found in the current folder or above; --models names it.");
     }
 
     private sealed record Result(string Model, double BatchSize, TimeSpan ServiceCpu, TimeSpan BareCpu, Load Saturated, Load Half)
@@ -211,7 +211,7 @@ internal static class BatcherBenchmark
         }
     }
 
-    /// <summary>This program once more, with another verb: greets with one line, then answers lines with lines.</summary>
+    /// <summary>This program with another verb: prints one line when it is ready, then answers each line with a line.</summary>
     private sealed class Child : IDisposable
     {
         private readonly Process _process;

@@ -117,7 +117,7 @@ internal static class CallRecipe
         for (var i = 0; i <= pauses; i++)
         {
             var end = i == pauses ? length : Math.Min(length, at + (int)(speaking * turnShares[i] * Rate));
-            // Random choices of their own for each turn, so that an adjustment does not change the utterances.
+            // A separate generator for each turn, so that an adjustment does not change the utterances.
             customer.Speak(channels[0].AsSpan(at..end), new Random(random.Next()));
             at = end;
             if (i == pauses)

@@ -59,7 +59,7 @@ internal static class CallsBenchmark
             sides.Add(new("current", await LocalServer.StartAsync(parsed.GetRequiredValue(Server), model), cli));
 
             foreach (var side in sides)
-                await LoadTool.RunAsync(side.Cli, side.Server.Address, recordings, calls, parsed.GetValue(WarmUp), cancellation);
+                await LoadTool.RunAsync(side.Cli, side.Server.Address, recordings, calls, parsed.GetValue(WarmUp), hop: 1, cancellation);
 
             Console.WriteLine();
             Console.WriteLine($"{calls} stereo calls for {seconds:0} s, {model ?? "default model"}, {Environment.ProcessorCount} cores, load tool included");
@@ -72,7 +72,7 @@ internal static class CallsBenchmark
                 foreach (var side in round % 2 == 1 ? sides : Enumerable.Reverse(sides))
                 {
                     var (machine, cpu) = (MachineTime.Read(), side.Server.CpuTime);
-                    var load = await LoadTool.RunAsync(side.Cli, side.Server.Address, recordings, calls, seconds, cancellation);
+                    var load = await LoadTool.RunAsync(side.Cli, side.Server.Address, recordings, calls, seconds, hop: 1, cancellation);
                     var spent = side.Server.CpuTime - cpu;
                     var elapsed = MachineTime.Read() - machine;
                     side.Add(load, spent);

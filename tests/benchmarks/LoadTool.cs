@@ -4,10 +4,10 @@ using System.Text.Json;
 
 namespace Affect.Benchmarks;
 
-/// <summary><c>affect load</c> in a process of its own.</summary>
+/// <summary>Runs <c>affect load</c> as a separate process.</summary>
 internal static class LoadTool
 {
-    /// <summary>What one run measured.</summary>
+    /// <summary>The measurements of one run.</summary>
     /// <param name="Windows">Windows received.</param>
     /// <param name="Scored">Of these, windows with scores.</param>
     /// <param name="Lost">Windows missing or UNAVAILABLE.</param>
@@ -22,18 +22,21 @@ internal static class LoadTool
 
     /// <param name="cli">affect.dll.</param>
     /// <param name="address">The gateway's gRPC address.</param>
-    /// <param name="recordings">WAV files that the calls play in turn.</param>
+    /// <param name="recordings">WAV files that the calls play.</param>
     /// <param name="calls">Concurrent calls.</param>
     /// <param name="seconds">Length of each call.</param>
+    /// <param name="hop">Seconds from the start of one window to the next.</param>
     /// <param name="cancellation">Kills the process.</param>
-    public static async Task<Result> RunAsync(string cli, string address, IEnumerable<string> recordings, int calls, double seconds, CancellationToken cancellation)
+    public static async Task<Result> RunAsync(
+        string cli, string address, IEnumerable<string> recordings, int calls, double seconds, double hop, CancellationToken cancellation)
     {
         var report = Path.GetTempFileName();
         try
         {
             string[] load =
             [
-                cli, "load", .. recordings, "--address", address, "--calls", $"{calls}", "--seconds", seconds.ToString(CultureInfo.InvariantCulture),
+                cli, "load", .. recordings, "--address", address, "--calls", $"{calls}",
+                "--seconds", seconds.ToString(CultureInfo.InvariantCulture), "--hop", hop.ToString(CultureInfo.InvariantCulture),
             ];
             // Older versions have a flag in place of the file, and print the report.
             var toFile = (await RunAsync([cli, "load", "--help"], cancellation)).Output.Contains("--json <", StringComparison.Ordinal);

@@ -45,7 +45,7 @@ internal sealed class LocalServer : IAsyncDisposable
         do
             line = await process.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException($"{dll} ended before it was ready.");
         while (!line.StartsWith("Affect is ready", StringComparison.Ordinal));
-        process.BeginOutputReadLine(); // drains the pipe
+        _ = process.StandardOutput.BaseStream.CopyToAsync(Stream.Null); // a full pipe would block the server
         return new LocalServer(process, $"http://127.0.0.1:{grpcPort}", models);
     }
 

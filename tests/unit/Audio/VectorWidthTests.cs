@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using System.Text.RegularExpressions;
 
 namespace Affect.UnitTests.Audio;
 
@@ -21,18 +22,19 @@ public sealed class VectorWidthTests
 
         var start = new ProcessStartInfo(
             Environment.ProcessPath!,
-            [
-                "--filter-namespace", typeof(VectorWidthTests).Namespace!, "--filter-not-class", typeof(VectorWidthTests).FullName!,
-                "--minimum-expected-tests", $"{Golden.Names.Count + 1}", "--no-progress", "--no-ansi",
-            ])
+            ["-namespace", typeof(VectorWidthTests).Namespace!, "-class-", typeof(VectorWidthTests).FullName!, "-noColor", "-noLogo"])
         {
             RedirectStandardOutput = true,
         };
         start.Environment[variable] = "0";
+        start.Environment.Remove("AFFECT_DATA"); // tests over a whole corpus run once
         using var process = Process.Start(start)!;
         var output = await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
         await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+
         Assert.True(process.ExitCode == 0, $"{variable}=0: exit code {process.ExitCode}{Environment.NewLine}{output}");
+        var total = Regex.Match(output, @"Total: (\d+)");
+        Assert.True(total.Success && int.Parse(total.Groups[1].Value) > Golden.Names.Count, output);
     }
 }
 
