@@ -29,8 +29,8 @@ internal static class AnalysisView
         yield return Heading("Voice", speech.Model, $"{speech.Duration.TotalSeconds:0.0} s, {voice.TotalSeconds:0.0} s of it voice");
         var table = Table();
         foreach (var window in speech.Windows)
-            Row(table, $"{Offset(window.Start)} to {Offset(window.End)}", window);
-        Row(table, "all", speech);
+            Row(table, $"{Offset(window.Start)} to {Offset(window.End)}", window.Judgement);
+        Row(table, "all", speech.Judgement);
         yield return table;
     }
 
@@ -45,9 +45,9 @@ internal static class AnalysisView
             if (image.Faces.Count == 0)
                 table.AddRow(Text.Empty, new Text(Name(image.Outcome)));
             foreach (var found in image.Faces)
-                Row(table, $"{found.Box.Width}×{found.Box.Height} at {found.Box.Left},{found.Box.Top}", found);
+                Row(table, $"{found.Box.Width}×{found.Box.Height} at {found.Box.Left},{found.Box.Top}", found.Judgement);
         }
-        Row(table, "all", face);
+        Row(table, "all", face.Judgement);
         yield return table;
     }
 
@@ -57,8 +57,8 @@ internal static class AnalysisView
             ? $"voice {fused.SpeechWeight:0.00}, faces {fused.FaceWeight:0.00}"
             : "";
         yield return Heading("Answer", null, weights);
-        yield return new Markup($"  [bold]{Markup.Escape(Answer(fused))}[/]");
-        if (fused.Scores is not { } scores)
+        yield return new Markup($"  [bold]{Markup.Escape(Answer(fused.Judgement))}[/]");
+        if (fused.Judgement.Scores is not { } scores)
             yield break;
         var bars = new Grid().AddColumns(new GridColumn().PadLeft(2), new GridColumn().PadLeft(1), new GridColumn().PadLeft(1).RightAligned());
         foreach (var emotion in Enum.GetValues<Emotion>().OrderByDescending(emotion => scores[emotion]))
@@ -83,25 +83,25 @@ internal static class AnalysisView
         return table;
     }
 
-    private static void Row(Table table, string what, Verdict verdict)
+    private static void Row(Table table, string what, Judgement judgement)
     {
-        var cells = new List<IRenderable> { new Text(what), new Text(Answer(verdict), Answered(verdict)) };
-        if (verdict.Scores is { } scores)
+        var cells = new List<IRenderable> { new Text(what), new Text(Answer(judgement), Answered(judgement)) };
+        if (judgement.Scores is { } scores)
             cells.AddRange(Enum.GetValues<Emotion>().Select(emotion => new Text(
                 Percent(scores[emotion]),
                 emotion == scores.Best ? new Style(Colour(emotion), decoration: Decoration.Bold) : Style.Plain)));
         table.AddRow(cells);
     }
 
-    public static string Answer(Verdict verdict) => verdict switch
+    public static string Answer(Judgement judgement) => judgement switch
     {
-        { Emotion: { } emotion } => $"{emotion.Name()} {Percent(verdict.Confidence)}",
-        { Scores: { } scores } => $"{Name(verdict.Outcome)} ({scores.Best.Name()} {Percent(verdict.Confidence)})",
-        _ => Name(verdict.Outcome),
+        { Emotion: { } emotion } => $"{emotion.Name()} {Percent(judgement.Confidence)}",
+        { Scores: { } scores } => $"{Name(judgement.Outcome)} ({scores.Best.Name()} {Percent(judgement.Confidence)})",
+        _ => Name(judgement.Outcome),
     };
 
-    private static Style Answered(Verdict verdict) =>
-        verdict.Emotion is { } emotion ? new Style(Colour(emotion)) : new Style(decoration: Decoration.Dim);
+    private static Style Answered(Judgement judgement) =>
+        judgement.Emotion is { } emotion ? new Style(Colour(emotion)) : new Style(decoration: Decoration.Dim);
 
     public static string Name(Outcome outcome) => outcome switch
     {

@@ -53,14 +53,14 @@ internal sealed class CallView(string name)
                 yield return started.Notice;
                 break;
             case CallWindow window:
-                var smoothed = window.Smoothed is { } scores ? $"  so far {scores.Best.Name()} {Percent(scores.Confidence)}" : "";
-                yield return $"{Offset(window.Start)} to {Offset(window.End)}  {Channel(window.Channel),-10}  {Answer(window.Fused),-26}{smoothed}";
+                var smoothed = window.Smoothed.Scores is { } scores ? $"  so far {scores.Best.Name()} {Percent(scores.Confidence)}" : "";
+                yield return $"{Offset(window.Start)} to {Offset(window.End)}  {Channel(window.Channel),-10}  {Answer(window.Fused.Judgement),-26}{smoothed}";
                 break;
             case SpeechActivity activity:
                 yield return $"{Offset(activity.Segment.Start)} to {Offset(activity.Segment.End)}  {Channel(activity.Channel),-10}  voice";
                 break;
             case FrameResult frame:
-                yield return $"{Offset(frame.Time)}            frame       {(frame.Image.Faces.Count > 0 ? Answer(frame.Image.Faces[0]) : Name(frame.Image.Outcome))}";
+                yield return $"{Offset(frame.Time)}            frame       {(frame.Image.Faces.Count > 0 ? Answer(frame.Image.Faces[0].Judgement) : Name(frame.Image.Outcome))}";
                 break;
             case Alert alert:
                 yield return AlertLine(alert);
@@ -78,10 +78,10 @@ internal sealed class CallView(string name)
         foreach (var (channel, policy) in (_started?.Channels ?? []).Index())
         {
             var newest = _windows.FindLast(window => window.Channel == channel);
-            parts.Add(new Markup($"\n[bold]{Channel(channel)}[/]  {(newest is null ? "" : Markup.Escape(Answer(newest.Fused)))}"));
+            parts.Add(new Markup($"\n[bold]{Channel(channel)}[/]  {(newest is null ? "" : Markup.Escape(Answer(newest.Fused.Judgement)))}"));
             if (policy.Emotion)
             {
-                parts.Add(Bars(newest?.Smoothed));
+                parts.Add(Bars(newest?.Smoothed.Scores));
                 parts.Add(Emotions(channel));
             }
             parts.Add(Voice(channel));
@@ -119,8 +119,8 @@ internal sealed class CallView(string name)
                 channel.Loudness is { } trend ? $"{trend.TrendDbPerMinute:+0.0;-0.0;0.0}" : "");
             if (channel.Emotion is { } emotion)
                 emotions.AddRow([
-                    channel.Role.ToString().ToLowerInvariant(), Answer(emotion),
-                    .. Enum.GetValues<Emotion>().Select(label => emotion.Scores is { } shares ? Percent(shares[label]) : ""),
+                    channel.Role.ToString().ToLowerInvariant(), Answer(emotion.Judgement),
+                    .. Enum.GetValues<Emotion>().Select(label => emotion.Judgement.Scores is { } shares ? Percent(shares[label]) : ""),
                 ]);
         }
         parts.Add(metrics);
@@ -167,8 +167,8 @@ internal sealed class CallView(string name)
         var line = new Paragraph("  emotion   ");
         foreach (var window in _windows.Where(window => window.Channel == channel).TakeLast(TimeLineWidth))
             line.Append(
-                window.Fused.Scores is null ? "·" : window.Emotion is null ? "▒" : "█",
-                new Style(Colour(window.Emotion ?? Emotion.Neutral)));
+                window.Fused.Judgement.Scores is null ? "·" : window.Smoothed.Emotion is null ? "▒" : "█",
+                new Style(Colour(window.Smoothed.Emotion ?? Emotion.Neutral)));
         return line;
     }
 

@@ -384,7 +384,7 @@ internal static class LoadCommand
             var latency = last < _sentAt.Length
                 ? Stopwatch.GetElapsedTime(Volatile.Read(ref _sentAt[Math.Max(0, last)])).TotalMilliseconds
                 : 0;
-            Windows.Add((window.Index, window.Fused.Outcome, window.Fused.Scores is not null, latency));
+            Windows.Add((window.Index, window.Fused.Judgement.Outcome, window.Fused.Judgement.Scores is not null, latency));
         }
     }
 

@@ -63,7 +63,7 @@ internal static class ModelsCommand
     {
         console.Write(new Markup($"[bold]{Markup.Escape($"{model.Name} {model.Version}")}[/]  {Lower(model.Modality)}{(model.IsDefault ? ", default" : "")}\n"));
         console.WriteLine(model.Description);
-        console.WriteLine($"Licence: {model.Licence}");
+        console.WriteLine($"License: {model.License}");
         console.WriteLine($"Temperature {model.Temperature:0.###}, uncertain below {Percent(model.AbstainBelow)}");
         if (model.Latency is { } latency)
             console.WriteLine($"Latency {Milliseconds(latency)} on one core, the model alone");

@@ -15,25 +15,19 @@ public sealed record Analysis(FusedResult Fused, SpeechResult? Speech, FaceResul
     public string ToJson() => Proto is null ? "" : Mapping.Json.Format(Proto);
 }
 
-/// <summary>An outcome and, where it is OK or UNCERTAIN, scores. What every result here is.</summary>
-public abstract record Verdict
-{
-    /// <summary>What it came to. Only <see cref="Outcome.Ok"/> and <see cref="Outcome.Uncertain"/> carry scores.</summary>
-    public required Outcome Outcome { get; init; }
-
-    /// <summary>Calibrated probabilities of the seven emotions, sum 1; null without scores.</summary>
-    public required EmotionScores? Scores { get; init; }
-
-    /// <summary>The likeliest emotion; null unless the outcome is OK.</summary>
-    public required Emotion? Emotion { get; init; }
-
-    /// <summary>The score of the likeliest emotion, [0, 1]; 0 without scores.</summary>
-    public required float Confidence { get; init; }
-}
+/// <summary>The emotion of one input, or of several together.</summary>
+/// <param name="Outcome">How the judgement ended. Only <see cref="Outcome.Ok"/> and <see cref="Outcome.Uncertain"/> carry scores.</param>
+/// <param name="Scores">Calibrated probabilities of the seven emotions, sum 1; null without scores.</param>
+/// <param name="Emotion">The likeliest emotion; null unless the outcome is OK.</param>
+/// <param name="Confidence">The score of the likeliest emotion, [0, 1]; 0 without scores.</param>
+public sealed record Judgement(Outcome Outcome, EmotionScores? Scores, Emotion? Emotion, float Confidence);
 
 /// <summary>Voice and faces as one answer.</summary>
-public sealed record FusedResult : Verdict
+public sealed record FusedResult
 {
+    /// <summary>OK or UNCERTAIN if a modality has scores; otherwise the outcome that the modalities agree on, UNAVAILABLE before any other.</summary>
+    public required Judgement Judgement { get; init; }
+
     /// <summary>Weight of the voice; 0 where it did not answer with scores.</summary>
     public required float SpeechWeight { get; init; }
 
@@ -42,8 +36,11 @@ public sealed record FusedResult : Verdict
 }
 
 /// <summary>What the voice shows.</summary>
-public sealed record SpeechResult : Verdict
+public sealed record SpeechResult
 {
+    /// <summary>Of the mean over the windows with speech.</summary>
+    public required Judgement Judgement { get; init; }
+
     /// <summary>Null where no model is known, for the service did not answer.</summary>
     public required ModelReference? Model { get; init; }
 
@@ -58,8 +55,11 @@ public sealed record SpeechResult : Verdict
 }
 
 /// <summary>Scores of one window of audio.</summary>
-public sealed record SpeechWindow : Verdict
+public sealed record SpeechWindow
 {
+    /// <summary>OK, UNCERTAIN, NO_SPEECH or UNAVAILABLE.</summary>
+    public required Judgement Judgement { get; init; }
+
     /// <summary>From the start of the clip.</summary>
     public required TimeSpan Start { get; init; }
 
@@ -71,8 +71,11 @@ public sealed record SpeechWindow : Verdict
 public readonly record struct SpeechSegment(TimeSpan Start, TimeSpan End);
 
 /// <summary>What the faces show.</summary>
-public sealed record FaceResult : Verdict
+public sealed record FaceResult
 {
+    /// <summary>Of the mean over the largest face of each picture.</summary>
+    public required Judgement Judgement { get; init; }
+
     /// <summary>Null where no model is known, for the service did not answer.</summary>
     public required ModelReference? Model { get; init; }
 
@@ -88,8 +91,11 @@ public sealed record FaceResult : Verdict
 public sealed record ImageResult(Outcome Outcome, int Width, int Height, IReadOnlyList<DetectedFace> Faces);
 
 /// <summary>One face.</summary>
-public sealed record DetectedFace : Verdict
+public sealed record DetectedFace
 {
+    /// <summary>OK, UNCERTAIN or UNAVAILABLE.</summary>
+    public required Judgement Judgement { get; init; }
+
     /// <summary>Where it is.</summary>
     public required BoundingBox Box { get; init; }
 

@@ -73,16 +73,16 @@ public sealed record CallWindow : CallResult
     /// <summary>Both as one answer.</summary>
     public required FusedResult Fused { get; init; }
 
-    /// <summary>The belief after this window, from this one and all before; null before anything was scored.</summary>
-    public required EmotionScores? Smoothed { get; init; }
-
-    /// <summary>The likeliest of <see cref="Smoothed"/>; null where it is not clear enough to name.</summary>
-    public required Emotion? Emotion { get; init; }
+    /// <summary>Smoothed over this and all earlier windows; the prior before the first window with scores.</summary>
+    public required Judgement Smoothed { get; init; }
 }
 
-/// <summary>Mean over the largest face of each frame in a window.</summary>
-public sealed record FaceWindow : Verdict
+/// <summary>The result of the frames in a window, over the mean of the largest face of each.</summary>
+public sealed record FaceWindow
 {
+    /// <summary>OK, UNCERTAIN, NO_FACE or UNAVAILABLE.</summary>
+    public required Judgement Judgement { get; init; }
+
     /// <summary>Frames that counted.</summary>
     public required int Frames { get; init; }
 }
@@ -195,9 +195,12 @@ public sealed record ChannelSummary
 /// <param name="TrendDbPerMinute">Slope of the least-squares line.</param>
 public sealed record Loudness(float MeanDbfs, float PeakDbfs, float TrendDbPerMinute);
 
-/// <summary>The emotions of a channel over the whole call; the scores are each emotion's share of it.</summary>
-public sealed record EmotionSummary : Verdict
+/// <summary>The emotions of a channel over the whole call.</summary>
+public sealed record EmotionSummary
 {
+    /// <summary>Of the mean smoothed scores: each emotion's share of the call.</summary>
+    public required Judgement Judgement { get; init; }
+
     /// <summary>Windows in all.</summary>
     public required int Windows { get; init; }
 

@@ -72,7 +72,7 @@ internal static class Mapping
         Modality = proto.Modality == V1.Modality.Face ? Modality.Face : Modality.Speech,
         Description = proto.Description,
         IsDefault = proto.IsDefault,
-        Licence = proto.Licence,
+        License = proto.License,
         Temperature = proto.Temperature,
         AbstainBelow = proto.AbstainBelow,
         Metrics = [.. proto.Metrics.Select(ToMetrics)],
@@ -89,20 +89,14 @@ internal static class Mapping
 
     private static FusedResult ToResult(this V1.FusedResult proto) => new()
     {
-        Outcome = proto.Outcome.ToDomain(),
-        Scores = proto.Scores.ToDomain(),
-        Emotion = proto.Emotion.ToDomain(),
-        Confidence = proto.Confidence,
+        Judgement = proto.Judgement.ToDomain(),
         SpeechWeight = proto.SpeechWeight,
         FaceWeight = proto.FaceWeight,
     };
 
     private static SpeechResult ToResult(this V1.SpeechResult proto) => new()
     {
-        Outcome = proto.Outcome.ToDomain(),
-        Scores = proto.Scores.ToDomain(),
-        Emotion = proto.Emotion.ToDomain(),
-        Confidence = proto.Confidence,
+        Judgement = proto.Judgement.ToDomain(),
         Model = proto.Model.ToReference(),
         Duration = proto.Duration.ToOffset(),
         Windows = [.. proto.Windows.Select(ToResult)],
@@ -111,20 +105,14 @@ internal static class Mapping
 
     private static SpeechWindow ToResult(this V1.SpeechWindow proto) => new()
     {
-        Outcome = proto.Outcome.ToDomain(),
-        Scores = proto.Scores.ToDomain(),
-        Emotion = proto.Emotion.ToDomain(),
-        Confidence = proto.Confidence,
+        Judgement = proto.Judgement.ToDomain(),
         Start = proto.Start.ToOffset(),
         End = proto.End.ToOffset(),
     };
 
     private static FaceResult ToResult(this V1.FaceResult proto) => new()
     {
-        Outcome = proto.Outcome.ToDomain(),
-        Scores = proto.Scores.ToDomain(),
-        Emotion = proto.Emotion.ToDomain(),
-        Confidence = proto.Confidence,
+        Judgement = proto.Judgement.ToDomain(),
         Model = proto.Model.ToReference(),
         Images = [.. proto.Images.Select(ToResult)],
     };
@@ -134,10 +122,7 @@ internal static class Mapping
 
     private static DetectedFace ToFace(V1.Face proto) => new()
     {
-        Outcome = proto.Outcome.ToDomain(),
-        Scores = proto.Scores.ToDomain(),
-        Emotion = proto.Emotion.ToDomain(),
-        Confidence = proto.Confidence,
+        Judgement = proto.Judgement.ToDomain(),
         Box = new(proto.Box.Left, proto.Box.Top, proto.Box.Width, proto.Box.Height),
         DetectionConfidence = proto.DetectionConfidence,
     };
@@ -163,15 +148,11 @@ internal static class Mapping
         Face = proto.Face?.ToResult(),
         Fused = (proto.Fused ?? new V1.FusedResult()).ToResult(),
         Smoothed = proto.Smoothed.ToDomain(),
-        Emotion = proto.Emotion.ToDomain(),
     };
 
     private static FaceWindow ToResult(this V1.FaceWindow proto) => new()
     {
-        Outcome = proto.Outcome.ToDomain(),
-        Scores = proto.Scores.ToDomain(),
-        Emotion = proto.Emotion.ToDomain(),
-        Confidence = proto.Confidence,
+        Judgement = proto.Judgement.ToDomain(),
         Frames = proto.Frames,
     };
 
@@ -209,10 +190,7 @@ internal static class Mapping
 
     private static EmotionSummary ToResult(this V1.EmotionSummary proto) => new()
     {
-        Outcome = proto.Outcome.ToDomain(),
-        Scores = proto.Shares.ToDomain(),
-        Emotion = proto.Emotion.ToDomain(),
-        Confidence = proto.Confidence,
+        Judgement = proto.Judgement.ToDomain(),
         Windows = proto.Windows,
         Scored = proto.Scored,
         Empty = proto.Empty,
@@ -250,6 +228,10 @@ internal static class Mapping
     // One that is not told, or younger than this client, is nobody's.
     private static SpeakerRole ToDomain(this V1.SpeakerRole proto) =>
         proto is > V1.SpeakerRole.Unspecified and <= V1.SpeakerRole.Unknown ? (SpeakerRole)(proto - 1) : SpeakerRole.Unknown;
+
+    private static Judgement ToDomain(this V1.Judgement? proto) => proto is null
+        ? new(Outcome.Unavailable, null, null, 0)
+        : new(proto.Outcome.ToDomain(), proto.Scores.ToDomain(), proto.Emotion.ToDomain(), proto.Confidence);
 
     private static EmotionScores? ToDomain(this V1.EmotionScores? proto) => proto is null ? null : EmotionScores.FromWeights(
         [proto.Neutral, proto.Happy, proto.Sad, proto.Angry, proto.Fear, proto.Disgust, proto.Surprise]);

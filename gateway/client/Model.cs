@@ -26,7 +26,7 @@ public sealed record Model
     public required bool IsDefault { get; init; }
 
     /// <summary>Of the weights, and of the data they were trained on.</summary>
-    public required string Licence { get; init; }
+    public required string License { get; init; }
 
     /// <summary>Divides the logits before the softmax.</summary>
     public required float Temperature { get; init; }

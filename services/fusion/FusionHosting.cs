@@ -1,12 +1,12 @@
 using System.Threading.RateLimiting;
-using Affect.Face.V1;
+using Affect.Classifier.V1;
 using Affect.Features.V1;
 using Affect.Fusion.Calls;
 using Affect.Fusion.Clips;
 using Affect.Fusion.Peers;
 using Affect.Fusion.Pooling;
 using Affect.Hosting;
-using Affect.Speech.V1;
+using Affect.V1;
 using Grpc.Net.Client;
 using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -33,8 +33,8 @@ public static class FusionHosting
         AddChannel("speech", options => options.SpeechAddress);
         AddChannel("face", options => options.FaceAddress);
         services.AddSingleton(provider => new FeaturesService.FeaturesServiceClient(Channel(provider, "features")));
-        services.AddSingleton(provider => new SpeechService.SpeechServiceClient(Channel(provider, "speech")));
-        services.AddSingleton(provider => new FaceService.FaceServiceClient(Channel(provider, "face")));
+        AddClassifier(Modality.Speech, "speech");
+        AddClassifier(Modality.Face, "face");
 
         services.AddSingleton<FusionMetrics>();
         services.AddSingleton<ModelCatalogue>();
@@ -60,6 +60,9 @@ public static class FusionHosting
         void AddChannel(string peer, Func<FusionOptions, string> address) =>
             services.AddKeyedSingleton(Key(peer), (provider, _) => PeerChannel.Create(
                 address(provider.GetRequiredService<FusionOptions>()), provider.GetRequiredService<IOptions<ServerOptions>>().Value.PeerTlsPath));
+
+        void AddClassifier(Modality modality, string peer) =>
+            services.AddKeyedSingleton(modality, (provider, _) => new ClassifierService.ClassifierServiceClient(Channel(provider, peer)));
     }
 
     /// <summary>Maps fusion's gRPC service.</summary>

@@ -34,8 +34,8 @@ internal sealed class FusionService(
         var analysis = await session.AnalyzeAsync(request.Clip, refusal, Deadline(context), context.CancellationToken);
         if (refusal.Any)
             throw RpcErrors.InvalidArgument(refusal.Violations);
-        if ((analysis.Speech?.Outcome ?? Outcome.Unavailable) == Outcome.Unavailable
-            && (analysis.Face?.Outcome ?? Outcome.Unavailable) == Outcome.Unavailable)
+        if ((analysis.Speech?.Judgement.Outcome ?? Outcome.Unavailable) == Outcome.Unavailable
+            && (analysis.Face?.Judgement.Outcome ?? Outcome.Unavailable) == Outcome.Unavailable)
             throw NothingAnswered(context);
         return new AnalyzeResponse { Analysis = analysis };
     }

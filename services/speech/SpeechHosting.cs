@@ -1,22 +1,20 @@
 using Affect.Inference;
+using Affect.Inference.Grpc;
 using Microsoft.Extensions.Options;
 
 namespace Affect.Speech;
 
-/// <summary>The speech service, for whatever process it lives in.</summary>
+/// <summary>Hosts the speech models in a process of their own, in the one-process host or in tests.</summary>
 public static class SpeechHosting
 {
-    private const int MaxRequestBytes = 1024 * 1024;
-
     /// <summary>Adds the service on top of <c>AddAffectDefaults</c>.</summary>
     public static void AddSpeech(this WebApplicationBuilder builder)
     {
         builder.Services.AddSingleton<IValidateOptions<SpeechOptions>, SpeechOptionsValidator>();
         builder.Services.AddOptions<SpeechOptions>().BindConfiguration("Speech").ValidateOnStart();
-        builder.Services.AddClassifiers<SpeechOptions>(Modality.Speech, healthCheck: "speech");
-        builder.Services.AddGrpc().AddServiceOptions<SpeechService>(options => options.MaxReceiveMessageSize = MaxRequestBytes);
+        builder.Services.AddClassifierService<SpeechOptions>(Modality.Speech, healthCheck: "speech");
     }
 
     /// <summary>Maps the service.</summary>
-    public static void MapSpeech(this WebApplication app) => app.MapGrpcService<SpeechService>();
+    public static void MapSpeech(this WebApplication app) => app.MapClassifierService();
 }

@@ -41,7 +41,7 @@ public static class TinyModel
         },
         Output = new ModelOutput { Logits = "logits", Labels = Seven },
         Versions = [],
-        Licence = "Apache-2.0",
+        License = "Apache-2.0",
     };
 
     /// <summary>The manifest of a face model that takes grey crops of 48×48; it has no versions yet.</summary>

@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using Affect.Classifier.V1;
 using Affect.Inference;
+using Affect.Inference.Grpc;
 using Google.Protobuf;
 using Grpc.Net.Client;
 
@@ -153,13 +155,9 @@ internal static class BatcherBenchmark
 
     private static Func<Task> Caller(GrpcChannel channel, Modality modality, ByteString input)
     {
-        if (modality == Modality.Face)
-        {
-            var face = new Face.V1.FaceService.FaceServiceClient(channel);
-            return async () => await face.ClassifyAsync(new Face.V1.ClassifyRequest { Pixels = input });
-        }
-        var speech = new Speech.V1.SpeechService.SpeechServiceClient(channel);
-        return async () => await speech.ClassifyAsync(new Speech.V1.ClassifyRequest { Features = input });
+        var client = new ClassifierService.ClassifierServiceClient(channel);
+        var request = new ClassifyRequest { Modality = modality.ToProto(), Input = input };
+        return async () => await client.ClassifyAsync(request);
     }
 
     /// <summary>Noise like the model's training data: normal with its mean and scale for speech, any gray for faces.</summary>

@@ -30,7 +30,7 @@ public sealed class AnalyzeTests(PageFixture fixture) : IDisposable
         var csv = (await DownloadAsync(tab, "Download voice.csv")).Split("\r\n", StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal(1 + 2 + windows.GetArrayLength(), csv.Length);
         await Expect(tab.Page.Locator("table.numbers tbody tr")).ToHaveCountAsync(csv.Length - 1);
-        var answer = json.GetProperty("fused").GetProperty("scores").GetProperty("angry").GetDouble();
+        var answer = json.GetProperty("fused").GetProperty("judgement").GetProperty("scores").GetProperty("angry").GetDouble();
         await Expect(tab.Page.Locator("table.numbers tbody tr").First).ToContainTextAsync(answer.ToString("F4"));
         Assert.Contains(answer.ToString("R"), csv[1], StringComparison.OrdinalIgnoreCase);
         Assert.Empty(await tab.AxeAsync());

@@ -210,8 +210,8 @@ public sealed partial class LiveTests(PageFixture fixture)
           for (const last = told + count; told < last; told++) {
             const [start, end] = [`${told / 2}s`, `${told / 2 + 3}s`];
             const judgement = { outcome: "OUTCOME_OK", emotion: "EMOTION_HAPPY", confidence: 0.8, scores: scores(0.8 * Math.random()) };
-            const face = { ...judgement, box: { left: 10, top: 10, width: 50, height: 60 }, detection_confidence: 1 };
-            socket.tell({ window: { channel: 0, index: `${told}`, start, end, face: { ...judgement, frames: 15 }, fused: judgement, smoothed: judgement.scores, emotion: "EMOTION_HAPPY" } });
+            const face = { judgement, box: { left: 10, top: 10, width: 50, height: 60 }, detection_confidence: 1 };
+            socket.tell({ window: { channel: 0, index: `${told}`, start, end, face: { judgement, frames: 15 }, fused: { judgement }, smoothed: judgement } });
             for (let i = 0; i < 3; i++)
               socket.tell({ frame: { time: `${told / 2 + i / 10}s`, image: { outcome: "OUTCOME_OK", width: 640, height: 480, faces: Array(1 + told % 3).fill(face) } } });
             if (told % 5 === 0) {

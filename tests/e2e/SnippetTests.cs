@@ -102,7 +102,8 @@ public sealed class SnippetTests(PageFixture fixture)
             Images = [Media.FromFile(FaceFile)],
         });
 
-        Console.WriteLine($"{analysis.Fused.Outcome}: {analysis.Fused.Emotion} ({analysis.Fused.Confidence:P0})");
+        var judgement = analysis.Fused.Judgement;
+        Console.WriteLine($"{judgement.Outcome}: {judgement.Emotion} ({judgement.Confidence:P0})");
 
         return Console.ToString();
     }

@@ -19,20 +19,20 @@ public sealed class AnalyzeTests(AffectFixture fixture)
 
         var speech = analysis.Speech;
         Assert.Equal("mfcc-attention", speech.Model.Name);
-        AssertScores(speech.Scores);
+        AssertScores(speech.Judgement.Scores);
         var duration = speech.Duration.ToTimeSpan();
         Assert.Equal(4.2, duration.TotalSeconds, 0.05);
         Assert.Equal(TimeSpan.Zero, speech.Windows[0].Start.ToTimeSpan());
         Assert.Equal(duration, speech.Windows[^1].End.ToTimeSpan());
         Assert.Equal(speech.Windows.Select(window => window.Start.ToTimeSpan()).Order(), speech.Windows.Select(window => window.Start.ToTimeSpan()));
-        foreach (var window in speech.Windows.Where(window => window.Outcome == Outcome.Ok))
+        foreach (var window in speech.Windows.Select(window => window.Judgement).Where(judgement => judgement.Outcome == Outcome.Ok))
         {
             AssertScores(window.Scores);
             Assert.NotEqual(Emotion.Unspecified, window.Emotion);
             Assert.Equal(Score(window.Scores, window.Emotion), window.Confidence, 1e-5f);
         }
         Assert.Null(analysis.Face);
-        Assert.Equal(speech.Scores, analysis.Fused.Scores);
+        Assert.Equal(speech.Judgement, analysis.Fused.Judgement);
         Assert.NotEmpty(analysis.Notice);
     }
 
@@ -45,7 +45,7 @@ public sealed class AnalyzeTests(AffectFixture fixture)
         var fine = await AnalyzeAsync(new Clip { Audio = audio, Hop = Duration.FromTimeSpan(TimeSpan.FromSeconds(0.1)) });
 
         Assert.True(fine.Speech.Windows.Count > 5 * coarse.Speech.Windows.Count - 5);
-        Assert.All(fine.Speech.Windows, window => Assert.NotEqual(Outcome.Unavailable, window.Outcome));
+        Assert.All(fine.Speech.Windows, window => Assert.NotEqual(Outcome.Unavailable, window.Judgement.Outcome));
     }
 
     [Fact]
@@ -53,9 +53,9 @@ public sealed class AnalyzeTests(AffectFixture fixture)
     {
         var analysis = await AnalyzeAsync(new Clip { Audio = ByteString.CopyFrom(TestMedia.Speech()) });
 
-        var windows = analysis.Speech.Windows.Where(window => window.Scores is not null).ToList();
-        Assert.Equal(windows.Average(window => window.Scores.Happy), analysis.Speech.Scores.Happy, 1e-4);
-        Assert.Equal(windows.Average(window => window.Scores.Angry), analysis.Speech.Scores.Angry, 1e-4);
+        var (windows, mean) = (analysis.Speech.Windows.Select(window => window.Judgement.Scores).OfType<EmotionScores>().ToList(), analysis.Speech.Judgement.Scores);
+        Assert.Equal(windows.Average(scores => scores.Happy), mean.Happy, 1e-4);
+        Assert.Equal(windows.Average(scores => scores.Angry), mean.Angry, 1e-4);
     }
 
     [Fact]
@@ -73,16 +73,16 @@ public sealed class AnalyzeTests(AffectFixture fixture)
         Assert.Equal(2, face.Images[0].Faces.Count);
         Assert.True(face.Images[2].Faces.Count > 20, "a crowd");
         foreach (var found in face.Images.SelectMany(image => image.Faces))
-            AssertScores(found.Scores);
+            AssertScores(found.Judgement.Scores);
         // The mean over the largest face of each picture, and the largest comes first.
-        Assert.Equal((face.Images[0].Faces[0].Scores.Happy + face.Images[2].Faces[0].Scores.Happy) / 2, face.Scores.Happy, 1e-4f);
+        Assert.Equal((face.Images[0].Faces[0].Judgement.Scores.Happy + face.Images[2].Faces[0].Judgement.Scores.Happy) / 2, face.Judgement.Scores.Happy, 1e-4f);
 
         // A log-linear pool over a uniform prior, which cancels in the ratio of two scores.
-        AssertScores(analysis.Fused.Scores);
+        AssertScores(analysis.Fused.Judgement.Scores);
         var defaults = new FusionOptions();
         Assert.Equal((float)defaults.SpeechWeight, analysis.Fused.SpeechWeight);
         Assert.Equal((float)defaults.FaceWeight, analysis.Fused.FaceWeight);
-        var (heard, seen, fused) = (analysis.Speech.Scores, face.Scores, analysis.Fused.Scores);
+        var (heard, seen, fused) = (analysis.Speech.Judgement.Scores, face.Judgement.Scores, analysis.Fused.Judgement.Scores);
         var ratio = Math.Pow(heard.Happy / heard.Sad, defaults.SpeechWeight) * Math.Pow(seen.Happy / seen.Sad, defaults.FaceWeight);
         Assert.Equal(ratio, fused.Happy / fused.Sad, 1e-3 * ratio);
     }
@@ -114,7 +114,7 @@ public sealed class AnalyzeTests(AffectFixture fixture)
         var answers = await Task.WhenAll(Enumerable.Range(0, 16).Select(i => AnalyzeAsync(new Clip { Audio = i % 2 == 0 ? voice : silence })));
 
         for (var i = 0; i < answers.Length; i++)
-            Assert.Equal(i % 2 == 0, answers[i].Fused.Scores is not null);
+            Assert.Equal(i % 2 == 0, answers[i].Fused.Judgement.Scores is not null);
     }
 
     private async Task<Analysis> AnalyzeAsync(Clip clip)

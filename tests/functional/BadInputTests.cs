@@ -100,9 +100,9 @@ public sealed class BadInputTests(AffectFixture fixture)
 
         var analysis = await AnalyzeAsync(clip());
 
-        Assert.Equal(outcome, analysis.Fused.Outcome);
-        Assert.Null(analysis.Fused.Scores);
-        Assert.Equal(Emotion.Unspecified, analysis.Fused.Emotion);
+        Assert.Equal(outcome, analysis.Fused.Judgement.Outcome);
+        Assert.Null(analysis.Fused.Judgement.Scores);
+        Assert.Equal(Emotion.Unspecified, analysis.Fused.Judgement.Emotion);
     }
 
     [Theory]
@@ -115,8 +115,8 @@ public sealed class BadInputTests(AffectFixture fixture)
 
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         var analysis = JsonParser.Default.Parse<Analysis>(await response.Content.ReadAsStringAsync(Cancellation));
-        Assert.Equal(outcome, analysis.Fused.Outcome);
-        Assert.Null(analysis.Fused.Scores);
+        Assert.Equal(outcome, analysis.Fused.Judgement.Outcome);
+        Assert.Null(analysis.Fused.Judgement.Scores);
     }
 
     /// <summary>What is there of a file that breaks off is heard, whatever its header claims.</summary>
@@ -128,7 +128,7 @@ public sealed class BadInputTests(AffectFixture fixture)
         var analysis = await AnalyzeAsync(Audio(speech[..(speech.Length * 3 / 4)]));
 
         Assert.Equal(4.2 * 3 / 4, analysis.Speech.Duration.ToTimeSpan().TotalSeconds, 0.02);
-        Assert.NotNull(analysis.Fused.Scores);
+        Assert.NotNull(analysis.Fused.Judgement.Scores);
     }
 
     [Fact]
@@ -139,7 +139,7 @@ public sealed class BadInputTests(AffectFixture fixture)
         var analysis = await AnalyzeAsync(Audio(wav));
 
         Assert.Equal(2, analysis.Speech.Duration.ToTimeSpan().TotalSeconds, 0.001);
-        Assert.Equal(Outcome.NoSpeech, analysis.Speech.Outcome);
+        Assert.Equal(Outcome.NoSpeech, analysis.Speech.Judgement.Outcome);
     }
 
     [Fact]
@@ -172,7 +172,7 @@ public sealed class BadInputTests(AffectFixture fixture)
 
         var image = Assert.Single(analysis.Face.Images);
         Assert.Equal(40, image.Faces.Count);
-        Assert.All(image.Faces, face => Assert.True(face.Outcome is Outcome.Ok or Outcome.Uncertain));
+        Assert.All(image.Faces, face => Assert.True(face.Judgement.Outcome is Outcome.Ok or Outcome.Uncertain));
     }
 
     [Fact]

@@ -110,7 +110,7 @@ internal sealed class BreakingGateway : EmotionService.EmotionServiceBase, IAsyn
         {
             Talk = Time(position),
             Role = SpeakerRole.Customer,
-            Emotion = new() { Windows = windows, Scored = windows, Outcome = Outcome.Ok, Emotion = Emotion.Happy, Confidence = 1, Shares = new() { Happy = 1 } },
+            Emotion = new() { Judgement = Happy(), Windows = windows, Scored = windows },
         });
         await AnswerAsync(new() { Summary = summary });
     }
@@ -126,12 +126,9 @@ internal sealed class BreakingGateway : EmotionService.EmotionServiceBase, IAsyn
                 Index = index,
                 Start = start,
                 End = end,
-                Emotion = Emotion.Happy,
-                Smoothed = new() { Happy = 1 },
-                Voice = new() { Start = start, End = end, Outcome = Outcome.NoSpeech },
-                Fused = index % 2 == 0
-                    ? new() { Outcome = Outcome.Ok, Emotion = Emotion.Happy, Confidence = 1, Scores = new() { Happy = 1 } }
-                    : new() { Outcome = Outcome.NoSpeech },
+                Voice = new() { Start = start, End = end, Judgement = new() { Outcome = Outcome.NoSpeech } },
+                Fused = new() { Judgement = index % 2 == 0 ? Happy() : new() { Outcome = Outcome.NoSpeech } },
+                Smoothed = Happy(),
             },
         };
         yield return new()
@@ -145,6 +142,9 @@ internal sealed class BreakingGateway : EmotionService.EmotionServiceBase, IAsyn
                 Checkpoint = new() { AudioPosition = (index + 1) * Hop, VideoTime = end, State = ByteString.CopyFrom($"{index + 1}", Encoding.UTF8) },
             };
     }
+
+    private static Judgement Happy() =>
+        new() { Outcome = Outcome.Ok, Scores = new() { Happy = 1 }, Emotion = Emotion.Happy, Confidence = 1 };
 
     private static Duration Time(long bytes) => Duration.FromTimeSpan(TimeSpan.FromSeconds(bytes / 8000.0));
 

@@ -46,7 +46,7 @@ public sealed class CallReadmeTests
             switch (result)
             {
                 case CallWindow window:
-                    Console.WriteLine($"{window.End:m\\:ss\\.f} channel {window.Channel}: {window.Emotion?.ToString() ?? window.Fused.Outcome.ToString()}");
+                    Console.WriteLine($"{window.End:m\\:ss\\.f} channel {window.Channel}: {window.Smoothed.Emotion?.ToString() ?? window.Fused.Judgement.Outcome.ToString()}");
                     break;
                 case Alert alert:
                     Console.WriteLine($"{alert.Rule} {alert.State}");

@@ -34,9 +34,9 @@ public sealed class CallTests
         Assert.Equal("c-17", started.SessionId);
         Assert.Equal([new ChannelPolicy(SpeakerRole.Customer, true)], started.Channels);
         var window = results.OfType<CallWindow>().First();
-        Assert.Equal(Emotions.Emotion.Happy, window.Emotion);
-        Assert.Equal(1, window.Fused.Scores?[Emotions.Emotion.Happy]);
-        Assert.Equal(Emotions.Outcome.NoSpeech, window.Voice?.Outcome);
+        Assert.Equal(Emotions.Emotion.Happy, window.Smoothed.Emotion);
+        Assert.Equal(1, window.Fused.Judgement.Scores?[Emotions.Emotion.Happy]);
+        Assert.Equal(Emotions.Outcome.NoSpeech, window.Voice?.Judgement.Outcome);
         Assert.Contains("\"window\"", window.ToJson());
         var summary = Assert.IsType<CallSummary>(results[^1]);
         Assert.Equal((CallEnd.Completed, TimeSpan.FromSeconds(2)), (summary.End, summary.Duration));

@@ -34,10 +34,10 @@ public sealed class CliTests(AffectFixture fixture) : IDisposable
         var clip = Assert.Single(CommandLine.Lines(run.Output));
         Assert.Equal([Path.Combine(_folder, "voice.wav"), Path.Combine(_folder, "a.png")], Files(clip));
         var analysis = clip.GetProperty("analysis");
-        Assert.Equal("OUTCOME_NO_FACE", analysis.GetProperty("face").GetProperty("outcome").GetString());
+        Assert.Equal("OUTCOME_NO_FACE", analysis.GetProperty("face").GetProperty("judgement").GetProperty("outcome").GetString());
         Assert.Equal(1, analysis.GetProperty("face").GetProperty("images").GetArrayLength());
         Assert.NotEqual(0, analysis.GetProperty("speech").GetProperty("windows").GetArrayLength());
-        Assert.NotEqual(JsonValueKind.Null, analysis.GetProperty("fused").GetProperty("scores").ValueKind);
+        Assert.NotEqual(JsonValueKind.Null, analysis.GetProperty("fused").GetProperty("judgement").GetProperty("scores").ValueKind);
     }
 
     [Fact]

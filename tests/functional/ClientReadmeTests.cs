@@ -50,9 +50,10 @@ public sealed class ClientReadmeTests(AffectFixture fixture)
             Images = [Media.FromFile(faceFile)],
         });
 
-        Console.WriteLine($"{analysis.Fused.Outcome}: {analysis.Fused.Emotion} ({analysis.Fused.Confidence:P0})");
+        var judgement = analysis.Fused.Judgement;
+        Console.WriteLine($"{judgement.Outcome}: {judgement.Emotion} ({judgement.Confidence:P0})");
         foreach (var window in analysis.Speech!.Windows)
-            Console.WriteLine($"{window.Start:m\\:ss\\.f} to {window.End:m\\:ss\\.f}: {window.Emotion?.ToString() ?? window.Outcome.ToString()}");
+            Console.WriteLine($"{window.Start:m\\:ss\\.f} to {window.End:m\\:ss\\.f}: {window.Judgement.Emotion?.ToString() ?? window.Judgement.Outcome.ToString()}");
 
         return Console.ToString();
     }

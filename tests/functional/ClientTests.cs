@@ -25,13 +25,13 @@ public sealed class ClientTests(AffectFixture fixture)
 
         var speech = Assert.IsType<SpeechResult>(analysis.Speech);
         Assert.Null(analysis.Face);
-        Assert.True(speech.Outcome is Outcome.Ok or Outcome.Uncertain, speech.Outcome.ToString());
+        Assert.True(speech.Judgement.Outcome is Outcome.Ok or Outcome.Uncertain, speech.Judgement.Outcome.ToString());
         Assert.NotNull(speech.Model);
         Assert.Equal(4.2, speech.Duration.TotalSeconds, 0.05);
         Assert.NotEmpty(speech.Segments);
-        Assert.Contains(speech.Windows, window => window.Scores is not null);
+        Assert.Contains(speech.Windows, window => window.Judgement.Scores is not null);
         Assert.All(speech.Windows, window => Assert.InRange(window.End, window.Start, speech.Duration));
-        var scores = Assert.NotNull(analysis.Fused.Scores);
+        var scores = Assert.NotNull(analysis.Fused.Judgement.Scores);
         Assert.Equal(1, Enum.GetValues<Emotions.Emotion>().Sum(emotion => scores[emotion]), 0.001);
         Assert.NotEmpty(analysis.Notice);
     }
@@ -60,10 +60,10 @@ public sealed class ClientTests(AffectFixture fixture)
         using var client = fixture.CreateClient();
         var analysis = await client.AnalyzeAsync(new Clip { Images = [Picture] }, Cancellation);
 
-        Assert.Equal(Outcome.NoFace, analysis.Face?.Outcome);
-        Assert.Equal(Outcome.NoFace, analysis.Fused.Outcome);
-        Assert.Null(analysis.Fused.Scores);
-        Assert.Null(analysis.Fused.Emotion);
+        Assert.Equal(Outcome.NoFace, analysis.Face?.Judgement.Outcome);
+        Assert.Equal(Outcome.NoFace, analysis.Fused.Judgement.Outcome);
+        Assert.Null(analysis.Fused.Judgement.Scores);
+        Assert.Null(analysis.Fused.Judgement.Emotion);
     }
 
     [Fact]

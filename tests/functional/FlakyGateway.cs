@@ -58,7 +58,7 @@ internal sealed class FlakyGateway : EmotionService.EmotionServiceBase, IAsyncDi
             throw _error();
         if (_hang)
             await Task.Delay(Timeout.Infinite, context.CancellationToken);
-        return new AnalyzeResponse { Analysis = new Analysis { Fused = new FusedResult { Outcome = Outcome.NoFace } } };
+        return new AnalyzeResponse { Analysis = new Analysis { Fused = new FusedResult { Judgement = new() { Outcome = Outcome.NoFace } } } };
     }
 
     public ValueTask DisposeAsync() => _service!.DisposeAsync();

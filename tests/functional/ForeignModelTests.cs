@@ -1,4 +1,5 @@
 using Affect.Audio;
+using Affect.Classifier.V1;
 using Affect.Features.V1;
 using Affect.Inference;
 using Affect.Testing;
@@ -101,7 +102,7 @@ public sealed class ForeignModelTests : IAsyncLifetime
 
         Assert.Equal(new ModelReference { Name = Ears.Name, Version = "1" }, speech.Model);
         var sound = WavReader.Read(TestMedia.Speech()).ToMono();
-        var windows = speech.Windows.Where(window => window.Scores is not null).ToList();
+        var windows = speech.Windows.Where(window => window.Judgement.Scores is not null).ToList();
         Assert.True(windows.Count >= 3);
         foreach (var window in windows)
         {
@@ -116,10 +117,10 @@ public sealed class ForeignModelTests : IAsyncLifetime
                     for (var label = 0; label < 8; label++)
                         logits[label] += HearingWeight(band * Frames + frame, label) * (features[frame * Bands + band] - Ears.Input.Mean[band]) / Ears.Input.Scale[band];
             var (neutral, calm, happy, sad, angry, fearful, disgust, surprised) = Softmax(logits, Ears.Output.Temperature);
-            AssertScores([neutral + calm, happy, sad, angry, fearful, disgust, surprised], window.Scores);
+            AssertScores([neutral + calm, happy, sad, angry, fearful, disgust, surprised], window.Judgement.Scores);
         }
         // The windows differ, or the test would see little.
-        Assert.True(windows.Max(window => window.Scores.Neutral) - windows.Min(window => window.Scores.Neutral) > 0.01);
+        Assert.True(windows.Max(window => window.Judgement.Scores.Neutral) - windows.Min(window => window.Judgement.Scores.Neutral) > 0.01);
     }
 
     [Fact]
@@ -136,9 +137,9 @@ public sealed class ForeignModelTests : IAsyncLifetime
         Assert.Equal(new ModelReference { Name = Eyes.Name, Version = "1" }, face.Model);
         var found = Assert.Single(face.Images).Faces;
         Assert.Equal(2, found.Count);
-        Assert.NotEqual(found[0].Scores, found[1].Scores);
+        Assert.NotEqual(found[0].Judgement.Scores, found[1].Judgement.Scores);
         foreach (var (crop, answer) in crops.Faces.Zip(found))
-            AssertScores(SeenByHand(crop.Pixels.Span), answer.Scores);
+            AssertScores(SeenByHand(crop.Pixels.Span), answer.Judgement.Scores);
     }
 
     [Fact]
@@ -147,14 +148,15 @@ public sealed class ForeignModelTests : IAsyncLifetime
         var pixels = new byte[Edge * Edge * 3];
         new Random(1).NextBytes(pixels.AsSpan(0, pixels.Length / 2));
         using var channel = Host.Face.CreateChannel();
-        var client = new Affect.Face.V1.FaceService.FaceServiceClient(channel);
+        var client = new ClassifierService.ClassifierServiceClient(channel);
 
         // At once, though the file takes one at a time.
         var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(i =>
         {
             var own = pixels.ToArray();
             own.AsSpan(0, i * 4000).Fill(200);
-            return Task.Run(async () => (own, (await client.ClassifyAsync(new() { Model = Eyes.Name, Pixels = ByteString.CopyFrom(own) }, cancellationToken: Cancellation)).Scores));
+            var request = new ClassifyRequest { Modality = Modality.Face, Model = Eyes.Name, Input = ByteString.CopyFrom(own) };
+            return Task.Run(async () => (own, (await client.ClassifyAsync(request, cancellationToken: Cancellation)).Judgement.Scores));
         }));
 
         foreach (var (own, scores) in answers)

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Affect.Classifier.V1;
 using Affect.Face;
 using Affect.Speech;
 using Affect.Testing;
@@ -7,10 +8,7 @@ using Google.Protobuf;
 using Google.Rpc;
 using Grpc.Core;
 using Grpc.Net.Client;
-using FaceClient = Affect.Face.V1.FaceService.FaceServiceClient;
-using FaceRequest = Affect.Face.V1.ClassifyRequest;
-using SpeechClient = Affect.Speech.V1.SpeechService.SpeechServiceClient;
-using SpeechRequest = Affect.Speech.V1.ClassifyRequest;
+using Client = Affect.Classifier.V1.ClassifierService.ClassifierServiceClient;
 
 namespace Affect.FunctionalTests;
 
@@ -44,12 +42,12 @@ public sealed class InferenceTests : IAsyncDisposable
         TinyModel.Write(_models.Path, manifest with { Output = manifest.Output with { Embedding = "embedding" } });
         var client = await SpeechAsync();
 
-        var answer = await client.ClassifyAsync(new SpeechRequest { Features = Zeros(SpeechBytes) }, cancellationToken: Cancellation);
+        var answer = await client.ClassifyAsync(Speech(Zeros(SpeechBytes)), cancellationToken: Cancellation);
 
         Assert.Equal(new ModelReference { Name = "tiny-speech", Version = "1" }, answer.Model);
-        Assert.Equal(Outcome.Ok, answer.Outcome);
-        Assert.Equal(MathF.Exp(4) / (MathF.Exp(4) + 6), answer.Scores.Happy, 1e-5);
-        Assert.Equal(1 / (MathF.Exp(4) + 6), answer.Scores.Surprise, 1e-5);
+        Assert.Equal(Outcome.Ok, answer.Judgement.Outcome);
+        Assert.Equal(MathF.Exp(4) / (MathF.Exp(4) + 6), answer.Judgement.Scores.Happy, 1e-5);
+        Assert.Equal(1 / (MathF.Exp(4) + 6), answer.Judgement.Scores.Surprise, 1e-5);
         Assert.Equal([0, 4, 0, 0, 0, 0, 0], answer.Embedding);
     }
 
@@ -61,11 +59,11 @@ public sealed class InferenceTests : IAsyncDisposable
         var client = await FaceAsync();
         var white = ByteString.CopyFrom([.. Enumerable.Repeat((byte)255, FaceBytes)]);
 
-        var dark = await client.ClassifyAsync(new FaceRequest { Pixels = Zeros(FaceBytes) }, cancellationToken: Cancellation);
-        var light = await client.ClassifyAsync(new FaceRequest { Pixels = white }, cancellationToken: Cancellation);
+        var dark = await client.ClassifyAsync(Face(Zeros(FaceBytes)), cancellationToken: Cancellation);
+        var light = await client.ClassifyAsync(Face(white), cancellationToken: Cancellation);
 
-        Assert.Equal(MathF.Exp(4) / (MathF.Exp(4) + 6), dark.Scores.Happy, 1e-5);
-        Assert.Equal(MathF.Exp(8) / (MathF.Exp(8) + MathF.Exp(4) + 5), light.Scores.Sad, 1e-5);
+        Assert.Equal(MathF.Exp(4) / (MathF.Exp(4) + 6), dark.Judgement.Scores.Happy, 1e-5);
+        Assert.Equal(MathF.Exp(8) / (MathF.Exp(8) + MathF.Exp(4) + 5), light.Judgement.Scores.Sad, 1e-5);
         Assert.Empty(light.Embedding);
     }
 
@@ -103,7 +101,7 @@ public sealed class InferenceTests : IAsyncDisposable
         Assert.Equal(Affect.V1.Modality.Speech, model.Modality);
         Assert.Equal(Affect.V1.FeatureKind.MfccZcrRms, model.Input.Features);
         Assert.Equal(TimeSpan.FromSeconds(3), model.Input.Window.ToTimeSpan());
-        Assert.Equal("Apache-2.0", model.Licence);
+        Assert.Equal("Apache-2.0", model.License);
         Assert.Equal(1, model.Temperature);
         var metrics = Assert.Single(model.Metrics);
         Assert.Equal((0.9, 0.8, 0.7, 0.6, 0.05, 7), (metrics.Accuracy, metrics.UnweightedAverageRecall, metrics.MacroF1,
@@ -121,9 +119,9 @@ public sealed class InferenceTests : IAsyncDisposable
         var client = await SpeechAsync();
 
         var (field, description) = await InvalidAsync(() => client.ClassifyAsync(
-            new SpeechRequest { Features = Zeros(bytes) }, cancellationToken: Cancellation));
+            Speech(Zeros(bytes)), cancellationToken: Cancellation));
 
-        Assert.Equal("features", field);
+        Assert.Equal("input", field);
         Assert.Equal($"has {bytes} bytes; this model takes 21840: 130 frames of 42 float32", description);
     }
 
@@ -138,9 +136,9 @@ public sealed class InferenceTests : IAsyncDisposable
         features[^1] = value;
 
         var (field, description) = await InvalidAsync(() => client.ClassifyAsync(
-            new SpeechRequest { Features = ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(features)) }, cancellationToken: Cancellation));
+            Speech(ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(features))), cancellationToken: Cancellation));
 
-        Assert.Equal(("features", "holds NaN or infinity"), (field, description));
+        Assert.Equal(("input", "holds NaN or infinity"), (field, description));
     }
 
     [Fact]
@@ -150,15 +148,15 @@ public sealed class InferenceTests : IAsyncDisposable
         var client = await FaceAsync();
 
         var (field, description) = await InvalidAsync(() => client.ClassifyAsync(
-            new FaceRequest { Pixels = Zeros(1) }, cancellationToken: Cancellation));
+            Face(Zeros(1)), cancellationToken: Cancellation));
 
-        Assert.Equal(("pixels", "has 1 bytes; this model takes 2304: 2304 pixels of 1"), (field, description));
+        Assert.Equal(("input", "has 1 bytes; this model takes 2304: 2304 pixels of 1"), (field, description));
     }
 
     [Theory]
     [InlineData("other")]
     [InlineData("../tiny-speech")]
-    [InlineData("tiny-face")] // of the other service
+    [InlineData("tiny-face")] // of the other modality
     public async Task A_model_that_does_not_exist_is_not_found(string model)
     {
         TinyModel.Write(_models.Path, TinyModel.Speech());
@@ -166,10 +164,24 @@ public sealed class InferenceTests : IAsyncDisposable
         var client = await SpeechAsync();
 
         var error = await Assert.ThrowsAsync<RpcException>(async () => await client.ClassifyAsync(
-            new SpeechRequest { Model = model, Features = Zeros(SpeechBytes) }, cancellationToken: Cancellation));
+            Speech(Zeros(SpeechBytes), model), cancellationToken: Cancellation));
 
         Assert.Equal(StatusCode.NotFound, error.StatusCode);
         Assert.Equal(model, error.GetRpcStatus()!.GetDetail<ResourceInfo>()!.ResourceName);
+    }
+
+    [Theory]
+    [InlineData(Modality.Face)]
+    [InlineData(Modality.Unspecified)]
+    public async Task Classify_ModalityThatIsNotServed_IsInvalid(Modality modality)
+    {
+        TinyModel.Write(_models.Path, TinyModel.Speech());
+        var client = await SpeechAsync();
+
+        var (field, description) = await InvalidAsync(() => client.ClassifyAsync(
+            new ClassifyRequest { Modality = modality, Input = Zeros(SpeechBytes) }, cancellationToken: Cancellation));
+
+        Assert.Equal(("modality", "Must be SPEECH."), (field, description));
     }
 
     [Fact]
@@ -179,7 +191,7 @@ public sealed class InferenceTests : IAsyncDisposable
         var client = await SpeechAsync();
 
         var error = await Assert.ThrowsAsync<RpcException>(async () => await client.ClassifyAsync(
-            new SpeechRequest { Features = Zeros(1024 * 1024) }, cancellationToken: Cancellation));
+            Speech(Zeros(1024 * 1024)), cancellationToken: Cancellation));
 
         Assert.Equal(StatusCode.ResourceExhausted, error.StatusCode);
     }
@@ -198,7 +210,7 @@ public sealed class InferenceTests : IAsyncDisposable
             {
                 try
                 {
-                    await client.ClassifyAsync(new SpeechRequest { Features = Zeros(SpeechBytes) }, cancellationToken: Cancellation);
+                    await client.ClassifyAsync(Speech(Zeros(SpeechBytes)), cancellationToken: Cancellation);
                     return null;
                 }
                 catch (RpcException exception)
@@ -211,7 +223,7 @@ public sealed class InferenceTests : IAsyncDisposable
 
         Assert.Equal(StatusCode.ResourceExhausted, refused.StatusCode);
         Assert.True(refused.GetRpcStatus()!.GetDetail<RetryInfo>()!.RetryDelay.ToTimeSpan() >= TimeSpan.FromMilliseconds(10));
-        await client.ClassifyAsync(new SpeechRequest { Features = Zeros(SpeechBytes) }, cancellationToken: Cancellation);
+        await client.ClassifyAsync(Speech(Zeros(SpeechBytes)), cancellationToken: Cancellation);
     }
 
     [Fact]
@@ -231,17 +243,27 @@ public sealed class InferenceTests : IAsyncDisposable
                 app.MapFace();
             });
 
-        var speech = await new SpeechClient(channel).ClassifyAsync(new SpeechRequest { Features = Zeros(SpeechBytes) }, cancellationToken: Cancellation);
-        var face = await new FaceClient(channel).ClassifyAsync(new FaceRequest { Pixels = Zeros(FaceBytes) }, cancellationToken: Cancellation);
+        var client = new Client(channel);
+        var speech = await client.ClassifyAsync(Speech(Zeros(SpeechBytes)), cancellationToken: Cancellation);
+        var face = await client.ClassifyAsync(Face(Zeros(FaceBytes)), cancellationToken: Cancellation);
+        var models = (await client.ListModelsAsync(new(), cancellationToken: Cancellation)).Models;
+        var (field, description) = await InvalidAsync(() => client.ClassifyAsync(new ClassifyRequest(), cancellationToken: Cancellation));
 
-        Assert.True(speech.Scores.Happy > 0.9);
-        Assert.True(face.Scores.Surprise > 0.9);
+        Assert.True(speech.Judgement.Scores.Happy > 0.9);
+        Assert.True(face.Judgement.Scores.Surprise > 0.9);
+        Assert.Equal(["tiny-speech", "tiny-face"], models.Select(model => model.Reference.Name));
+        Assert.Equal(("modality", "Must be SPEECH or FACE."), (field, description));
     }
 
-    private async Task<SpeechClient> SpeechAsync(params (string Key, string Value)[] settings) =>
+    private static ClassifyRequest Speech(ByteString features, string model = "") =>
+        new() { Modality = Modality.Speech, Model = model, Input = features };
+
+    private static ClassifyRequest Face(ByteString pixels) => new() { Modality = Modality.Face, Input = pixels };
+
+    private async Task<Client> SpeechAsync(params (string Key, string Value)[] settings) =>
         new(await StartAsync(SpeechHosting.AddSpeech, SpeechHosting.MapSpeech, settings));
 
-    private async Task<FaceClient> FaceAsync() => new(await StartAsync(FaceHosting.AddFace, FaceHosting.MapFace));
+    private async Task<Client> FaceAsync() => new(await StartAsync(FaceHosting.AddFace, FaceHosting.MapFace));
 
     private async Task<GrpcChannel> StartAsync(
         Action<Microsoft.AspNetCore.Builder.WebApplicationBuilder> add,

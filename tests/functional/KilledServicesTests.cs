@@ -48,7 +48,7 @@ public sealed class KilledServicesTests
         {
             var windows = end.OfType<CallWindow>().ToList();
             Assert.Equal(Enumerable.Range(0, (int)Length.TotalSeconds - 2).Select(index => (long)index), windows.Select(window => window.Index));
-            Assert.All(windows, window => Assert.Contains(window.Voice!.Outcome, (Emotions.Outcome[])[Emotions.Outcome.Ok, Emotions.Outcome.Uncertain, Emotions.Outcome.NoSpeech]));
+            Assert.All(windows, window => Assert.Contains(window.Voice!.Judgement.Outcome, (Emotions.Outcome[])[Emotions.Outcome.Ok, Emotions.Outcome.Uncertain, Emotions.Outcome.NoSpeech]));
             var summary = Assert.IsType<CallSummary>(end[^1]);
             Assert.Equal(CallEnd.Completed, summary.End);
             Assert.Equal(Length.TotalSeconds, summary.Duration.TotalSeconds, 0.01);

@@ -1,7 +1,6 @@
-using Affect.Face.V1;
+using Affect.Classifier.V1;
 using Affect.Features.V1;
 using Affect.Fusion.V1;
-using Affect.Speech.V1;
 using Grpc.Core;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -18,8 +17,7 @@ internal static class NeverAnswers
     public static void Map(WebApplication app)
     {
         app.MapGrpcService<Features>();
-        app.MapGrpcService<Speech>();
-        app.MapGrpcService<Face>();
+        app.MapGrpcService<Classifiers>();
         app.MapGrpcService<Fusion>();
     }
 
@@ -43,22 +41,13 @@ internal static class NeverAnswers
             WaitAsync<ExtractFacesResponse>(context);
     }
 
-    private sealed class Speech : SpeechService.SpeechServiceBase
+    private sealed class Classifiers : ClassifierService.ClassifierServiceBase
     {
-        public override Task<Affect.Speech.V1.ClassifyResponse> Classify(Affect.Speech.V1.ClassifyRequest request, ServerCallContext context) =>
-            WaitAsync<Affect.Speech.V1.ClassifyResponse>(context);
+        public override Task<ClassifyResponse> Classify(ClassifyRequest request, ServerCallContext context) =>
+            WaitAsync<ClassifyResponse>(context);
 
-        public override Task<Affect.Speech.V1.ListModelsResponse> ListModels(Affect.Speech.V1.ListModelsRequest request, ServerCallContext context) =>
-            WaitAsync<Affect.Speech.V1.ListModelsResponse>(context);
-    }
-
-    private sealed class Face : FaceService.FaceServiceBase
-    {
-        public override Task<Affect.Face.V1.ClassifyResponse> Classify(Affect.Face.V1.ClassifyRequest request, ServerCallContext context) =>
-            WaitAsync<Affect.Face.V1.ClassifyResponse>(context);
-
-        public override Task<Affect.Face.V1.ListModelsResponse> ListModels(Affect.Face.V1.ListModelsRequest request, ServerCallContext context) =>
-            WaitAsync<Affect.Face.V1.ListModelsResponse>(context);
+        public override Task<Affect.Classifier.V1.ListModelsResponse> ListModels(Affect.Classifier.V1.ListModelsRequest request, ServerCallContext context) =>
+            WaitAsync<Affect.Classifier.V1.ListModelsResponse>(context);
     }
 
     private sealed class Fusion : FusionService.FusionServiceBase

@@ -34,9 +34,9 @@ public sealed class PartialTests : IAsyncLifetime
         await Host.Speech.StopAsync();
 
         var analysis = await AnalyzeAsync(Both());
-        Assert.Equal(Outcome.Unavailable, analysis.Speech.Outcome);
-        Assert.Equal(Outcome.NoFace, analysis.Face.Outcome);
-        Assert.Equal(Outcome.Unavailable, analysis.Fused.Outcome);
+        Assert.Equal(Outcome.Unavailable, analysis.Speech.Judgement.Outcome);
+        Assert.Equal(Outcome.NoFace, analysis.Face.Judgement.Outcome);
+        Assert.Equal(Outcome.Unavailable, analysis.Fused.Judgement.Outcome);
         Assert.NotEmpty(analysis.Notice);
 
         await Host.Speech.StartAsync();
@@ -68,8 +68,8 @@ public sealed class PartialTests : IAsyncLifetime
 
         var analysis = await AnalyzeAsync(Both());
 
-        Assert.Equal(Outcome.Unavailable, analysis.Speech.Outcome);
-        Assert.Equal(Outcome.NoFace, analysis.Face.Outcome);
+        Assert.Equal(Outcome.Unavailable, analysis.Speech.Judgement.Outcome);
+        Assert.Equal(Outcome.NoFace, analysis.Face.Judgement.Outcome);
     }
 
     [Theory]
@@ -213,7 +213,7 @@ public sealed class PartialTests : IAsyncLifetime
         {
             try
             {
-                if ((await AnalyzeAsync(Both())).Speech.Outcome != Outcome.Unavailable)
+                if ((await AnalyzeAsync(Both())).Speech.Judgement.Outcome != Outcome.Unavailable)
                     break;
             }
             catch (RpcException exception) when (exception.StatusCode == StatusCode.Unavailable)
@@ -227,16 +227,16 @@ public sealed class PartialTests : IAsyncLifetime
     private async Task AssertWholeAsync()
     {
         var analysis = await AnalyzeAsync(Both());
-        Assert.NotNull(analysis.Speech.Scores);
-        Assert.Equal(Outcome.NoFace, analysis.Face.Outcome);
+        Assert.NotNull(analysis.Speech.Judgement.Scores);
+        Assert.Equal(Outcome.NoFace, analysis.Face.Judgement.Outcome);
     }
 
     private static void AssertVoiceAlone(Analysis analysis)
     {
-        Assert.Equal(Outcome.Unavailable, analysis.Face.Outcome);
-        Assert.Null(analysis.Face.Scores);
-        Assert.NotNull(analysis.Speech.Scores);
-        Assert.Equal(analysis.Speech.Scores, analysis.Fused.Scores);
+        Assert.Equal(Outcome.Unavailable, analysis.Face.Judgement.Outcome);
+        Assert.Null(analysis.Face.Judgement.Scores);
+        Assert.NotNull(analysis.Speech.Judgement.Scores);
+        Assert.Equal(analysis.Speech.Judgement.Scores, analysis.Fused.Judgement.Scores);
         Assert.Equal((1f, 0f), (analysis.Fused.SpeechWeight, analysis.Fused.FaceWeight));
     }
 }

@@ -45,7 +45,7 @@ public sealed partial class RestTests(AffectFixture fixture) : IDisposable
         // Batches differ from call to call, and with them the last bits of a sum.
         foreach (var rest in (Analysis[])[a, b])
         {
-            Assert.Equal(grpc.Analysis.Fused.Confidence, rest.Fused.Confidence, 1e-4f);
+            Assert.Equal(grpc.Analysis.Fused.Judgement.Confidence, rest.Fused.Judgement.Confidence, 1e-4f);
             Assert.Equal(grpc.Analysis.Speech.Windows.Count, rest.Speech.Windows.Count);
             Assert.Equal(grpc.Analysis.Face, rest.Face);
             Assert.Equal(grpc.Analysis.Notice, rest.Notice);
@@ -58,9 +58,9 @@ public sealed partial class RestTests(AffectFixture fixture) : IDisposable
         using var response = await _http.PostAsJsonAsync("v1/analyze", new { images = new[] { TestMedia.Png(64, 64) } }, Cancellation);
 
         var analysis = JsonNode.Parse(await response.Content.ReadAsStringAsync(Cancellation))!;
-        Assert.Equal("OUTCOME_NO_FACE", (string)analysis["fused"]!["outcome"]!);
+        Assert.Equal("OUTCOME_NO_FACE", (string)analysis["fused"]!["judgement"]!["outcome"]!);
         Assert.Equal(0, (double)analysis["fused"]!["speech_weight"]!);
-        Assert.Equal("EMOTION_UNSPECIFIED", (string)analysis["fused"]!["emotion"]!);
+        Assert.Equal("EMOTION_UNSPECIFIED", (string)analysis["fused"]!["judgement"]!["emotion"]!);
         Assert.Null(analysis["speech"]);
     }
 

@@ -110,10 +110,10 @@ public sealed class StreamTests(AffectFixture fixture)
         var windows = Windows(call).Where(window => window.Channel == 0).ToList();
         var emotion = summary.Channels[0].Emotion;
         Assert.Equal(windows.Count, emotion.Windows);
-        Assert.Equal(windows.Count(window => window.Fused.Scores is not null), emotion.Scored);
+        Assert.Equal(windows.Count(window => window.Fused.Judgement.Scores is not null), emotion.Scored);
         Assert.Equal(windows.Count - emotion.Scored, emotion.Empty);
         Assert.Equal(windows[^1].End.ToTimeSpan().TotalSeconds, emotion.Arc[^1].End.ToTimeSpan().TotalSeconds, 1e-5);
-        Assert.Equal(windows.Where(window => window.Fused.Scores is not null).Max(Confidence), emotion.Peaks[0].Score, 1e-5);
+        Assert.Equal(windows.Where(window => window.Fused.Judgement.Scores is not null).Max(Confidence), emotion.Peaks[0].Score, 1e-5);
         Assert.Equal(Enumerable.Range(0, windows.Count).Select(index => (long)index), windows.Select(window => window.Index));
     }
 
@@ -132,7 +132,7 @@ public sealed class StreamTests(AffectFixture fixture)
         var windows = Windows(call);
         Assert.All(windows, window => Assert.Equal(1, window.Channel));
         Assert.Equal(3, windows[0].Face.Frames);
-        Assert.NotNull(windows[0].Face.Scores);
+        Assert.NotNull(windows[0].Face.Judgement.Scores);
         Assert.True(windows[0].Fused is { SpeechWeight: > 0, FaceWeight: > 0 });
         Assert.Equal(3, call.Count(message => message.Frame?.Image.Outcome == Outcome.Ok));
     }
@@ -149,7 +149,7 @@ public sealed class StreamTests(AffectFixture fixture)
 
         var windows = Windows(call);
         Assert.Equal(4, windows.Count); // 0 to 3, 1 to 4, 2 to 5, and the last one up to 5.5 s
-        Assert.All(windows, window => Assert.NotNull(window.Fused.Scores));
+        Assert.All(windows, window => Assert.NotNull(window.Fused.Judgement.Scores));
         Assert.Equal(Outcome.Unavailable, Assert.Single(call, message => message.Frame is { } frame && frame.Time.ToTimeSpan().TotalSeconds == 1.5).Frame.Image.Outcome);
         Assert.Equal(4, call[^1].Summary.Channels[0].Emotion.Scored);
 
@@ -168,16 +168,16 @@ public sealed class StreamTests(AffectFixture fixture)
         var config = Config(AudioEncoding.L16, 8000, SpeakerRole.Customer);
         var nothing = await CallAsync(config, []);
         Assert.Equal([Response.Started, Response.Summary], nothing.Select(message => message.MessageCase));
-        Assert.Equal(Outcome.TooShort, nothing[^1].Summary.Channels[0].Emotion.Outcome);
+        Assert.Equal(Outcome.TooShort, nothing[^1].Summary.Channels[0].Emotion.Judgement.Outcome);
 
         // Ten minutes of silence, as fast as they can be taken; the last byte is half a sample.
         var silence = await CallAsync(config, Chunks(new byte[(10 * 60 * 16_000) + 1], 1 << 20));
         var windows = Windows(silence);
         Assert.Equal(598, windows.Count);
-        Assert.All(windows, window => Assert.Equal(Outcome.NoSpeech, window.Fused.Outcome));
+        Assert.All(windows, window => Assert.Equal(Outcome.NoSpeech, window.Fused.Judgement.Outcome));
         var summary = silence[^1].Summary.Channels[0];
         Assert.Equal(TimeSpan.FromMinutes(10), summary.Silence.ToTimeSpan());
-        Assert.Equal(Outcome.NoSpeech, summary.Emotion.Outcome);
+        Assert.Equal(Outcome.NoSpeech, summary.Emotion.Judgement.Outcome);
         Assert.InRange(summary.Emotion.Arc.Count, 60, 120);
         Assert.Null(summary.Loudness);
     }
@@ -224,8 +224,8 @@ public sealed class StreamTests(AffectFixture fixture)
             Assert.InRange(known, 1, all.Count - 1);
             AssertEqual(all[known..], Windows(rest));
             var (whole, mended) = (straight[^1].Summary.Channels[0].Emotion, rest[^1].Summary.Channels[0].Emotion);
-            Assert.Equal((whole.Windows, whole.Scored, whole.Empty, whole.Outcome), (mended.Windows, mended.Scored, mended.Empty, mended.Outcome));
-            AssertEqual(whole.Shares, mended.Shares);
+            Assert.Equal((whole.Windows, whole.Scored, whole.Empty, whole.Judgement.Outcome), (mended.Windows, mended.Scored, mended.Empty, mended.Judgement.Outcome));
+            AssertEqual(whole.Judgement.Scores, mended.Judgement.Scores);
             Assert.Equal(whole.Arc.Select(point => point.End), mended.Arc.Select(point => point.End));
             Assert.Equal(whole.Peaks.Select(peak => (peak.Emotion, peak.Time)), mended.Peaks.Select(peak => (peak.Emotion, peak.Time)));
             foreach (var (expected, actual) in straight[^1].Summary.Channels.Zip(rest[^1].Summary.Channels))
@@ -300,7 +300,7 @@ public sealed class StreamTests(AffectFixture fixture)
         using var channel = Connect();
         var clip = await new EmotionService.EmotionServiceClient(channel).AnalyzeAsync(
             new() { Clip = new() { Audio = ByteString.CopyFrom(WavFile.Mono(Speech[..22050])) } }, cancellationToken: Cancellation);
-        AssertEqual(Assert.Single(clip.Analysis.Speech.Windows).Scores, windows[0].Voice.Scores);
+        AssertEqual(Assert.Single(clip.Analysis.Speech.Windows).Judgement.Scores, windows[0].Voice.Judgement.Scores);
     }
 
     [Fact]
@@ -554,7 +554,7 @@ public sealed class StreamTests(AffectFixture fixture)
     private static List<StreamWindow> Windows(IEnumerable<AnalyzeStreamResponse> call) =>
         [.. call.Where(message => message.Window is not null).Select(message => message.Window)];
 
-    private static float Confidence(StreamWindow window) => Affect.Hosting.ProtoMapping.ToDomain(window.Smoothed).Confidence;
+    private static float Confidence(StreamWindow window) => window.Smoothed.Confidence;
 
     private static void AssertEqual(SpeechResult expected, List<StreamWindow> actual)
     {
@@ -562,19 +562,19 @@ public sealed class StreamTests(AffectFixture fixture)
         Assert.Equal(expected.Windows.Count, actual.Count);
         foreach (var (clip, call) in expected.Windows.Zip(actual))
         {
-            Assert.Equal((clip.Start, clip.End, clip.Outcome), (call.Start, call.End, call.Voice.Outcome));
-            AssertEqual(clip.Scores, call.Voice.Scores);
+            Assert.Equal((clip.Start, clip.End, clip.Judgement.Outcome), (call.Start, call.End, call.Voice.Judgement.Outcome));
+            AssertEqual(clip.Judgement.Scores, call.Voice.Judgement.Scores);
         }
     }
 
     private static void AssertEqual(List<StreamWindow> expected, List<StreamWindow> actual)
     {
-        Assert.Equal(expected.Select(window => (window.Channel, window.Index, window.Start, window.Fused.Outcome)),
-            actual.Select(window => (window.Channel, window.Index, window.Start, window.Fused.Outcome)));
+        Assert.Equal(expected.Select(window => (window.Channel, window.Index, window.Start, window.Fused.Judgement.Outcome)),
+            actual.Select(window => (window.Channel, window.Index, window.Start, window.Fused.Judgement.Outcome)));
         foreach (var (one, other) in expected.Zip(actual))
         {
-            AssertEqual(one.Fused.Scores, other.Fused.Scores);
-            AssertEqual(one.Smoothed, other.Smoothed);
+            AssertEqual(one.Fused.Judgement.Scores, other.Fused.Judgement.Scores);
+            AssertEqual(one.Smoothed.Scores, other.Smoothed.Scores);
         }
     }
 

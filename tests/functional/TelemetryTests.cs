@@ -42,17 +42,17 @@ public sealed class TelemetryTests
         Assert.Equal(("affect-gateway", ""), Parent(clip, "/affect.v1.EmotionService/Analyze"));
         Assert.Equal(("affect-fusion", "affect-gateway"), Parent(clip, "/affect.fusion.v1.FusionService/Analyze"));
         Assert.Equal(("affect-features", "affect-fusion"), Parent(clip, "/affect.features.v1.FeaturesService/ExtractSpeech"));
-        Assert.Equal(("affect-speech", "affect-fusion"), Parent(clip, "/affect.speech.v1.SpeechService/Classify"));
+        Assert.Equal(("affect-speech", "affect-fusion"), Parent(clip, "/affect.classifier.v1.ClassifierService/Classify"));
         if (photo is not null)
         {
             Assert.Equal(("affect-features", "affect-fusion"), Parent(clip, "/affect.features.v1.FeaturesService/ExtractFaces"));
-            Assert.Equal(("affect-face", "affect-fusion"), Parent(clip, "/affect.face.v1.FaceService/Classify"));
+            Assert.Equal(("affect-face", "affect-fusion"), Parent(clip, "/affect.classifier.v1.ClassifierService/Classify"));
         }
 
         var stream = await TraceAsync(collector, "/affect.v1.EmotionService/AnalyzeStream", 4);
         Assert.Equal(("affect-fusion", "affect-gateway"), Parent(stream, "/affect.fusion.v1.FusionService/AnalyzeStream"));
         Assert.Equal(("affect-features", "affect-fusion"), Parent(stream, "/affect.features.v1.FeaturesService/ExtractWindow"));
-        Assert.Equal(("affect-speech", "affect-fusion"), Parent(stream, "/affect.speech.v1.SpeechService/Classify"));
+        Assert.Equal(("affect-speech", "affect-fusion"), Parent(stream, "/affect.classifier.v1.ClassifierService/Classify"));
 
         // No probe has a span, and none has an attribute that says more than it may.
         Assert.DoesNotContain(collector.Spans, span => span.Kind == 2 && span.Attributes["url.path"].Contains("Health", StringComparison.Ordinal));

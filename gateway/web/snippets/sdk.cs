@@ -6,4 +6,5 @@ var analysis = await client.AnalyzeAsync(new Clip
     Images = [Media.FromFile("face.jpg")],
 });
 
-Console.WriteLine($"{analysis.Fused.Outcome}: {analysis.Fused.Emotion} ({analysis.Fused.Confidence:P0})");
+var judgement = analysis.Fused.Judgement;
+Console.WriteLine($"{judgement.Outcome}: {judgement.Emotion} ({judgement.Confidence:P0})");

@@ -11,7 +11,8 @@ export interface Judgement {
   confidence: number;
 }
 
-export interface SpeechWindow extends Judgement {
+export interface SpeechWindow {
+  judgement: Judgement;
   start: Duration;
   end: Duration;
 }
@@ -21,7 +22,8 @@ export interface Segment {
   end: Duration;
 }
 
-export interface SpeechResult extends Judgement {
+export interface SpeechResult {
+  judgement: Judgement;
   model?: ModelReference;
   duration: Duration;
   windows: SpeechWindow[];
@@ -35,7 +37,8 @@ export interface Box {
   height: number;
 }
 
-export interface FaceFound extends Judgement {
+export interface FaceFound {
+  judgement: Judgement;
   box: Box;
   detection_confidence: number;
 }
@@ -47,12 +50,14 @@ export interface ImageResult {
   faces: FaceFound[];
 }
 
-export interface FaceResult extends Judgement {
+export interface FaceResult {
+  judgement: Judgement;
   model?: ModelReference;
   images: ImageResult[];
 }
 
-export interface Fused extends Judgement {
+export interface Fused {
+  judgement: Judgement;
   speech_weight: number;
   face_weight: number;
 }
@@ -92,7 +97,7 @@ export interface Model {
   description: string;
   is_default: boolean;
   input: { features: string; window?: Duration; size: number };
-  licence: string;
+  license: string;
   temperature: number;
   abstain_below: number;
   metrics: Metrics[];
@@ -115,10 +120,9 @@ export interface StreamWindow {
   start: Duration;
   end: Duration;
   voice?: SpeechWindow;
-  face?: Judgement & { frames: number };
+  face?: { judgement: Judgement; frames: number };
   fused: Fused;
-  smoothed?: Scores;
-  emotion: string;
+  smoothed: Judgement;
 }
 
 export interface FrameResult {
@@ -147,7 +151,7 @@ export interface ChannelSummary {
   silence?: Duration;
   interruptions: number;
   longest_monologue?: Duration;
-  emotion?: Judgement & { windows: number; scored: number; empty: number; lost: number; shares?: Scores };
+  emotion?: { judgement: Judgement; windows: number; scored: number; empty: number; lost: number };
 }
 
 export interface CallSummary {

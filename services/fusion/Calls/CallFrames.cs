@@ -1,10 +1,8 @@
-using Affect.Fusion.Pooling;
+using Affect.Fusion.Clips;
 using Affect.Hosting;
 using Affect.V1;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
-using EmotionScores = Affect.Emotions.EmotionScores;
-using Outcome = Affect.V1.Outcome;
 
 namespace Affect.Fusion.Calls;
 
@@ -91,25 +89,10 @@ internal sealed class CallFrames(
             await (expected ? Task.WhenAny(changed, patience) : changed).WaitAsync(cancellation);
         }
 
-        var window = new FaceWindow { Outcome = Outcome.NoFace };
-        var scores = new List<EmotionScores>();
+        List<ImageResult> images;
         lock (_frames)
-            foreach (var (_, image) in _frames.Where(frame => frame.Time >= start && frame.Time < end))
-            {
-                window.Frames++;
-                if (image.Result.Faces.FirstOrDefault(face => face.Scores is not null) is { } largest)
-                    scores.Add(largest.Scores.ToDomain());
-                else if (image.Result.Outcome == Outcome.Unavailable)
-                    window.Outcome = Outcome.Unavailable;
-            }
-        if (scores.Count == 0)
-            return window;
-        var verdict = new Verdict(Verdict.Mean(scores), plan.Face!.AbstainBelow);
-        window.Outcome = verdict.Outcome.ToProto();
-        window.Scores = verdict.Scores.ToProto();
-        window.Emotion = verdict.Emotion;
-        window.Confidence = verdict.Scores.Confidence;
-        return window;
+            images = [.. _frames.Where(frame => frame.Time >= start && frame.Time < end).Select(frame => frame.Image.Result)];
+        return new FaceWindow { Judgement = FaceAnalysis.CreateJudgement(images, plan.Face!.AbstainBelow), Frames = images.Count };
     }
 
     /// <summary>No window asks for frames before this time any more.</summary>

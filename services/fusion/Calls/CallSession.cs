@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using Affect.Classifier.V1;
 using Affect.Features.V1;
 using Affect.Fusion.Clips;
 using Affect.Fusion.Peers;
@@ -6,7 +7,6 @@ using Affect.Fusion.Pooling;
 using Affect.Fusion.Timeline;
 using Affect.Fusion.V1;
 using Affect.Hosting;
-using Affect.Speech.V1;
 using Affect.V1;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
@@ -27,7 +27,7 @@ namespace Affect.Fusion.Calls;
 /// </remarks>
 internal sealed class CallSession(
     FeaturesService.FeaturesServiceClient features,
-    SpeechService.SpeechServiceClient speech,
+    [FromKeyedServices(Modality.Speech)] ClassifierService.ClassifierServiceClient speech,
     FaceAnalysis faces,
     ModelCatalogue models,
     Fuser fuser,
@@ -278,7 +278,7 @@ internal sealed class CallSession(
             End = Duration.FromTimeSpan(CallPlan.Time(start + length)),
         };
         if (_plan.Channels[channel].HasAudio)
-            window.Voice = new() { Start = window.Start, End = window.End, Outcome = Outcome.NoSpeech };
+            window.Voice = new() { Start = window.Start, End = window.End, Judgement = new() { Outcome = Outcome.NoSpeech } };
         // Scored from now on, however many are concluded before it.
         var scored = request is null ? Task.CompletedTask : ScoreAsync(window.Voice!, request);
         var due = time.GetTimestamp();
@@ -307,10 +307,10 @@ internal sealed class CallSession(
             window.Face = await _frames.CollectAsync(window.Start.ToTimeSpan(), window.End.ToTimeSpan(), _caller);
             _frames.Forget(window.Start.ToTimeSpan() - _plan.HopTime);
         }
-        window.Fused = fuser.Fuse(Answer.Of(window.Voice), Answer.Of(window.Face));
+        window.Fused = fuser.Fuse(window.Voice?.Judgement, window.Face?.Judgement);
         var alerts = _timelines[window.Channel].Take(window);
         await WriteAsync(new() { Window = window });
-        metrics.WindowTold(time.GetElapsedTime(due), window.Fused.Outcome);
+        metrics.WindowTold(time.GetElapsedTime(due), window.Fused.Judgement.Outcome);
         foreach (var alert in alerts)
         {
             await WriteAsync(new() { Alert = alert });
@@ -321,7 +321,7 @@ internal sealed class CallSession(
     /// <summary>Scores a window; one whose calls are lost for good is UNAVAILABLE.</summary>
     private async Task ScoreAsync(SpeechWindow window, ExtractWindowRequest request)
     {
-        window.Outcome = Outcome.Unavailable;
+        window.Judgement = new() { Outcome = Outcome.Unavailable };
         using var calls = NewCalls();
         var model = _plan.Speech!;
         try
@@ -331,8 +331,8 @@ internal sealed class CallSession(
                 {
                     var made = await calls.CallAsync(call => features.ExtractWindowAsync(request, call));
                     var answer = await calls.CallAsync(call =>
-                        speech.ClassifyAsync(new() { Model = model.Reference.Name, Features = made.Features }, call));
-                    VoiceAnalysis.Fill(window, answer);
+                        speech.ClassifyAsync(new() { Modality = Modality.Speech, Model = model.Reference.Name, Input = made.Features }, call));
+                    window.Judgement = answer.Judgement;
                     return;
                 }
                 catch (RpcException exception) when (!again && exception.IsMisfit())

@@ -29,7 +29,7 @@ internal sealed class ClipSession(VoiceAnalysis voice, FaceAnalysis faces, Fuser
             analysis.Speech = await speech;
         if (face is not null)
             analysis.Face = await face;
-        analysis.Fused = fuser.Fuse(Answer.Of(analysis.Speech), Answer.Of(analysis.Face));
+        analysis.Fused = fuser.Fuse(analysis.Speech?.Judgement, analysis.Face?.Judgement);
         return analysis;
     }
 }

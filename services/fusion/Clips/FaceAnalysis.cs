@@ -1,8 +1,7 @@
-using Affect.Face.V1;
+using Affect.Classifier.V1;
 using Affect.Features.V1;
 using Affect.Fusion.Peers;
 using Affect.Fusion.Pooling;
-using Affect.Hosting;
 using Affect.V1;
 using Grpc.Core;
 
@@ -11,7 +10,7 @@ namespace Affect.Fusion.Clips;
 /// <summary>The faces of one clip: each picture goes to features, and each of its faces to face, all at the same time.</summary>
 internal sealed class FaceAnalysis(
     FeaturesService.FeaturesServiceClient features,
-    FaceService.FaceServiceClient face,
+    [FromKeyedServices(Modality.Face)] ClassifierService.ClassifierServiceClient face,
     ModelCatalogue models,
     ILogger<FaceAnalysis> logger)
 {
@@ -21,16 +20,16 @@ internal sealed class FaceAnalysis(
     /// <exception cref="OperationCanceledException">The caller went away.</exception>
     public async Task<FaceResult> RunAsync(Clip clip, Refusal refusal, PeerCalls calls)
     {
-        var result = new FaceResult { Outcome = Outcome.Unavailable };
+        var result = new FaceResult { Judgement = new() { Outcome = Outcome.Unavailable } };
         try
         {
             await models.UseAsync(Modality.Face, clip.FaceModel, "clip.face_model", refusal, calls, async model =>
             {
-                result = new FaceResult { Outcome = Outcome.Unavailable, Model = model.Reference };
+                result = new FaceResult { Judgement = new() { Outcome = Outcome.Unavailable }, Model = model.Reference };
                 var images = clip.Images.Take(ClipRules.MaxImages)
                     .Select((image, index) => LookAsync(image, $"clip.images[{index}]", model, result, refusal, calls));
                 result.Images.Add(await Task.WhenAll(images));
-                Conclude(result, model);
+                result.Judgement = CreateJudgement(result.Images, model.AbstainBelow);
             });
         }
         catch (Exception exception) when (calls.IsOutage(exception))
@@ -59,7 +58,7 @@ internal sealed class FaceAnalysis(
             // A clip that is refused needs no scores.
             if (!refusal.Any)
                 seen.Faces.Add(await Task.WhenAll(extracted.Faces.Select(crop => ClassifyAsync(crop, model, result, calls))));
-            seen.Outcome = seen.Faces.Any(found => found.Scores is not null) ? Outcome.Ok
+            seen.Outcome = seen.Faces.Any(found => found.Judgement.Scores is not null) ? Outcome.Ok
                 : seen.Faces.Count > 0 ? Outcome.Unavailable
                 : Outcome.NoFace;
         }
@@ -73,18 +72,19 @@ internal sealed class FaceAnalysis(
         return seen;
     }
 
-    private async Task<Affect.V1.Face> ClassifyAsync(FaceCrop crop, Model model, FaceResult result, PeerCalls calls)
+    private async Task<Face> ClassifyAsync(FaceCrop crop, Model model, FaceResult result, PeerCalls calls)
     {
-        var found = new Affect.V1.Face { Box = crop.Box, DetectionConfidence = crop.DetectionConfidence, Outcome = Outcome.Unavailable };
-        var request = new Face.V1.ClassifyRequest { Model = model.Reference.Name, Pixels = crop.Pixels };
+        var found = new Face
+        {
+            Box = crop.Box,
+            DetectionConfidence = crop.DetectionConfidence,
+            Judgement = new() { Outcome = Outcome.Unavailable },
+        };
+        var request = new ClassifyRequest { Modality = Modality.Face, Model = model.Reference.Name, Input = crop.Pixels };
         try
         {
             var answer = await calls.CallAsync(call => face.ClassifyAsync(request, call));
-            var verdict = new Verdict(answer.Outcome, answer.Scores);
-            found.Scores = answer.Scores;
-            found.Emotion = verdict.Emotion;
-            found.Confidence = verdict.Scores.Confidence;
-            found.Outcome = answer.Outcome;
+            found.Judgement = answer.Judgement;
             result.Model = answer.Model;
         }
         catch (Exception exception) when (calls.IsOutage(exception) && !exception.IsMisfit())
@@ -94,23 +94,11 @@ internal sealed class FaceAnalysis(
         return found;
     }
 
-    private static void Conclude(FaceResult result, Model model)
-    {
-        // Faces come largest first; one that was lost leaves its place to the next.
-        var scores = result.Images
-            .Select(image => image.Faces.FirstOrDefault(found => found.Scores is not null))
-            .OfType<Affect.V1.Face>()
-            .Select(found => found.Scores.ToDomain())
-            .ToList();
-        if (scores.Count > 0)
-        {
-            var verdict = new Verdict(Verdict.Mean(scores), model.AbstainBelow);
-            result.Outcome = verdict.Outcome.ToProto();
-            result.Scores = verdict.Scores.ToProto();
-            result.Emotion = verdict.Emotion;
-            result.Confidence = verdict.Scores.Confidence;
-        }
-        else
-            result.Outcome = result.Images.Any(image => image.Outcome == Outcome.Unavailable) ? Outcome.Unavailable : Outcome.NoFace;
-    }
+    /// <summary>
+    /// Judges the mean of the largest face of each picture. Faces are in order of size, so a face without scores is replaced by the
+    /// next one.
+    /// </summary>
+    public static Judgement CreateJudgement(IReadOnlyCollection<ImageResult> images, float abstainBelow) =>
+        Judgements.Mean(images.Select(image => image.Faces.FirstOrDefault(found => found.Judgement.Scores is not null)?.Judgement), abstainBelow)
+            ?? new() { Outcome = images.Any(image => image.Outcome == Outcome.Unavailable) ? Outcome.Unavailable : Outcome.NoFace };
 }

@@ -1,8 +1,7 @@
+using Affect.Classifier.V1;
 using Affect.Features.V1;
 using Affect.Fusion.Peers;
 using Affect.Fusion.Pooling;
-using Affect.Hosting;
-using Affect.Speech.V1;
 using Affect.V1;
 using Grpc.Core;
 
@@ -14,7 +13,7 @@ namespace Affect.Fusion.Clips;
 /// </summary>
 internal sealed class VoiceAnalysis(
     FeaturesService.FeaturesServiceClient features,
-    SpeechService.SpeechServiceClient speech,
+    [FromKeyedServices(Modality.Speech)] ClassifierService.ClassifierServiceClient speech,
     ModelCatalogue models,
     FusionOptions options,
     ILogger<VoiceAnalysis> logger)
@@ -28,20 +27,19 @@ internal sealed class VoiceAnalysis(
     /// <exception cref="OperationCanceledException">The caller went away.</exception>
     public async Task<SpeechResult> RunAsync(Clip clip, Refusal refusal, PeerCalls calls)
     {
-        var result = new SpeechResult { Outcome = Outcome.Unavailable };
+        var result = new SpeechResult { Judgement = new() { Outcome = Outcome.Unavailable } };
         try
         {
             await models.UseAsync(Modality.Speech, clip.SpeechModel, "clip.speech_model", refusal, calls, model =>
             {
-                result = new SpeechResult { Outcome = Outcome.Unavailable, Model = model.Reference };
+                result = new SpeechResult { Judgement = new() { Outcome = Outcome.Unavailable }, Model = model.Reference };
                 return ListenAsync(clip, model, result, refusal, calls);
             });
         }
         catch (Exception exception) when (calls.IsOutage(exception))
         {
             Log.ModalityUnavailable(logger, Name, exception.Code());
-            foreach (var window in result.Windows.Where(window => window.Outcome == Outcome.Unspecified))
-                window.Outcome = Outcome.Unavailable;
+            MarkLost(result.Windows);
         }
         return result;
     }
@@ -63,12 +61,11 @@ internal sealed class VoiceAnalysis(
             // Time is up, but every window is known: those that have scores stand.
         }
 
-        foreach (var window in result.Windows.Where(window => window.Outcome == Outcome.Unspecified))
-            window.Outcome = Outcome.Unavailable;
+        MarkLost(result.Windows);
         if (lost > 0)
             Log.CallsLost(logger, lost, result.Windows.Count, Name, lastLoss);
         if (complete)
-            Conclude(result, model);
+            result.Judgement = CreateJudgement(result, model.AbstainBelow);
 
         // Windows in the order of time. Parallel.ForEachAsync asks for one at a time, so that nothing in here races.
         async IAsyncEnumerable<(SpeechWindow Window, FeatureWindow Features)> ReadAsync()
@@ -116,7 +113,7 @@ internal sealed class VoiceAnalysis(
                         if (made.HasSpeech)
                             yield return (window, made);
                         else
-                            window.Outcome = Outcome.NoSpeech;
+                            window.Judgement = new() { Outcome = Outcome.NoSpeech };
                     }
                 }
                 await calls.DelayAsync(delay);
@@ -125,46 +122,33 @@ internal sealed class VoiceAnalysis(
 
         async ValueTask ScoreAsync(SpeechWindow window, FeatureWindow made)
         {
-            var request = new Speech.V1.ClassifyRequest { Model = model.Reference.Name, Features = made.Features };
+            var request = new ClassifyRequest { Modality = Modality.Speech, Model = model.Reference.Name, Input = made.Features };
             try
             {
                 var answer = await calls.CallAsync(call => speech.ClassifyAsync(request, call));
-                Fill(window, answer);
+                window.Judgement = answer.Judgement;
                 result.Model = answer.Model;
             }
             catch (Exception exception) when (calls.IsOutage(exception) && !exception.IsMisfit())
             {
-                window.Outcome = Outcome.Unavailable;
+                window.Judgement = new() { Outcome = Outcome.Unavailable };
                 lastLoss = exception.Code();
                 Interlocked.Increment(ref lost);
             }
         }
     }
 
-    /// <summary>Takes over what speech says of a window.</summary>
-    public static void Fill(SpeechWindow window, ClassifyResponse answer)
+    private static void MarkLost(IEnumerable<SpeechWindow> windows)
     {
-        var verdict = new Verdict(answer.Outcome, answer.Scores);
-        window.Scores = answer.Scores;
-        window.Emotion = verdict.Emotion;
-        window.Confidence = verdict.Scores.Confidence;
-        window.Outcome = answer.Outcome;
+        foreach (var window in windows)
+            window.Judgement ??= new() { Outcome = Outcome.Unavailable };
     }
 
-    private static void Conclude(SpeechResult result, Model model)
-    {
-        var scores = result.Windows.Where(window => window.Scores is not null).Select(window => window.Scores.ToDomain()).ToList();
-        if (scores.Count > 0)
+    private static Judgement CreateJudgement(SpeechResult result, float abstainBelow) =>
+        Judgements.Mean(result.Windows.Select(window => window.Judgement), abstainBelow) ?? new()
         {
-            var verdict = new Verdict(Verdict.Mean(scores), model.AbstainBelow);
-            result.Outcome = verdict.Outcome.ToProto();
-            result.Scores = verdict.Scores.ToProto();
-            result.Emotion = verdict.Emotion;
-            result.Confidence = verdict.Scores.Confidence;
-        }
-        else if (result.Windows.Any(window => window.Outcome == Outcome.Unavailable))
-            result.Outcome = Outcome.Unavailable;
-        else
-            result.Outcome = result.Duration?.ToTimeSpan() < Shortest ? Outcome.TooShort : Outcome.NoSpeech;
-    }
+            Outcome = result.Windows.Any(window => window.Judgement.Outcome == Outcome.Unavailable) ? Outcome.Unavailable
+                : result.Duration?.ToTimeSpan() < Shortest ? Outcome.TooShort
+                : Outcome.NoSpeech,
+        };
 }

@@ -1,6 +1,5 @@
-using Affect.Face.V1;
+using Affect.Classifier.V1;
 using Affect.Fusion.Clips;
-using Affect.Speech.V1;
 using Affect.V1;
 using Grpc.Core;
 
@@ -11,16 +10,18 @@ namespace Affect.Fusion.Peers;
 /// <see cref="FusionOptions.ModelsMaxAge"/>, and longer while its service does not answer.
 /// </summary>
 internal sealed class ModelCatalogue(
-    SpeechService.SpeechServiceClient speech, FaceService.FaceServiceClient face, FusionOptions options, TimeProvider time, ILogger<ModelCatalogue> logger)
+    [FromKeyedServices(Modality.Speech)] ClassifierService.ClassifierServiceClient speech,
+    [FromKeyedServices(Modality.Face)] ClassifierService.ClassifierServiceClient face,
+    FusionOptions options,
+    TimeProvider time,
+    ILogger<ModelCatalogue> logger)
     : IDisposable
 {
     /// <summary>A name that is not in the list may be new: so old may a list be that says no.</summary>
     private static readonly TimeSpan MaxAgeOfNo = TimeSpan.FromSeconds(1);
 
-    private readonly Entry _speech = new(async calls =>
-        (await calls.CallAsync(call => speech.ListModelsAsync(new(), call))).Models);
-    private readonly Entry _face = new(async calls =>
-        (await calls.CallAsync(call => face.ListModelsAsync(new(), call))).Models);
+    private readonly Entry _speech = new(calls => FetchAsync(speech, Modality.Speech, calls));
+    private readonly Entry _face = new(calls => FetchAsync(face, Modality.Face, calls));
 
     /// <summary>The models of a modality.</summary>
     /// <exception cref="RpcException">No list was ever fetched, and the service does not answer.</exception>
@@ -80,6 +81,11 @@ internal sealed class ModelCatalogue(
 
     /// <summary>Has the next question ask the service: a model turned out to be another than the list says.</summary>
     public void Forget(Modality modality) => Of(modality).Expire();
+
+    /// <summary>One process may serve both modalities.</summary>
+    private static async Task<IReadOnlyList<Model>> FetchAsync(
+        ClassifierService.ClassifierServiceClient client, Modality modality, PeerCalls calls) =>
+        [.. (await calls.CallAsync(call => client.ListModelsAsync(new(), call))).Models.Where(model => model.Modality == modality)];
 
     private Entry Of(Modality modality) => modality == Modality.Speech ? _speech : _face;
 

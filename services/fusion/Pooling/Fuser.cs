@@ -1,62 +1,37 @@
 using Affect.Emotions;
 using Affect.Hosting;
 using Affect.V1;
-using Emotion = Affect.V1.Emotion;
-using EmotionScores = Affect.V1.EmotionScores;
 using Outcome = Affect.V1.Outcome;
 
 namespace Affect.Fusion.Pooling;
 
-/// <summary>What one modality says.</summary>
-/// <param name="Outcome">Scores go with OK and UNCERTAIN.</param>
-/// <param name="Scores">Null without.</param>
-/// <param name="Emotion">Unspecified unless OK.</param>
-/// <param name="Confidence">Of the best score.</param>
-internal sealed record Answer(Outcome Outcome, EmotionScores? Scores, Emotion Emotion, float Confidence)
-{
-    public static Answer? Of(SpeechResult? said) => said is null ? null : new(said.Outcome, said.Scores, said.Emotion, said.Confidence);
-
-    public static Answer? Of(FaceResult? said) => said is null ? null : new(said.Outcome, said.Scores, said.Emotion, said.Confidence);
-
-    public static Answer? Of(SpeechWindow? said) => said is null ? null : new(said.Outcome, said.Scores, said.Emotion, said.Confidence);
-
-    public static Answer? Of(FaceWindow? said) => said is null ? null : new(said.Outcome, said.Scores, said.Emotion, said.Confidence);
-}
-
-/// <summary>Makes one answer of a voice's and a face's.</summary>
+/// <summary>Fuses the judgement of a voice and that of a face.</summary>
 internal sealed class Fuser(FusionOptions options)
 {
     private readonly LogLinearPool _pool = new(options.PriorScores);
 
-    /// <summary>The answer of both; of one, unchanged, where the other has no scores.</summary>
-    public FusedResult Fuse(Answer? speech, Answer? face)
+    /// <summary>The pool of both; or one of them, unchanged, if the other has no scores.</summary>
+    public FusedResult Fuse(Judgement? speech, Judgement? face)
     {
         if (speech?.Scores is { } heard && face?.Scores is { } seen)
         {
             var scores = _pool.Combine((heard.ToDomain(), options.SpeechWeight), (seen.ToDomain(), options.FaceWeight));
-            var verdict = new Verdict(scores, options.AbstainBelow);
             return new FusedResult
             {
-                Outcome = verdict.Outcome.ToProto(),
-                Scores = scores.ToProto(),
-                Emotion = verdict.Emotion,
-                Confidence = scores.Confidence,
+                Judgement = Judgements.Create(scores, options.AbstainBelow),
                 SpeechWeight = (float)options.SpeechWeight,
                 FaceWeight = (float)options.FaceWeight,
             };
         }
-        if ((speech?.Scores is null ? face : speech) is { Scores: not null } alone)
-            return new FusedResult
-            {
-                Outcome = alone.Outcome,
-                Scores = alone.Scores,
-                Emotion = alone.Emotion,
-                Confidence = alone.Confidence,
-                SpeechWeight = alone == speech ? 1 : 0,
-                FaceWeight = alone == speech ? 0 : 1,
-            };
-        // NO_SPEECH and NO_FACE agree that nobody is there; the voice's word for it comes first.
+        if (speech?.Scores is not null)
+            return new FusedResult { Judgement = speech, SpeechWeight = 1 };
+        if (face?.Scores is not null)
+            return new FusedResult { Judgement = face, FaceWeight = 1 };
+        // Either modality may be unavailable. NO_SPEECH and NO_FACE agree; the voice's outcome takes precedence.
         var unavailable = speech?.Outcome == Outcome.Unavailable || face?.Outcome == Outcome.Unavailable;
-        return new FusedResult { Outcome = unavailable ? Outcome.Unavailable : speech?.Outcome ?? face?.Outcome ?? Outcome.Unavailable };
+        return new FusedResult
+        {
+            Judgement = new() { Outcome = unavailable ? Outcome.Unavailable : speech?.Outcome ?? face?.Outcome ?? Outcome.Unavailable },
+        };
     }
 }

@@ -50,7 +50,7 @@ public sealed class AlertRule
     /// <param name="window">With <see cref="StreamWindow.Smoothed"/>.</param>
     internal Alert? Take(string name, AlertRuleState state, StreamWindow window)
     {
-        var score = window.Smoothed.ToDomain()[Watched];
+        var score = window.Smoothed.Scores.ToDomain()[Watched];
         var here = new AlertEvidence { Start = window.Start, End = window.End, Score = score };
         var value = score;
         AlertEvidence? lowest = null;

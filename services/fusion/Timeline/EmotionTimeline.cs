@@ -30,15 +30,16 @@ internal sealed class EmotionTimeline(TimelineState state, FusionOptions options
         var belief = state.Belief.Count == 0
             ? _prior
             : ForwardFilter.Predict(EmotionScores.FromWeights([.. state.Belief]), _prior, elapsed, options.Dwell);
-        var scored = window.Fused.Scores is not null;
+        var fused = window.Fused.Judgement;
+        var scored = fused.Scores is not null;
         if (scored)
-            belief = ForwardFilter.Update(belief, _prior, window.Fused.Scores!.ToDomain(), novelty);
+            belief = ForwardFilter.Update(belief, _prior, fused.Scores!.ToDomain(), novelty);
 
         state.Time = end;
         state.Windows++;
         if (scored)
             state.Scored++;
-        else if (window.Fused.Outcome == Outcome.Unavailable)
+        else if (fused.Outcome == Outcome.Unavailable)
             state.Lost++;
         else
             state.Empty++;
@@ -46,8 +47,7 @@ internal sealed class EmotionTimeline(TimelineState state, FusionOptions options
         for (var i = 0; i < EmotionLabels.Count; i++)
             state.Belief.Add(belief[i]);
 
-        window.Smoothed = belief.ToProto();
-        window.Emotion = new Verdict(belief, options.AbstainBelow).Emotion;
+        window.Smoothed = Judgements.Create(belief, options.AbstainBelow);
         Keep(belief, window, scored);
         return [.. options.Alerts
             .Where(rule => rule.Value.Enabled)
@@ -59,7 +59,16 @@ internal sealed class EmotionTimeline(TimelineState state, FusionOptions options
     /// <summary>What the call came to so far.</summary>
     public EmotionSummary Summarise(Outcome empty)
     {
-        var summary = new EmotionSummary { Windows = state.Windows, Scored = state.Scored, Empty = state.Empty, Lost = state.Lost };
+        var summary = new EmotionSummary
+        {
+            Judgement = state.Scored > 0
+                ? Judgements.Create(EmotionScores.FromWeights([.. state.Sum.Select(value => (float)value)]), options.AbstainBelow)
+                : new() { Outcome = state.Lost > 0 ? Outcome.Unavailable : empty },
+            Windows = state.Windows,
+            Scored = state.Scored,
+            Empty = state.Empty,
+            Lost = state.Lost,
+        };
         summary.Peaks.Add(state.Peaks.OrderByDescending(peak => peak.Score));
         for (var i = 0; i < state.Arc.Count; i++)
         {
@@ -71,17 +80,6 @@ internal sealed class EmotionTimeline(TimelineState state, FusionOptions options
                 Scores = part.Count == 0 ? null : EmotionScores.FromWeights([.. part.Sum]).ToProto(),
             });
         }
-        if (state.Scored == 0)
-        {
-            summary.Outcome = state.Lost > 0 ? Outcome.Unavailable : empty;
-            return summary;
-        }
-        var shares = EmotionScores.FromWeights([.. state.Sum.Select(value => (float)value)]);
-        var verdict = new Verdict(shares, options.AbstainBelow);
-        summary.Shares = shares.ToProto();
-        summary.Outcome = verdict.Outcome.ToProto();
-        summary.Emotion = verdict.Emotion;
-        summary.Confidence = shares.Confidence;
         return summary;
     }
 

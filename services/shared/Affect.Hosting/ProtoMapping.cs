@@ -2,7 +2,7 @@ using Affect.Emotions;
 
 namespace Affect.Hosting;
 
-/// <summary>Between the domain's types and the protos'.</summary>
+/// <summary>Converts between the domain's types and protobuf.</summary>
 public static class ProtoMapping
 {
     /// <summary>The proto's value is one higher: its 0 is "unspecified".</summary>
@@ -23,9 +23,14 @@ public static class ProtoMapping
         Surprise = scores[Emotion.Surprise],
     };
 
-    /// <summary>The domain's outcome; an unspecified one counts as unavailable.</summary>
-    public static Outcome ToDomain(this V1.Outcome outcome) =>
-        outcome == V1.Outcome.Unspecified ? Outcome.Unavailable : (Outcome)(outcome - 1);
+    /// <summary>A judgement with scores; names the best emotion if the outcome is OK.</summary>
+    public static V1.Judgement ToJudgement(this EmotionScores scores, Outcome outcome) => new()
+    {
+        Outcome = outcome.ToProto(),
+        Scores = scores.ToProto(),
+        Emotion = outcome == Outcome.Ok ? scores.Best.ToProto() : V1.Emotion.Unspecified,
+        Confidence = scores.Confidence,
+    };
 
     /// <summary>The domain's scores.</summary>
     public static EmotionScores ToDomain(this V1.EmotionScores scores) => EmotionScores.FromWeights(

@@ -2,24 +2,27 @@ using Google.Protobuf.WellKnownTypes;
 
 namespace Affect.Inference.Grpc;
 
-/// <summary>From manifests to the public API's models.</summary>
+/// <summary>Converts models and their manifests to protobuf.</summary>
 public static class ModelMapping
 {
-    /// <summary>Which model gave an answer.</summary>
+    /// <summary>The proto's value is one higher: its 0 is "unspecified".</summary>
+    public static V1.Modality ToProto(this Modality modality) => (V1.Modality)(modality + 1);
+
+    /// <summary>Name and version of a model.</summary>
     public static V1.ModelReference Reference(this Classifier classifier) => new()
     {
         Name = classifier.Manifest.Name,
         Version = classifier.Version,
     };
 
-    /// <summary>All that clients may know of a model.</summary>
+    /// <summary>The public description of a model.</summary>
     public static V1.Model ToProto(this Classifier classifier)
     {
         var manifest = classifier.Manifest;
         var model = new V1.Model
         {
             Reference = classifier.Reference(),
-            Modality = (V1.Modality)(manifest.Modality + 1), // the proto's 0 is "unspecified"
+            Modality = manifest.Modality.ToProto(),
             Description = manifest.Description,
             IsDefault = manifest.Default,
             Input = new V1.ModelInput
@@ -28,7 +31,7 @@ public static class ModelMapping
                 Window = manifest.Input.WindowSeconds is { } seconds ? Duration.FromTimeSpan(TimeSpan.FromSeconds(seconds)) : null,
                 Size = manifest.Input.Size ?? 0,
             },
-            Licence = manifest.Licence,
+            License = manifest.License,
             Temperature = manifest.Output.Temperature,
             AbstainBelow = manifest.Output.AbstainBelow,
         };

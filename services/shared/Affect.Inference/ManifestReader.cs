@@ -129,8 +129,8 @@ public static partial class ManifestReader
             yield return $"name: '{manifest.Name}' is not the name of its folder, '{folder}'";
         if (string.IsNullOrWhiteSpace(manifest.Description))
             yield return "description: is empty";
-        if (string.IsNullOrWhiteSpace(manifest.Licence))
-            yield return "licence: is empty";
+        if (string.IsNullOrWhiteSpace(manifest.License))
+            yield return "license: is empty";
         foreach (var mistake in Validate(manifest.Input, manifest.Modality))
             yield return $"input.{mistake}";
         foreach (var mistake in Validate(manifest.Output))

@@ -34,8 +34,8 @@ public sealed record ModelManifest
     /// </summary>
     public required IReadOnlyList<ModelVersion> Versions { get; init; }
 
-    /// <summary>Licence of the weights, and what the data they were trained on allow.</summary>
-    public required string Licence { get; init; }
+    /// <summary>License of the weights, and what the data they were trained on allow.</summary>
+    public required string License { get; init; }
 
     /// <summary>What was measured, each with protocol and data. Written by training, served by GetModel.</summary>
     public IReadOnlyList<ModelMetrics> Metrics { get; init; } = [];

@@ -152,7 +152,7 @@ internal static class CallsCommand
         {
             _calls++;
             _length += ((CallSummary)results[^1]).Duration;
-            var windows = results.OfType<CallWindow>().Where(window => window.Fused.Scores is not null).ToList();
+            var windows = results.OfType<CallWindow>().Where(window => window.Fused.Judgement.Scores is not null).ToList();
             foreach (var clip in call.Clips)
             {
                 // The window that has most of the clip is the one whose middle is nearest to the clip's.
@@ -160,9 +160,9 @@ internal static class CallsCommand
                 _clips++;
                 if (window is null)
                     continue;
-                var right = window.Fused.Scores!.Value.Best == clip.Emotion;
+                var right = window.Fused.Judgement.Scores!.Value.Best == clip.Emotion;
                 _clipsRight += right ? 1 : 0;
-                if (window.Fused.Outcome == Outcome.Ok)
+                if (window.Fused.Judgement.Outcome == Outcome.Ok)
                 {
                     _answered++;
                     _answeredRight += right ? 1 : 0;
@@ -173,7 +173,7 @@ internal static class CallsCommand
                 // What is believed when the phase is over.
                 _phases++;
                 var last = windows.LastOrDefault(window => window.End <= phase.End + TimeSpan.FromSeconds(1));
-                _phasesRight += last?.Smoothed is { } belief && belief.Best == phase.Emotion ? 1 : 0;
+                _phasesRight += last?.Smoothed.Scores is { } belief && belief.Best == phase.Emotion ? 1 : 0;
             }
 
             var raised = results.OfType<Alert>().Where(alert => alert is { Rule: AngerRule, State: AlertState.Raised }).ToList();

@@ -54,7 +54,7 @@ internal static class ModelCard
             | labels | {string.Join(", ", manifest.Output.Labels)} |
             | temperature | {manifest.Output.Temperature}, fitted on validation data |
             | abstains | below a score of {manifest.Output.AbstainBelow}: the least certain {Calibration.AbstainShare:P0} of validation data |{Cost(manifest)}
-            | licence | {manifest.Licence} |
+            | license | {manifest.License} |
 
             ## Data
 

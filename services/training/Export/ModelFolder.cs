@@ -11,7 +11,7 @@ namespace Affect.Training.Export;
 /// <summary>A model's folder in the repository: manifest.json, MODEL_CARD.md and VERSION/model.onnx.</summary>
 internal static class ModelFolder
 {
-    private const string Licence =
+    private const string License =
         "Weights for research and non-commercial use: the data they were trained on allow no more. Code Apache-2.0.";
 
     /// <summary>Writes the file of a version, and a manifest without figures: those of other weights do not count.</summary>
@@ -48,7 +48,7 @@ internal static class ModelFolder
             },
             Versions = [.. older.Where(old => old.Version != version),
                 new() { Version = version, File = file, Sha256 = Convert.ToHexStringLower(SHA256.HashData(exported.Model)) }],
-            Licence = Licence,
+            License = License,
             Learning = learning,
         });
         if (isDefault)

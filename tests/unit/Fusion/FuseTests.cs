@@ -14,12 +14,12 @@ public sealed class FuseTests
     [Fact]
     public void Both_are_pooled_with_their_weights()
     {
-        var fused = Fuse(Heard(Outcome.Ok, Happy), Seen(Outcome.Ok, Happy), new() { SpeechWeight = 0.5, FaceWeight = 0.75 });
+        var fused = Fuse(Judge(Outcome.Ok, Happy), Judge(Outcome.Ok, Happy), new() { SpeechWeight = 0.5, FaceWeight = 0.75 });
 
-        Assert.Equal(Outcome.Ok, fused.Outcome);
-        Assert.Equal(Emotion.Happy, fused.Emotion);
-        Assert.Equal(fused.Scores.Happy, fused.Confidence);
-        Assert.True(fused.Confidence > Happy.Happy);
+        Assert.Equal(Outcome.Ok, fused.Judgement.Outcome);
+        Assert.Equal(Emotion.Happy, fused.Judgement.Emotion);
+        Assert.Equal(fused.Judgement.Scores.Happy, fused.Judgement.Confidence);
+        Assert.True(fused.Judgement.Confidence > Happy.Happy);
         Assert.Equal((0.5f, 0.75f), (fused.SpeechWeight, fused.FaceWeight));
     }
 
@@ -28,30 +28,30 @@ public sealed class FuseTests
     [InlineData(Outcome.Unavailable)]
     public void The_voice_alone_stands_unchanged(Outcome face)
     {
-        var fused = Fuse(Heard(Outcome.Ok, Happy), Seen(face), new() { SpeechWeight = 0.5 });
+        var fused = Fuse(Judge(Outcome.Ok, Happy), Judge(face), new() { SpeechWeight = 0.5 });
 
-        Assert.Equal(Happy, fused.Scores);
-        Assert.Equal((Outcome.Ok, Emotion.Happy), (fused.Outcome, fused.Emotion));
+        Assert.Equal(Happy, fused.Judgement.Scores);
+        Assert.Equal((Outcome.Ok, Emotion.Happy), (fused.Judgement.Outcome, fused.Judgement.Emotion));
         Assert.Equal((1f, 0f), (fused.SpeechWeight, fused.FaceWeight));
     }
 
     [Fact]
     public void The_face_alone_stands_unchanged_in_its_doubt_too()
     {
-        var fused = Fuse(null, Seen(Outcome.Uncertain, Happy));
+        var fused = Fuse(null, Judge(Outcome.Uncertain, Happy));
 
-        Assert.Equal(Happy, fused.Scores);
-        Assert.Equal((Outcome.Uncertain, Emotion.Unspecified), (fused.Outcome, fused.Emotion));
+        Assert.Equal(Happy, fused.Judgement.Scores);
+        Assert.Equal((Outcome.Uncertain, Emotion.Unspecified), (fused.Judgement.Outcome, fused.Judgement.Emotion));
         Assert.Equal((0f, 1f), (fused.SpeechWeight, fused.FaceWeight));
     }
 
     [Fact]
     public void A_pool_below_the_threshold_names_nothing()
     {
-        var fused = Fuse(Heard(Outcome.Ok, Flat), Seen(Outcome.Ok, Flat), new() { AbstainBelow = 0.5f });
+        var fused = Fuse(Judge(Outcome.Ok, Flat), Judge(Outcome.Ok, Flat), new() { AbstainBelow = 0.5f });
 
-        Assert.Equal((Outcome.Uncertain, Emotion.Unspecified), (fused.Outcome, fused.Emotion));
-        Assert.NotNull(fused.Scores);
+        Assert.Equal((Outcome.Uncertain, Emotion.Unspecified), (fused.Judgement.Outcome, fused.Judgement.Emotion));
+        Assert.NotNull(fused.Judgement.Scores);
     }
 
     [Theory]
@@ -63,26 +63,18 @@ public sealed class FuseTests
     public void Without_scores_the_outcomes_speak(Outcome? speech, Outcome? face, Outcome expected)
     {
         var fused = Fuse(
-            speech is { } heard ? Heard(heard) : null,
-            face is { } seen ? Seen(seen) : null);
+            speech is { } heard ? Judge(heard) : null,
+            face is { } seen ? Judge(seen) : null);
 
-        Assert.Equal(expected, fused.Outcome);
-        Assert.Null(fused.Scores);
-        Assert.Equal((0f, 0f, 0f), (fused.Confidence, fused.SpeechWeight, fused.FaceWeight));
+        Assert.Equal(expected, fused.Judgement.Outcome);
+        Assert.Null(fused.Judgement.Scores);
+        Assert.Equal((0f, 0f, 0f), (fused.Judgement.Confidence, fused.SpeechWeight, fused.FaceWeight));
     }
 
-    private static FusedResult Fuse(SpeechResult? speech, FaceResult? face, FusionOptions? options = null) =>
-        new Fuser(options ?? new()).Fuse(Answer.Of(speech), Answer.Of(face));
+    private static FusedResult Fuse(Judgement? speech, Judgement? face, FusionOptions? options = null) =>
+        new Fuser(options ?? new()).Fuse(speech, face);
 
-    private static SpeechResult Heard(Outcome outcome, EmotionScores? scores = null) => new()
-    {
-        Outcome = outcome,
-        Scores = scores,
-        Emotion = outcome == Outcome.Ok ? Emotion.Happy : Emotion.Unspecified,
-        Confidence = scores?.Happy ?? 0,
-    };
-
-    private static FaceResult Seen(Outcome outcome, EmotionScores? scores = null) => new()
+    private static Judgement Judge(Outcome outcome, EmotionScores? scores = null) => new()
     {
         Outcome = outcome,
         Scores = scores,

@@ -1,9 +1,8 @@
-using Affect.Face.V1;
+using Affect.Classifier.V1;
 using Affect.Fusion;
 using Affect.Fusion.Clips;
 using Affect.Fusion.Peers;
 using Affect.Hosting;
-using Affect.Speech.V1;
 using Affect.V1;
 using Grpc.Core;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -141,29 +140,30 @@ public sealed class ModelCatalogueTests
         return await models.FindAsync(Modality.Speech, name, calls);
     }
 
-    private sealed class SpeechPeer : SpeechService.SpeechServiceClient
+    private sealed class SpeechPeer : ClassifierService.ClassifierServiceClient
     {
         public int Asked { get; private set; }
 
         public bool Down { get; set; }
 
-        public override AsyncUnaryCall<Speech.V1.ListModelsResponse> ListModelsAsync(
-            Speech.V1.ListModelsRequest request, CallOptions options)
+        public override AsyncUnaryCall<Affect.Classifier.V1.ListModelsResponse> ListModelsAsync(
+            Affect.Classifier.V1.ListModelsRequest request, CallOptions options)
         {
             Asked++;
-            var response = new Speech.V1.ListModelsResponse
+            var response = new Affect.Classifier.V1.ListModelsResponse
             {
                 Models =
                 {
-                    new Model { Reference = new() { Name = "first", Version = "1" } },
-                    new Model { Reference = new() { Name = "second", Version = "1" }, IsDefault = true },
+                    new Model { Modality = Modality.Speech, Reference = new() { Name = "first", Version = "1" } },
+                    new Model { Modality = Modality.Face, Reference = new() { Name = "face", Version = "1" }, IsDefault = true },
+                    new Model { Modality = Modality.Speech, Reference = new() { Name = "second", Version = "1" }, IsDefault = true },
                 },
             };
             return new(
-                Down ? Task.FromException<Speech.V1.ListModelsResponse>(RpcErrors.Status(StatusCode.Unavailable, "down")) : Task.FromResult(response),
+                Down ? Task.FromException<Affect.Classifier.V1.ListModelsResponse>(RpcErrors.Status(StatusCode.Unavailable, "down")) : Task.FromResult(response),
                 Task.FromResult(new Metadata()), () => Status.DefaultSuccess, () => [], () => { });
         }
     }
 
-    private sealed class FacePeer : FaceService.FaceServiceClient;
+    private sealed class FacePeer : ClassifierService.ClassifierServiceClient;
 }

@@ -100,7 +100,7 @@ public sealed class TimelineTests
         Assert.Equal(10_800, _state.Arc.Sum(stretch => stretch.Count));
         Assert.InRange(_state.CalculateSize(), 1, 16_384);
         Assert.Equal(10_800, summary.Scored);
-        Assert.Equal(summary.Shares.Angry, summary.Arc.Average(point => point.Scores.Angry), 0.02);
+        Assert.Equal(summary.Judgement.Scores.Angry, summary.Arc.Average(point => point.Scores.Angry), 0.02);
     }
 
     [Fact]
@@ -124,8 +124,8 @@ public sealed class TimelineTests
     {
         Take(3, null);
         var summary = _timeline.Summarise(Outcome.NoSpeech);
-        Assert.Equal((3, 0, 3, Outcome.NoSpeech, Emotion.Unspecified), (summary.Windows, summary.Scored, summary.Empty, summary.Outcome, summary.Emotion));
-        Assert.Null(summary.Shares);
+        Assert.Equal((3, 0, 3), (summary.Windows, summary.Scored, summary.Empty));
+        Assert.Equal(new Judgement { Outcome = Outcome.NoSpeech }, summary.Judgement);
         Assert.All(summary.Arc, point => Assert.Null(point.Scores));
     }
 
@@ -144,6 +144,6 @@ public sealed class TimelineTests
         Index = _windows,
         Start = Duration.FromTimeSpan(TimeSpan.FromSeconds(_windows)),
         End = Duration.FromTimeSpan(TimeSpan.FromSeconds(_windows + 3)),
-        Fused = new() { Outcome = scores is null ? Outcome.NoSpeech : Outcome.Ok, Scores = scores },
+        Fused = new() { Judgement = new() { Outcome = scores is null ? Outcome.NoSpeech : Outcome.Ok, Scores = scores } },
     };
 }

@@ -40,7 +40,12 @@ public sealed class OpenApiTests
 
     [Fact]
     public void Enums_have_the_values_of_the_protos() => Assert.All(
-        [OutcomeReflection(), .. new[] { Model.Descriptor.FindFieldByName("modality").EnumType, SpeechResult.Descriptor.FindFieldByName("emotion").EnumType, ModelInput.Descriptor.FindFieldByName("features").EnumType }],
+        [
+            Judgement.Descriptor.FindFieldByName("outcome").EnumType,
+            Judgement.Descriptor.FindFieldByName("emotion").EnumType,
+            Model.Descriptor.FindFieldByName("modality").EnumType,
+            ModelInput.Descriptor.FindFieldByName("features").EnumType,
+        ],
         values => Assert.Equal(
             values.Values.Select(value => value.Name),
             Schema(values.Name)["enum"]!.AsArray().Select(value => (string)value!)));
@@ -91,8 +96,6 @@ public sealed class OpenApiTests
 
         Assert.Equal(mapped.Order(), documented.Order());
     }
-
-    private static EnumDescriptor OutcomeReflection() => FusedResult.Descriptor.FindFieldByName("outcome").EnumType;
 
     private static JsonNode Schema(string name) =>
         Document["components"]!["schemas"]![name] ?? throw new InvalidOperationException($"no schema {name}");

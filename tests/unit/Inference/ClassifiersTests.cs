@@ -580,13 +580,13 @@ public sealed class ClassifiersTests : IDisposable
     {
         public IEnumerable<string> Names => classifiers.All.Select(classifier => classifier.Manifest.Name);
 
-        public IEnumerable<Classifier> Models => classifiers.All;
+        public IEnumerable<Affect.Inference.Classifier> Models => classifiers.All;
 
         public bool Healthy => health.CheckHealthAsync(Cancel).Result.Status == HealthStatus.Healthy;
 
-        public Classifier? Find(string name) => classifiers.Find(name);
+        public Affect.Inference.Classifier? Find(string name) => classifiers.Find(name);
 
-        public Task<(Classifier Model, Classification Result)?> ClassifyAsync() =>
+        public Task<(Affect.Inference.Classifier Model, Classification Result)?> ClassifyAsync() =>
             classifiers.ClassifyAsync("", new byte[SpeechBytes], DateTime.MaxValue, Cancel);
 
         public async Task<string> VersionAsync() => (await ClassifyAsync())!.Value.Model.Version;

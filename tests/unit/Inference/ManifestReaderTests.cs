@@ -60,7 +60,7 @@ public sealed class ManifestReaderTests
                 "output.label_map[calm]: 1 is not a string",
                 "versions[0].sha256: is missing",
                 "description: is missing",
-                "licence: is missing",
+                "license: is missing",
             ], mistakes);
     }
 

@@ -149,7 +149,7 @@ public sealed class ReportTests : IDisposable
         Input = new() { Tensor = "input", Features = FeatureKind.Gray, Layout = TensorLayout.Nchw, Size = 48 },
         Output = new() { Logits = "logits", Labels = EmotionLabels.Names },
         Versions = [new() { Version = "1", File = "1/model.onnx", Sha256 = new string('0', 64) }],
-        Licence = "theirs",
+        License = "theirs",
     };
 
     private static ModelManifest Cnn => Foreign with

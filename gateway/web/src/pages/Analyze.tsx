@@ -114,16 +114,16 @@ export function Analyze() {
 /** Windows overlap: each is drawn half way to its neighbours. */
 export function slicesOf(windows: SpeechWindow[], duration: number): Slice[] {
   const centres = windows.map(({ start, end }) => (seconds(start) + seconds(end)) / 2);
-  return windows.map(({ scores }, index) => ({
+  return windows.map(({ judgement }, index) => ({
     start: index === 0 ? 0 : (centres[index - 1]! + centres[index]!) / 2,
     end: index === windows.length - 1 ? duration : (centres[index]! + centres[index + 1]!) / 2,
-    scores: scores ?? null,
+    scores: judgement.scores ?? null,
   }));
 }
 
 function Result({ clip, analysis }: { clip: Clip; analysis: Analysis }) {
-  const { fused, speech, face, notice } = analysis;
-  const emotion = emotionOf(fused.emotion);
+  const { fused: { judgement }, speech, face, notice } = analysis;
+  const emotion = emotionOf(judgement.emotion);
   const rows = useMemo(() => rowsOf(analysis), [analysis]);
   const name = (clip.media?.name ?? clip.pictures[0]?.name ?? "clip").replace(/\.\w+$/, "");
   return (
@@ -132,15 +132,15 @@ function Result({ clip, analysis }: { clip: Clip; analysis: Analysis }) {
         <div class="now">
           {emotion && <Glyph emotion={emotion} size={56} />}
           <div>
-            <strong data-answer={emotion ?? ""}>{inWords(fused)}</strong>
-            {fused.scores && <span>{percent(fused.confidence)}{speech?.scores && face?.scores && ", voice and faces together"}</span>}
+            <strong data-answer={emotion ?? ""}>{inWords(judgement)}</strong>
+            {judgement.scores && <span>{percent(judgement.confidence)}{speech?.judgement.scores && face?.judgement.scores && ", voice and faces together"}</span>}
           </div>
         </div>
         {clip.remarks.map(remark => <p key={remark} class="message">{remark}</p>)}
         <ScoreTable label="Scores of the whole clip" columns={[
-          ...(speech ? [{ title: "Voice", judgement: speech, idle: "" }] : []),
-          ...(face ? [{ title: "Faces", judgement: face, idle: "" }] : []),
-          { title: "Together", judgement: fused, idle: "" },
+          ...(speech ? [{ title: "Voice", judgement: speech.judgement, idle: "" }] : []),
+          ...(face ? [{ title: "Faces", judgement: face.judgement, idle: "" }] : []),
+          { title: "Together", judgement, idle: "" },
         ]} />
         <p class="meta">{[speech?.model, face?.model].filter(model => model).map(model => `${model!.name} ${model!.version}`).join(", ")}. {notice}</p>
       </section>
@@ -216,13 +216,13 @@ function Recording({ clip, duration, windows, voice }: {
           (next as HTMLElement).focus();
       }}>
         {slices.map((slice, index) => {
-          const window = windows[index]!;
-          const emotion = emotionOf(window.emotion);
+          const { start, end, judgement } = windows[index]!;
+          const emotion = emotionOf(judgement.emotion);
           return (
             <button type="button" key={index} class={emotion ?? "unnamed"} tabIndex={index === Math.max(0, current) ? 0 : -1}
               aria-current={index === current ? "true" : undefined} style={{ flexGrow: slice.end - slice.start }}
-              aria-label={`${clock(seconds(window.start), 1)} to ${clock(seconds(window.end), 1)}: ${inWords(window)}${emotion ? ` ${percent(window.confidence)}` : ""}`}
-              title={`${clock(seconds(window.start), 1)} to ${clock(seconds(window.end), 1)}: ${inWords(window)}`}
+              aria-label={`${clock(seconds(start), 1)} to ${clock(seconds(end), 1)}: ${inWords(judgement)}${emotion ? ` ${percent(judgement.confidence)}` : ""}`}
+              title={`${clock(seconds(start), 1)} to ${clock(seconds(end), 1)}: ${inWords(judgement)}`}
               onClick={() => {
                 seek(slice.start);
                 void player.current!.play();
@@ -245,9 +245,9 @@ function PictureWithFaces({ picture, image }: { picture: Clip["pictures"][number
         <FaceBoxes image={image} />
       </div>
       <figcaption>{picture.time === undefined ? picture.name : `at ${clock(picture.time, 1)}`}: {text}</figcaption>
-      {image.faces.map((face, index) => face.scores && (
+      {image.faces.map(({ judgement: { scores } }, index) => scores && (
         <p key={index} class="scoreline">
-          {emotions.map(emotion => ({ emotion, score: face.scores![emotion] })).sort((a, b) => b.score - a.score).slice(0, 3)
+          {emotions.map(emotion => ({ emotion, score: scores[emotion] })).sort((a, b) => b.score - a.score).slice(0, 3)
             .map(({ emotion, score }) => <span key={emotion}><Glyph emotion={emotion} size={16} /> {emotion} {percent(score)}</span>)}
         </p>
       ))}

@@ -4,7 +4,7 @@ import { useApp } from "../app";
 import { clock, emotionOf, inWords, percent, seconds } from "../emotions";
 import { Glyph } from "../parts/Glyph";
 import { Ribbon, type Slice } from "../parts/Ribbon";
-import type { Alert, CallSummary, StreamStarted, StreamWindow } from "../types";
+import type { Alert, CallSummary, Judgement, StreamStarted, StreamWindow } from "../types";
 import { alertInWords } from "./Live";
 
 // What the page remembers at most, of calls that go on for hours and for as long as it is open.
@@ -52,7 +52,7 @@ function after(call: Call, { started, window, alert, ended }: Happened["data"]):
   const previous = channel.slices.at(-1)?.end ?? 0;
   if (end <= previous)
     return call; // told again behind a checkpoint
-  const slice = { start: Math.max(previous, seconds(window.start)), end, scores: window.fused.scores ? window.smoothed! : null };
+  const slice = { start: Math.max(previous, seconds(window.start)), end, scores: window.fused.judgement.scores ? window.smoothed.scores! : null };
   channels[window.channel] = { ...channel, slices: [...channel.slices, slice].slice(-mostSlices), newest: window };
   return { ...call, channels };
 }
@@ -142,7 +142,7 @@ function CallPanel({ call }: { call: Call }) {
         {call.session} <span class={`pill ${call.status ? "" : "good"}`}>{call.status === "" ? "running" : call.status === "OK" ? "ended" : call.status.toLowerCase()}</span>
       </h2>
       {call.channels.map((channel, index) => {
-        const emotion = channel.newest?.fused.scores ? emotionOf(channel.newest.emotion) : null;
+        const emotion = channel.newest?.fused.judgement.scores ? emotionOf(channel.newest.smoothed.emotion) : null;
         const end = channel.slices.at(-1)?.end ?? 1;
         return (
           <div class="channel" key={index}>
@@ -150,7 +150,7 @@ function CallPanel({ call }: { call: Call }) {
               <strong>{roles[channel.role] ?? `Channel ${index + 1}`}</strong>{" "}
               {!channel.judged ? "emotion is not looked for"
                 : emotion ? <><Glyph emotion={emotion} size={18} /> {emotion}</>
-                  : channel.newest ? (channel.newest.fused.scores ? "Not sure enough to name one" : inWords(channel.newest.fused)) : "no window yet"}
+                  : channel.newest ? (channel.newest.fused.judgement.scores ? "Not sure enough to name one" : inWords(channel.newest.fused.judgement)) : "no window yet"}
               {channel.judged && channel.slices.length > 0 && <span class="meta"> {clock(end)}</span>}
             </p>
             {channel.judged && <Ribbon slices={channel.slices} from={channel.slices[0]?.start ?? 0} to={end} label={`Emotional arc of ${call.session}`} />}
@@ -162,6 +162,8 @@ function CallPanel({ call }: { call: Call }) {
     </section>
   );
 }
+
+const withConfidence = (judgement: Judgement) => inWords(judgement) + (judgement.scores ? ` ${percent(judgement.confidence)}` : "");
 
 function Summary({ summary }: { summary: CallSummary }) {
   return (
@@ -175,7 +177,7 @@ function Summary({ summary }: { summary: CallSummary }) {
           {summary.channels.map(channel => (
             <tr key={channel.channel}>
               <th scope="row">{roles[channel.role] ?? channel.channel + 1}</th>
-              <td>{channel.emotion ? `${inWords(channel.emotion)}${channel.emotion.confidence > 0 ? ` ${percent(channel.emotion.confidence)}` : ""}` : "–"}</td>
+              <td>{channel.emotion ? withConfidence(channel.emotion.judgement) : "–"}</td>
               <td>{clock(seconds(channel.talk), 1)}</td>
               <td>{clock(seconds(channel.silence), 1)}</td>
               <td>{channel.interruptions}</td>

@@ -63,7 +63,7 @@ function useLive(choice: { speech: string; face: string }) {
         window: (window, latency) => change(old => {
           const end = base + seconds(window.end);
           const previous = old.slices.at(-1)?.end ?? 0;
-          const slice = { start: Math.max(previous, base + seconds(window.start)), end, scores: window.fused.scores ? window.smoothed! : null };
+          const slice = { start: Math.max(previous, base + seconds(window.start)), end, scores: window.fused.judgement.scores ? window.smoothed.scores! : null };
           return { window, latency, slices: [...old.slices.filter(kept => kept.end > end - shown), slice] };
         }),
         activity: ({ start, end }) => change(old => ({
@@ -170,7 +170,7 @@ export function Live() {
   const { window, frame } = state;
   const running = state.connection !== "off";
   const end = state.slices.at(-1)?.end ?? 0;
-  const heard = window?.voice && window.voice.outcome !== "OUTCOME_NO_SPEECH";
+  const heard = window?.voice && window.voice.judgement.outcome !== "OUTCOME_NO_SPEECH";
   return (
     <>
       <div class="hero">
@@ -212,9 +212,9 @@ export function Live() {
         <section class="panel" aria-label="What it shows now">
           <Now window={window} running={running} />
           <ScoreTable label="Scores of the newest window" columns={[
-            { title: "Voice", judgement: window?.voice, idle: state.microphone === "on" ? "Listening" : "Microphone off" },
-            { title: "Face", judgement: window?.face, idle: state.camera === "on" ? "Looking" : "Camera off" },
-            { title: "Together", judgement: window?.fused, idle: running ? "The first 3 s" : "–" },
+            { title: "Voice", judgement: window?.voice?.judgement, idle: state.microphone === "on" ? "Listening" : "Microphone off" },
+            { title: "Face", judgement: window?.face?.judgement, idle: state.camera === "on" ? "Looking" : "Camera off" },
+            { title: "Together", judgement: window?.fused.judgement, idle: running ? "The first 3 s" : "–" },
           ]} />
           <p class="meta">
             <span class={`pill ${state.connection === "on" ? "good" : state.connection === "lost" ? "bad" : ""}`} data-connection={state.connection}>
@@ -249,16 +249,16 @@ export const alertInWords = ({ rule, state, time, emotion }: Alert) =>
   `${clock(seconds(time))} ${emotionOf(emotion) ?? ""}: the rule “${rule}” ${state === "ALERT_STATE_RAISED" ? "holds" : "no longer holds"}`;
 
 function Now({ window, running }: { window: StreamWindow | null; running: boolean }) {
-  const emotion = window?.fused.scores ? emotionOf(window.emotion) : null;
+  const emotion = window?.fused.judgement.scores ? emotionOf(window.smoothed.emotion) : null;
   return (
     <div class="now">
       {emotion ? <Glyph emotion={emotion} size={56} /> : <span class="nobody" aria-hidden="true">…</span>}
       <div>
         <strong data-now={emotion ?? ""}>
           {!window ? (running ? "Listening and looking" : "Turn on a device to begin")
-            : emotion ?? (window.fused.scores ? "Not sure enough to name one" : inWords(window.fused))}
+            : emotion ?? (window.fused.judgement.scores ? "Not sure enough to name one" : inWords(window.fused.judgement))}
         </strong>
-        <span>{emotion ? `${percent(window!.smoothed![emotion])}, over the last seconds` : "Silence and empty pictures are given no emotion."}</span>
+        <span>{emotion ? `${percent(window!.smoothed.confidence)}, over the last seconds` : "Silence and empty pictures are given no emotion."}</span>
       </div>
     </div>
   );

@@ -110,7 +110,7 @@ function Details({ model }: { model: Model }) {
         <div><dt>Temperature</dt><dd>{model.temperature.toFixed(2)}</dd></div>
         {model.cost && <div><dt>Size</dt><dd>{parseInt(model.cost.parameters).toLocaleString("en")} parameters, {(parseInt(model.cost.file_bytes) / 1e6).toFixed(1)} MB</dd></div>}
         {model.cost && <div><dt>Latency</dt><dd>{(1000 * seconds(model.cost.latency)).toFixed(2)} ms</dd></div>}
-        <div><dt>Licence</dt><dd>{model.licence}</dd></div>
+        <div><dt>License</dt><dd>{model.license}</dd></div>
       </dl>
       <p class="meta">Latency is the processor time of one input on one core of the machine that measured, the model alone.</p>
       {CARDS.includes(name) && <p><a class="button" href={`/cards/${name}.html`}>Model card: data, protocol, limits</a></p>}

@@ -7,10 +7,9 @@ const at = (share: number) => `${100 * share}%`;
 export function FaceBoxes({ image, mirrored = false }: { image: ImageResult; mirrored?: boolean }) {
   return (
     <>
-      {image.faces.map((face, index) => {
-        const { left, top, width, height } = face.box;
+      {image.faces.map(({ box: { left, top, width, height }, judgement }, index) => {
         const start = mirrored ? image.width - left - width : left;
-        const emotion = emotionOf(face.emotion);
+        const emotion = emotionOf(judgement.emotion);
         return (
           <div key={index} class={`face ${emotion ?? "unnamed"} ${top < image.height / 10 ? "high" : ""}`} style={{
             left: at(start / image.width),
@@ -18,7 +17,7 @@ export function FaceBoxes({ image, mirrored = false }: { image: ImageResult; mir
             width: at(width / image.width),
             height: at(height / image.height),
           }}>
-            <span>{emotion ? `${emotion} ${percent(face.confidence)}` : face.outcome === "OUTCOME_UNCERTAIN" ? "uncertain" : inWords(face)}</span>
+            <span>{emotion ? `${emotion} ${percent(judgement.confidence)}` : judgement.outcome === "OUTCOME_UNCERTAIN" ? "uncertain" : inWords(judgement)}</span>
           </div>
         );
       })}

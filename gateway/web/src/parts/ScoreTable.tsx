@@ -1,10 +1,11 @@
-import { emotions, inWords, percent, type Scores } from "../emotions";
+import { emotions, inWords, percent } from "../emotions";
+import type { Judgement } from "../types";
 import { Glyph } from "./Glyph";
 
 export interface Column {
   title: string;
   /** Absent where this one does not take part. */
-  judgement?: { outcome: string; emotion: string; scores?: Scores };
+  judgement?: Judgement;
   /** In place of the judgement's outcome, where there is none. */
   idle: string;
 }

@@ -16,12 +16,12 @@ export function rowsOf(analysis: Analysis): Row[] {
   });
   const between = ({ start, end }: { start: string; end: string }) => ({ start: seconds(start), end: seconds(end) });
   return [
-    judged("together", fused),
-    ...(speech ? [judged("voice", speech), ...speech.windows.map(window => judged("window", window, between(window)))] : []),
-    ...(face ? [judged("faces", face)] : []),
+    judged("together", fused.judgement),
+    ...(speech ? [judged("voice", speech.judgement), ...speech.windows.map(window => judged("window", window.judgement, between(window)))] : []),
+    ...(face ? [judged("faces", face.judgement)] : []),
     ...(face?.images ?? []).flatMap((image, index) =>
       image.faces.length > 0
-        ? image.faces.map(found => judged(`picture ${index + 1}`, found, { ...found.box }))
+        ? image.faces.map(found => judged(`picture ${index + 1}`, found.judgement, { ...found.box }))
         : [{ what: `picture ${index + 1}`, outcome: image.outcome.replace("OUTCOME_", "") }]),
   ];
 }
