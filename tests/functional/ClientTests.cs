@@ -50,7 +50,7 @@ public sealed class ClientTests(AffectFixture fixture)
         {
             Assert.Equal(answers[0].Windows.Select(window => (window.Start, window.End)), answer.Windows.Select(window => (window.Start, window.End)));
             // A batch of another size rounds otherwise.
-            Assert.Equal(answers[0].Confidence, answer.Confidence, 0.001f);
+            Assert.Equal(answers[0].Judgement.Confidence, answer.Judgement.Confidence, 0.001f);
         });
     }
 

@@ -8,7 +8,7 @@ using Google.Protobuf;
 using Google.Rpc;
 using Grpc.Core;
 using Grpc.Net.Client;
-using Client = Affect.Classifier.V1.ClassifierService.ClassifierServiceClient;
+using ClassifierClient = Affect.Classifier.V1.ClassifierService.ClassifierServiceClient;
 
 namespace Affect.FunctionalTests;
 
@@ -243,7 +243,7 @@ public sealed class InferenceTests : IAsyncDisposable
                 app.MapFace();
             });
 
-        var client = new Client(channel);
+        var client = new ClassifierClient(channel);
         var speech = await client.ClassifyAsync(Speech(Zeros(SpeechBytes)), cancellationToken: Cancellation);
         var face = await client.ClassifyAsync(Face(Zeros(FaceBytes)), cancellationToken: Cancellation);
         var models = (await client.ListModelsAsync(new(), cancellationToken: Cancellation)).Models;
@@ -260,10 +260,10 @@ public sealed class InferenceTests : IAsyncDisposable
 
     private static ClassifyRequest Face(ByteString pixels) => new() { Modality = Modality.Face, Input = pixels };
 
-    private async Task<Client> SpeechAsync(params (string Key, string Value)[] settings) =>
+    private async Task<ClassifierClient> SpeechAsync(params (string Key, string Value)[] settings) =>
         new(await StartAsync(SpeechHosting.AddSpeech, SpeechHosting.MapSpeech, settings));
 
-    private async Task<Client> FaceAsync() => new(await StartAsync(FaceHosting.AddFace, FaceHosting.MapFace));
+    private async Task<ClassifierClient> FaceAsync() => new(await StartAsync(FaceHosting.AddFace, FaceHosting.MapFace));
 
     private async Task<GrpcChannel> StartAsync(
         Action<Microsoft.AspNetCore.Builder.WebApplicationBuilder> add,
