@@ -1,8 +1,9 @@
-using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
 using Affect.Inference;
+using Google.Protobuf;
+using Onnx;
 
 namespace Affect.Testing;
 
@@ -94,7 +95,7 @@ public static class TinyModel
         File.WriteAllText(Path.Combine(folder, "manifest.json"), JsonSerializer.Serialize(manifest, ModelManifest.Json));
     }
 
-    /// <summary>The ONNX file: Flatten, Gemm and, where an embedding is named, Relu. Field numbers are those of onnx.proto3.</summary>
+    /// <summary>The ONNX file: Flatten, Gemm and, where the manifest names an embedding, Relu.</summary>
     public static byte[] Onnx(
         ModelManifest manifest, IReadOnlyList<float> bias, Func<int, int, float>? weight = null, string? last = null, int? batch = null)
     {
@@ -106,80 +107,57 @@ public static class TinyModel
                 for (var label = 0; label < bias.Count; label++)
                     weights[i * bias.Count + label] = weight(i, label);
 
-        var graph = new Message()
-            .Add(1, Node("Flatten", [manifest.Input.Tensor], "flat"))
-            .Add(1, Node("Gemm", ["flat", "weights", "bias"], last is null ? manifest.Output.Logits : "sums"))
-            .Add(2, "tiny")
-            .Add(5, Tensor("weights", [inputs, bias.Count], weights))
-            .Add(5, Tensor("bias", [bias.Count], [.. bias]))
-            .Add(11, Value(manifest.Input.Tensor, shape, batch))
-            .Add(12, Value(manifest.Output.Logits, [bias.Count], batch));
+        var graph = new GraphProto
+        {
+            Name = "tiny",
+            Node =
+            {
+                Node("Flatten", [manifest.Input.Tensor], "flat"),
+                Node("Gemm", ["flat", "weights", "bias"], last is null ? manifest.Output.Logits : "sums"),
+            },
+            Initializer = { Tensor("weights", [inputs, bias.Count], weights), Tensor("bias", [bias.Count], [.. bias]) },
+            Input = { Value(manifest.Input.Tensor, shape, batch) },
+            Output = { Value(manifest.Output.Logits, [bias.Count], batch) },
+        };
         if (last is not null)
-            graph.Add(1, Node(last, ["sums"], manifest.Output.Logits));
+            graph.Node.Add(Node(last, ["sums"], manifest.Output.Logits));
         if (manifest.Output.Embedding is { } embedding)
-            graph.Add(1, Node("Relu", [manifest.Output.Logits], embedding)).Add(12, Value(embedding, [bias.Count], batch));
-
-        return new Message()
-            .Add(1, 8) // ir_version
-            .Add(7, graph)
-            .Add(8, new Message().Add(2, 17)) // opset_import
-            .ToArray();
+        {
+            graph.Node.Add(Node("Relu", [manifest.Output.Logits], embedding));
+            graph.Output.Add(Value(embedding, [bias.Count], batch));
+        }
+        return new ModelProto { IrVersion = 8, Graph = graph, OpsetImport = { new OperatorSetIdProto { Version = 17 } } }.ToByteArray();
     }
 
-    private static Message Node(string operation, string[] inputs, string output)
+    private static NodeProto Node(string operation, string[] inputs, string output) =>
+        new() { OpType = operation, Input = { inputs }, Output = { output } };
+
+    private static TensorProto Tensor(string name, long[] shape, float[] values) => new()
     {
-        var node = new Message();
-        foreach (var input in inputs)
-            node.Add(1, input);
-        return node.Add(2, output).Add(4, operation);
-    }
-
-    private static Message Tensor(string name, int[] shape, float[] values)
-    {
-        var tensor = new Message();
-        foreach (var axis in shape)
-            tensor.Add(1, axis);
-        var raw = new byte[values.Length * sizeof(float)];
-        for (var i = 0; i < values.Length; i++)
-            BinaryPrimitives.WriteSingleLittleEndian(raw.AsSpan(i * sizeof(float)), values[i]);
-        return tensor.Add(2, 1).Add(8, name).Add(9, raw); // data_type FLOAT, raw_data
-    }
+        Name = name,
+        DataType = (int)TensorProto.Types.DataType.Float,
+        Dims = { shape },
+        RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(values)),
+    };
 
     /// <summary>A float tensor whose first axis is the batch.</summary>
-    private static Message Value(string name, int[] shapeOfOne, int? batch)
+    private static ValueInfoProto Value(string name, int[] shapeOfOne, int? batch) => new()
     {
-        var shape = new Message().Add(1, batch is { } size ? new Message().Add(1, size) : new Message().Add(2, "batch"));
-        foreach (var axis in shapeOfOne)
-            shape.Add(1, new Message().Add(1, axis));
-        return new Message().Add(1, name).Add(2, new Message().Add(1, new Message().Add(1, 1).Add(2, shape)));
-    }
-
-    /// <summary>A protobuf message, written field by field.</summary>
-    private sealed class Message
-    {
-        private readonly List<byte> _bytes = [];
-
-        public Message Add(int field, int value) => Varint(field << 3).Varint(value);
-
-        public Message Add(int field, string value) => Add(field, Encoding.UTF8.GetBytes(value));
-
-        public Message Add(int field, Message value) => Add(field, value.ToArray());
-
-        public Message Add(int field, byte[] value)
+        Name = name,
+        Type = new()
         {
-            Varint(field << 3 | 2).Varint(value.Length);
-            _bytes.AddRange(value);
-            return this;
-        }
-
-        public byte[] ToArray() => [.. _bytes];
-
-        private Message Varint(int value)
-        {
-            for (; value >= 0x80; value >>= 7)
-                _bytes.Add((byte)(value | 0x80));
-            _bytes.Add((byte)value);
-            return this;
-        }
-    }
+            TensorType = new()
+            {
+                ElemType = (int)TensorProto.Types.DataType.Float,
+                Shape = new()
+                {
+                    Dim =
+                    {
+                        batch is { } size ? new TensorShapeProto.Types.Dimension { DimValue = size } : new() { DimParam = "batch" },
+                        shapeOfOne.Select(axis => new TensorShapeProto.Types.Dimension { DimValue = axis }),
+                    },
+                },
+            },
+        },
+    };
 }

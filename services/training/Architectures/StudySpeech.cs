@@ -4,8 +4,8 @@ using Affect.Training.Layers;
 namespace Affect.Training.Architectures;
 
 /// <summary>
-/// What the study's five speech models have in common: 3 s of MFCC, zero crossings and energy, and a recipe of
-/// plain Adam, categorical cross-entropy, a rate that halves on a plateau and an early end, on clips as they are.
+/// Base of the study's five speech models: 3 s windows of MFCC, ZCR and RMS; plain Adam, categorical cross-entropy, reduce
+/// on plateau and early stopping, without augmentation.
 /// </summary>
 internal abstract class StudySpeech() : WindowedSpeech(FeatureKind.MfccZcrRms)
 {
@@ -13,19 +13,19 @@ internal abstract class StudySpeech() : WindowedSpeech(FeatureKind.MfccZcrRms)
     {
         Epochs = 40,
         BatchSize = 64,
-        Rate = 1e-3,
-        Patience = 8,
+        LearningRate = 1e-3,
+        EarlyStoppingPatience = 8,
         PlateauPatience = 3,
         Augment = false,
-        AverageDecay = 0,
+        EmaDecay = 0,
     };
 
-    /// <summary>Convolutions that leave a quarter of the steps, for what goes over time is slow: [N, 130, 42] → [N, 32, 128].</summary>
-    protected Stack Convolutions() => new(
-        new SwapAxes(), // [42, 130]: convolutions take time last
-        Convolution.OverTime(Features, 64, kernel: 5),
+    /// <summary>Convolutions that reduce the time steps to a quarter, because recurrent layers are slow: [N, 130, 42] → [N, 32, 128].</summary>
+    protected Sequential Convolutions() => new(
+        new SwapAxes(), // [42, 130]: convolutions expect time last
+        ConvBlock.Conv1d(Features, 64, kernel: 5),
         new MaxPool(1), // 65 steps
-        Convolution.OverTime(64, 128, kernel: 5),
+        ConvBlock.Conv1d(64, 128, kernel: 5),
         new MaxPool(1), // 32 steps
         new Dropout(0.2),
         new SwapAxes());

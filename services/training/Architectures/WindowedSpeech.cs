@@ -2,8 +2,8 @@ using Affect.Inference;
 
 namespace Affect.Training.Architectures;
 
-/// <summary>What listens to windows of 3 s.</summary>
-/// <param name="features">What it hears of each frame.</param>
+/// <summary>Base of the speech models, which score windows of 3 s.</summary>
+/// <param name="features">Features of each frame.</param>
 internal abstract class WindowedSpeech(FeatureKind features) : Architecture
 {
     public sealed override Modality Modality => Modality.Speech;
@@ -19,6 +19,6 @@ internal abstract class WindowedSpeech(FeatureKind features) : Architecture
     /// <summary>130 frames of features.</summary>
     public sealed override long[] Shape => [Input.Positions, Features];
 
-    /// <summary>Number of values of a frame.</summary>
+    /// <summary>Number of values in a frame.</summary>
     protected int Features => Input.Channels;
 }

@@ -5,29 +5,29 @@ using Affect.Training.Learning;
 
 namespace Affect.Training.Commands;
 
-/// <summary><c>export</c>: a run's best weights become a model of the repository.</summary>
+/// <summary><c>export</c>: exports a run's best weights to the model repository.</summary>
 internal static class ExportCommand
 {
     public static Command Create()
     {
         var version = new Option<string>("--version") { Description = "Version to write.", DefaultValueFactory = _ => "1" };
-        var store = new Option<Storage>("--store") { Description = "How the larger weights are stored.", DefaultValueFactory = _ => Storage.Float16 };
-        var isDefault = new Option<bool>("--default") { Description = "Makes the model the one that answers where none is named." };
-        var command = new Command("export", "Writes ONNX, manifest and card, after comparing ONNX Runtime with TorchSharp.")
+        var format = new Option<WeightFormat>("--weight-format") { Description = "Format of the larger weights.", DefaultValueFactory = _ => WeightFormat.Float16 };
+        var isDefault = new Option<bool>("--default") { Description = "Makes the model the default of its modality." };
+        var command = new Command("export", "Exports ONNX file, manifest and model card after comparing ONNX Runtime with TorchSharp.")
         {
-            Shared.Model, Shared.Data, Shared.Run, Shared.Splits, Shared.Models, Shared.Threads, version, store, isDefault,
+            CommonOptions.Model, CommonOptions.Data, CommonOptions.Run, CommonOptions.Splits, CommonOptions.Models, CommonOptions.Threads, version, format, isDefault,
         };
-        command.SetAction((parsed, cancellation) => Shared.Guard(async () =>
+        command.SetAction((parsed, cancellation) => CommonOptions.InvokeAsync(async () =>
         {
-            var (architecture, protocol) = Shared.Choice(parsed);
-            var workspace = Shared.Workspace(parsed);
-            Shared.StartTorch(parsed.GetValue(Shared.Threads));
-            var data = await Shared.LoadAsync(workspace, architecture, protocol, cancellation);
-            var exported = Exporter.Export(architecture, member => Trainer.BestOf(workspace.Folder(member, protocol)), data, parsed.GetValue(store), cancellation);
-            var path = ModelFolder.Write(parsed.GetValue(Shared.Models)!, architecture, exported, parsed.GetValue(version)!, parsed.GetValue(isDefault),
-                Figures.Curves(Trainer.ReadState(Trainer.CheckpointOf(workspace.Folder(architecture, protocol)))));
-            Console.WriteLine($"{path}: {exported.Model.Length:N0} bytes, largest difference from TorchSharp {exported.Difference:G3}, " +
-                $"{exported.Accuracy:P2} right on validation data, temperature {exported.Temperature}, abstains below {exported.AbstainBelow}");
+            var (architecture, protocol) = CommonOptions.SelectModel(parsed);
+            var workspace = CommonOptions.Workspace(parsed);
+            CommonOptions.StartTorch(parsed.GetValue(CommonOptions.Threads));
+            var data = await CommonOptions.LoadAsync(workspace, architecture, protocol, cancellation);
+            var exported = Exporter.Export(architecture, member => Trainer.BestWeightsPath(workspace.RunFolder(member, protocol)), data, parsed.GetValue(format), cancellation);
+            var path = ModelFolder.Write(parsed.GetValue(CommonOptions.Models)!, architecture, exported, parsed.GetValue(version)!, parsed.GetValue(isDefault),
+                EvaluationResults.LearningCurves(Trainer.ReadState(Trainer.CheckpointPath(workspace.RunFolder(architecture, protocol)))));
+            Console.WriteLine($"{path}: {exported.Model.Length:N0} bytes, maximum difference from TorchSharp {exported.MaxDifference:G3}, " +
+                $"validation accuracy {exported.Accuracy:P2}, temperature {exported.Temperature}, abstains below {exported.AbstainBelow}");
         }));
         return command;
     }

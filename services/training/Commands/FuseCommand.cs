@@ -9,9 +9,9 @@ using Affect.Training.Export;
 namespace Affect.Training.Commands;
 
 /// <summary>
-/// <c>fuse</c>: learns the weights with which fusion pools voice and face. No corpus here has both, so validation
-/// samples are paired by label: each voice with a face, drawn by a fixed seed, that shows the same
-/// emotion. Such pairs are independent given the emotion, which real ones are not quite.
+/// <c>fuse</c>: fits the weights of speech and face in the log-linear pool. Because these corpora contain only one modality,
+/// each speech sample is paired with a face of the same label, drawn with a fixed seed. Such pairs are conditionally
+/// independent given the emotion; real pairs are only approximately so.
 /// </summary>
 internal static class FuseCommand
 {
@@ -19,14 +19,14 @@ internal static class FuseCommand
 
     public static Command Create()
     {
-        var command = new Command("fuse", "Learns the weights of voice and face in the fused answer, and measures them on test data.")
+        var command = new Command("fuse", "Fits the fusion weights of speech and face on validation data and evaluates them on test data.")
         {
-            Shared.Data, Shared.Run, Shared.Splits, Shared.Models,
+            CommonOptions.Data, CommonOptions.Run, CommonOptions.Splits, CommonOptions.Models,
         };
-        command.SetAction((parsed, cancellation) => Shared.Guard(async () =>
+        command.SetAction((parsed, cancellation) => CommonOptions.InvokeAsync(async () =>
         {
-            var workspace = Shared.Workspace(parsed);
-            var models = parsed.GetValue(Shared.Models)!;
+            var workspace = CommonOptions.Workspace(parsed);
+            var models = parsed.GetValue(CommonOptions.Models)!;
             var speech = await PosteriorsAsync(Modality.Speech, workspace, models, cancellation);
             var face = await PosteriorsAsync(Modality.Face, workspace, models, cancellation);
             var prior = LogLinearPool.UniformPrior;
@@ -37,22 +37,22 @@ internal static class FuseCommand
             var pool = new LogLinearPool(prior);
             var pairs = Pair(speech.Test, face.Test);
             Console.WriteLine($"on {pairs.Count} test pairs:");
-            Tell("voice alone", 1, 0);
-            Tell("face alone", 0, 1);
-            Tell("both, weights 1 and 1", 1, 1);
-            Tell("both, fitted weights", weights.Speech, weights.Face);
+            Print("speech only", 1, 0);
+            Print("face only", 0, 1);
+            Print("both, weights 1 and 1", 1, 1);
+            Print("both, fitted weights", weights.Speech, weights.Face);
 
-            void Tell(string what, double speechWeight, double faceWeight)
+            void Print(string input, double speechWeight, double faceWeight)
             {
                 var scores = pairs.ConvertAll(pair => pool.Combine((pair.Speech, speechWeight), (pair.Face, faceWeight)));
-                var metrics = Metrics.Of("", "", scores, pairs.ConvertAll(pair => pair.Label));
-                Console.WriteLine($"  {what,-22} accuracy {metrics.Accuracy:P1}, calibration error {metrics.ExpectedCalibrationError:P1}");
+                var metrics = Metrics.Compute("", "", scores, pairs.ConvertAll(pair => pair.Label));
+                Console.WriteLine($"  {input,-22} accuracy {metrics.Accuracy:P1}, ECE {metrics.ExpectedCalibrationError:P1}");
             }
         }));
         return command;
     }
 
-    private static async Task<(List<Judgement> Validation, List<Judgement> Test)> PosteriorsAsync(
+    private static async Task<(List<Prediction> Validation, List<Prediction> Test)> PosteriorsAsync(
         Modality modality, Workspace workspace, string models, CancellationToken cancellation)
     {
         var (architecture, manifest) = Architecture.All.Values
@@ -60,20 +60,20 @@ internal static class FuseCommand
             .Select(architecture => (architecture, ModelFolder.Read(models, architecture)))
             .FirstOrDefault(model => model.Item2.Default);
         if (manifest is null)
-            throw new FileNotFoundException($"{models} has no default model of {modality.ToString().ToLowerInvariant()}: export one with --default");
-        var data = await Shared.LoadAsync(workspace, architecture, Workspace.DefaultProtocol(architecture), cancellation);
-        var judge = Judge.Shipped(models, manifest);
-        return (judge.Of(architecture, data.Validation, cancellation), judge.Of(architecture, data.Test, cancellation));
+            throw new FileNotFoundException($"{models} has no default {modality.ToString().ToLowerInvariant()} model: export one with --default");
+        var data = await CommonOptions.LoadAsync(workspace, architecture, Workspace.DefaultProtocol(architecture), cancellation);
+        var model = CalibratedModel.FromRepository(models, manifest);
+        return (model.Predict(architecture, data.Validation, cancellation), model.Predict(architecture, data.Test, cancellation));
     }
 
-    private static List<PosteriorPair> Pair(List<Judgement> voices, List<Judgement> faces)
+    private static List<PosteriorPair> Pair(List<Prediction> speech, List<Prediction> faces)
     {
         var random = new Random(Seed);
         var byLabel = faces.ToLookup(face => face.Label);
-        return voices.ConvertAll(voice =>
+        return speech.ConvertAll(sample =>
         {
-            var same = byLabel[voice.Label].ToList();
-            return new PosteriorPair(voice.Scores, same[random.Next(same.Count)].Scores, voice.Label);
+            var same = byLabel[sample.Label].ToList();
+            return new PosteriorPair(sample.Scores, same[random.Next(same.Count)].Scores, sample.Label);
         });
     }
 }

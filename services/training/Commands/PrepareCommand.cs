@@ -4,24 +4,24 @@ using Affect.Training.Data;
 
 namespace Affect.Training.Commands;
 
-/// <summary><c>prepare</c>: decodes the speech corpora once, checks FER2013, and prints what was found.</summary>
+/// <summary><c>prepare</c>: decodes the speech corpora once, checks FER2013, and prints a report.</summary>
 internal static class PrepareCommand
 {
     public static Command Create()
     {
-        var command = new Command("prepare", "Reads the corpora, decodes the sound once, and reports what was skipped or mended.")
+        var command = new Command("prepare", "Decodes the corpora once and reports skipped and repaired files.")
         {
-            Shared.Data, Shared.Run, Shared.Splits,
+            CommonOptions.Data, CommonOptions.Run, CommonOptions.Splits,
         };
-        command.SetAction((parsed, cancellation) => Shared.Guard(async () =>
+        command.SetAction((parsed, cancellation) => CommonOptions.InvokeAsync(async () =>
         {
-            var workspace = Shared.Workspace(parsed);
-            // Who wants to train faces alone has no use for speech, and is told what is missing all the same.
+            var workspace = CommonOptions.Workspace(parsed);
+            // Face models can be trained without the speech corpora, so one missing modality does not stop the other.
             var missing = new List<string>();
             foreach (var architecture in Architecture.All.Values.DistinctBy(architecture => architecture.Modality))
                 try
                 {
-                    await Shared.LoadAsync(workspace, architecture, Workspace.DefaultProtocol(architecture), cancellation);
+                    await CommonOptions.LoadAsync(workspace, architecture, Workspace.DefaultProtocol(architecture), cancellation);
                 }
                 catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
                 {

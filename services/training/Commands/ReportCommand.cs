@@ -7,42 +7,42 @@ using Affect.Training.Export;
 
 namespace Affect.Training.Commands;
 
-/// <summary><c>report</c>: README, report.json, plots and cards of the model repository, from its manifests alone.</summary>
+/// <summary><c>report</c>: writes README, report.json, plots and model cards of the repository from the manifests.</summary>
 internal static class ReportCommand
 {
     public static Command Create()
     {
-        var command = new Command("report", "Compares all models of the repository: README.md, report.json, plots and cards.") { Shared.Models };
-        command.SetAction((parsed, _) => Shared.Guard(() =>
+        var command = new Command("report", "Writes README.md, report.json, plots and model cards of the model repository.") { CommonOptions.Models };
+        command.SetAction((parsed, _) => CommonOptions.InvokeAsync(() =>
         {
-            Write(parsed.GetValue(Shared.Models)!);
+            Write(parsed.GetValue(CommonOptions.Models)!);
             return Task.CompletedTask;
         }));
         return command;
     }
 
-    /// <summary>Writes all files.</summary>
+    /// <summary>Writes the files.</summary>
     /// <param name="root">The model repository.</param>
-    /// <exception cref="InvalidDataException">A manifest is wrong.</exception>
+    /// <exception cref="InvalidDataException">A manifest is invalid.</exception>
     public static void Write(string root)
     {
         var manifests = Read(root);
         var plots = new Dictionary<string, IReadOnlyList<string>>();
         foreach (var manifest in manifests)
         {
-            var drawn = Plots.Of(manifest).ToList();
+            var drawn = Plots.Draw(manifest).ToList();
             foreach (var name in Plots.Names)
                 File.Delete(Path.Combine(root, manifest.Name, name));
             foreach (var (name, svg) in drawn)
-                ModelFolder.WriteWhole(Path.Combine(root, manifest.Name, name), Encoding.UTF8.GetBytes(svg));
+                ModelFolder.WriteAtomically(Path.Combine(root, manifest.Name, name), Encoding.UTF8.GetBytes(svg));
             plots[manifest.Name] = [.. drawn.Select(plot => plot.Name)];
-            // Someone else's model has a card of their own.
+            // Foreign models bring their own card.
             if (Architecture.All.TryGetValue(manifest.Name, out var architecture))
                 ModelFolder.WriteCard(root, architecture, manifest);
         }
         var report = new ModelReport(manifests);
-        ModelFolder.WriteWhole(Path.Combine(root, "report.json"), ReadableJson.Write(report.ToJson()));
-        ModelFolder.WriteWhole(Path.Combine(root, "README.md"), Encoding.UTF8.GetBytes(report.ToMarkdown(plots)));
+        ModelFolder.WriteAtomically(Path.Combine(root, "report.json"), ReadableJson.Write(report.ToJson()));
+        ModelFolder.WriteAtomically(Path.Combine(root, "README.md"), Encoding.UTF8.GetBytes(report.ToMarkdown(plots)));
         Console.WriteLine($"{manifests.Count} models: {Path.Combine(root, "README.md")}");
     }
 

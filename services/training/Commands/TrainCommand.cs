@@ -10,49 +10,49 @@ using Spectre.Console;
 
 namespace Affect.Training.Commands;
 
-/// <summary><c>train</c>: learns, or goes on learning where a checkpoint lies.</summary>
+/// <summary><c>train</c>: trains a model, resuming from the last checkpoint.</summary>
 internal static class TrainCommand
 {
-    /// <summary>How often training goes on by itself after torch failed.</summary>
-    private const int Again = 5;
+    /// <summary>Number of automatic restarts from the checkpoint after errors in torch.</summary>
+    private const int MaxRetries = 5;
 
     public static Command Create()
     {
-        var seed = Shared.Option("--seed", "Seed of weights, order and augmentation.", 1);
-        var epochs = Shared.Option<int?>("--epochs", "Passes over the data in each run; the default is the recipe's.", null);
-        var from = Shared.Option("--from", "File best.safetensors of an earlier run of this model, whose weights a fresh run begins with, or is taught by, in place of what its recipe begins with.", "");
-        var command = new Command("train", "Trains a model; goes on where a checkpoint lies. Ctrl-C saves and exits with 130.")
+        var seed = CommonOptions.Option("--seed", "Random seed of initialization, shuffling and augmentation.", 1);
+        var epochs = CommonOptions.Option<int?>("--epochs", "Epochs of each run; the default is the recipe's.", null);
+        var initializeFrom = CommonOptions.Option("--initialize-from", "File best.safetensors of an earlier run of this model: initial weights or, with self-distillation, teacher of a new run, in place of the recipe's preceding run.", "");
+        var command = new Command("train", "Trains a model, resuming from the last checkpoint. Ctrl-C saves a checkpoint and exits with 130.")
         {
-            Shared.Model, Shared.Data, Shared.Run, Shared.Splits, Shared.Models, Shared.Protocol, Shared.Threads, seed, epochs, from,
+            CommonOptions.Model, CommonOptions.Data, CommonOptions.Run, CommonOptions.Splits, CommonOptions.Models, CommonOptions.Protocol, CommonOptions.Threads, seed, epochs, initializeFrom,
         };
-        command.SetAction((parsed, cancellation) => Shared.Guard(async () =>
+        command.SetAction((parsed, cancellation) => CommonOptions.InvokeAsync(async () =>
         {
-            var (architecture, protocol) = Shared.Choice(parsed);
-            var workspace = Shared.Workspace(parsed);
-            Shared.StartTorch(parsed.GetValue(Shared.Threads));
-            var given = parsed.GetValue(from) is { Length: > 0 } file ? file : null;
+            var (architecture, protocol) = CommonOptions.SelectModel(parsed);
+            var workspace = CommonOptions.Workspace(parsed);
+            CommonOptions.StartTorch(parsed.GetValue(CommonOptions.Threads));
+            var given = parsed.GetValue(initializeFrom) is { Length: > 0 } file ? file : null;
             foreach (var member in architecture.Members)
-                await TrainAsync(member, member.Recipe, workspace.Folder(member, protocol), given);
+                await TrainAsync(member, member.Recipe, workspace.RunFolder(member, protocol), given);
 
-            // First what the recipe begins with, where that is not done yet, and then by the recipe.
+            // The preceding run comes first, unless it is finished.
             async Task TrainAsync(Architecture model, Recipe recipe, string folder, string? weights)
             {
-                if (weights is null && recipe.From is { } before)
+                if (weights is null && recipe.InitializeFrom is { } preceding)
                 {
-                    weights = Trainer.BestOf(Workspace.Before(folder));
-                    if (Trainer.ReadState(Trainer.CheckpointOf(folder)) is null)
-                        await TrainAsync(model, before, Workspace.Before(folder), null);
+                    weights = Trainer.BestWeightsPath(Workspace.PreviousRunFolder(folder));
+                    if (Trainer.ReadState(Trainer.CheckpointPath(folder)) is null)
+                        await TrainAsync(model, preceding, Workspace.PreviousRunFolder(folder), null);
                 }
-                var data = await Shared.LoadAsync(workspace, model, recipe, protocol, cancellation);
+                var data = await CommonOptions.LoadAsync(workspace, model, recipe, protocol, cancellation);
                 if (recipe.Teacher is { } name)
                 {
                     var teacher = Architecture.All[name];
-                    // The same samples in the form that the teacher takes.
-                    var seen = await Shared.LoadAsync(workspace, teacher, protocol, cancellation);
-                    var judge = teacher == model
-                        ? Judge.Trained(Exporter.Export(teacher, _ => given ?? First(folder), seen, Storage.Float32, cancellation))
-                        : Judge.Shipped(parsed.GetValue(Shared.Models)!, ModelFolder.Read(parsed.GetValue(Shared.Models)!, teacher));
-                    data = data with { Train = Taught(data.Train, seen.Train, teacher, judge, recipe.Taught, cancellation) };
+                    // The same samples as inputs of the teacher.
+                    var teacherInputs = await CommonOptions.LoadAsync(workspace, teacher, protocol, cancellation);
+                    var calibrated = teacher == model
+                        ? CalibratedModel.FromRun(Exporter.Export(teacher, _ => given ?? FirstRunWeights(folder), teacherInputs, WeightFormat.Float32, cancellation))
+                        : CalibratedModel.FromRepository(parsed.GetValue(CommonOptions.Models)!, ModelFolder.Read(parsed.GetValue(CommonOptions.Models)!, teacher));
+                    data = data with { Train = Distill(data.Train, teacherInputs.Train, teacher, calibrated, recipe.DistillationWeight, cancellation) };
                 }
                 await RunAsync(new Trainer(model, recipe with { Epochs = parsed.GetValue(epochs) ?? recipe.Epochs }, data,
                     parsed.GetValue(seed), folder, weights), cancellation);
@@ -61,46 +61,46 @@ internal static class TrainCommand
         return command;
     }
 
-    // The weights that the first of a folder's runs left.
-    private static string First(string folder) => Directory.Exists(Workspace.Before(folder)) ? First(Workspace.Before(folder)) : Trainer.BestOf(folder);
+    // Weights of the first run in the chain that ends in a folder.
+    private static string FirstRunWeights(string folder) => Directory.Exists(Workspace.PreviousRunFolder(folder)) ? FirstRunWeights(Workspace.PreviousRunFolder(folder)) : Trainer.BestWeightsPath(folder);
 
     private static async Task RunAsync(Trainer trainer, CancellationToken cancellation)
     {
-        for (var again = Again; ; again--)
+        for (var retries = MaxRetries; ; retries--)
             try
             {
                 await (Console.IsOutputRedirected ? RunPlainAsync(trainer, cancellation) : RunLiveAsync(trainer, cancellation));
                 return;
             }
-            // TorchSharp 0.107 passes numbers in objects that may be collected during the call ("Unknown scalar type", seen
-            // once in some thousand steps under load); the checkpoint is whole.
-            catch (System.Runtime.InteropServices.ExternalException exception) when (again > 0)
+            // TorchSharp 0.107 passes scalars in objects that may be garbage-collected during the call ("Unknown scalar type",
+            // seen once in some thousand steps under load); the checkpoint is intact.
+            catch (System.Runtime.InteropServices.ExternalException exception) when (retries > 0)
             {
-                await Console.Error.WriteLineAsync($"torch failed ({exception.Message.Split('\n')[0]}); on from the last checkpoint");
+                await Console.Error.WriteLineAsync($"torch failed ({exception.Message.Split('\n')[0]}); resuming from the last checkpoint");
             }
     }
 
-    // What a teacher says of the samples, as they are.
-    private static SoftLabels Taught(Samples samples, Samples seen, Architecture teacher, Judge judge, double share, CancellationToken cancellation)
+    // Teacher scores of the samples without augmentation.
+    private static SoftLabels Distill(Samples samples, Samples teacherInputs, Architecture teacher, CalibratedModel calibrated, double weight, CancellationToken cancellation)
     {
-        using var runner = new OnnxRunner(judge.Model, teacher, judge.Normalization);
-        var beliefs = runner.Windows(seen, cancellation).ConvertAll(windows =>
+        using var runner = new OnnxRunner(calibrated.Model, teacher, calibrated.Normalization);
+        var probabilities = runner.Windows(teacherInputs, cancellation).ConvertAll(windows =>
         {
-            var scores = Calibration.Scores(windows, judge.Temperature);
+            var scores = Calibration.Scores(windows, calibrated.Temperature);
             return (float[]?)[.. Enum.GetValues<Emotion>().Select(emotion => scores[emotion])];
         });
-        return new(samples, beliefs, share);
+        return new(samples, probabilities, weight);
     }
 
     private static async Task RunPlainAsync(Trainer trainer, CancellationToken cancellation)
     {
         var watch = Stopwatch.StartNew();
-        await trainer.RunAsync(glance =>
+        await trainer.RunAsync(progress =>
         {
-            if (glance.Done is { } done)
-                Console.WriteLine($"{watch.Elapsed:hh\\:mm\\:ss} {Line(done, glance.Epochs)}");
-            else if (glance.Step % 50 == 0)
-                Console.WriteLine($"{watch.Elapsed:hh\\:mm\\:ss} epoch {glance.Epoch} step {glance.Step}/{glance.Steps} loss {glance.Loss:F3} accuracy {glance.Accuracy:F3} rate {glance.Rate:G3}");
+            if (progress.Completed is { } completed)
+                Console.WriteLine($"{watch.Elapsed:hh\\:mm\\:ss} {Line(completed, progress.Epochs)}");
+            else if (progress.Step % 50 == 0)
+                Console.WriteLine($"{watch.Elapsed:hh\\:mm\\:ss} epoch {progress.Epoch} step {progress.Step}/{progress.Steps} loss {progress.Loss:F3} accuracy {progress.Accuracy:F3} learning rate {progress.LearningRate:G3}");
         }, cancellation);
     }
 
@@ -109,19 +109,19 @@ internal static class TrainCommand
             .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
             .StartAsync(async context =>
             {
-                var (all, epoch) = (context.AddTask("all"), context.AddTask("epoch"));
-                await trainer.RunAsync(glance =>
+                var (total, epoch) = (context.AddTask("total"), context.AddTask("epoch"));
+                await trainer.RunAsync(progress =>
                 {
-                    all.MaxValue = (double)glance.Epochs * glance.Steps;
-                    all.Value = (glance.Epoch - 1.0) * glance.Steps + glance.Step;
-                    (epoch.MaxValue, epoch.Value) = (glance.Steps, glance.Step);
-                    epoch.Description = $"epoch {glance.Epoch}/{glance.Epochs}  loss {glance.Loss:F3}  accuracy {glance.Accuracy:P1}  rate {glance.Rate:G3}";
-                    if (glance.Done is { } done)
-                        AnsiConsole.WriteLine(Line(done, glance.Epochs));
+                    total.MaxValue = (double)progress.Epochs * progress.Steps;
+                    total.Value = (progress.Epoch - 1.0) * progress.Steps + progress.Step;
+                    (epoch.MaxValue, epoch.Value) = (progress.Steps, progress.Step);
+                    epoch.Description = $"epoch {progress.Epoch}/{progress.Epochs}  loss {progress.Loss:F3}  accuracy {progress.Accuracy:P1}  learning rate {progress.LearningRate:G3}";
+                    if (progress.Completed is { } completed)
+                        AnsiConsole.WriteLine(Line(completed, progress.Epochs));
                 }, cancellation);
             });
 
-    private static string Line(EpochResult done, int epochs) =>
-        $"epoch {done.Epoch}/{epochs} loss {done.Loss:F4} accuracy {done.Accuracy:F4} | validation loss {done.ValidationLoss:F4} " +
-        $"accuracy {done.ValidationAccuracy:F4} recall {done.ValidationRecall:F4}";
+    private static string Line(EpochResult result, int epochs) =>
+        $"epoch {result.Epoch}/{epochs} loss {result.Loss:F4} accuracy {result.Accuracy:F4} | validation loss {result.ValidationLoss:F4} " +
+        $"accuracy {result.ValidationAccuracy:F4} UAR {result.ValidationUar:F4}";
 }

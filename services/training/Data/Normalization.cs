@@ -4,13 +4,13 @@ using Affect.Training.Architectures;
 namespace Affect.Training.Data;
 
 /// <summary>
-/// What a manifest calls mean and scale: x' = (x − mean) / scale, one pair per feature (speech) or channel
-/// (face). Fitted on training samples, without augmentation.
+/// Normalization of a model input, x' = (x − mean) / scale, with one pair per feature (speech) or channel (face). Fitted on
+/// training samples without augmentation.
 /// </summary>
 internal sealed record Normalization(float[] Mean, float[] Scale)
 {
-    /// <summary>How many neighbouring values of a tensor share a pair.</summary>
-    private static int Run(Architecture architecture, int length) => architecture.Input.Layout switch
+    /// <summary>Number of adjacent values of a tensor with the same pair.</summary>
+    private static int Stride(Architecture architecture, int length) => architecture.Input.Layout switch
     {
         TensorLayout.Ntf or TensorLayout.Nhwc => 1,
         _ => length / Pairs(architecture),
@@ -25,24 +25,24 @@ internal sealed record Normalization(float[] Mean, float[] Scale)
         _ => architecture.Shape[0],
     }));
 
-    /// <summary>Leaves values as they are.</summary>
-    public static Normalization None(Architecture architecture) =>
+    /// <summary>The identity: mean 0 and scale 1.</summary>
+    public static Normalization Identity(Architecture architecture) =>
         new([.. Enumerable.Repeat(0f, Pairs(architecture))], [.. Enumerable.Repeat(1f, Pairs(architecture))]);
 
-    /// <summary>Mean and standard deviation of each feature over at most 4,000 samples, evenly chosen.</summary>
+    /// <summary>Fits mean and standard deviation of each feature on at most 4,000 evenly spaced samples.</summary>
     public static Normalization Fit(Architecture architecture, Samples samples)
     {
-        var (run, pairs) = (Run(architecture, architecture.Length), Pairs(architecture));
+        var (stride, pairs) = (Stride(architecture, architecture.Length), Pairs(architecture));
         var (sums, squares, count) = (new double[pairs], new double[pairs], 0L);
         var values = new float[architecture.Length];
-        var every = Math.Max(1, samples.Count / 4000);
-        for (var sample = 0; sample < samples.Count; sample += every)
+        var step = Math.Max(1, samples.Count / 4000);
+        for (var sample = 0; sample < samples.Count; sample += step)
         {
             samples.Fill(sample, null, values);
             for (var i = 0; i < values.Length; i++)
             {
-                sums[i / run % pairs] += values[i];
-                squares[i / run % pairs] += (double)values[i] * values[i];
+                sums[i / stride % pairs] += values[i];
+                squares[i / stride % pairs] += (double)values[i] * values[i];
             }
             count += values.Length / pairs;
         }
@@ -51,14 +51,27 @@ internal sealed record Normalization(float[] Mean, float[] Scale)
         return new(mean, scale);
     }
 
-    /// <summary>Shifts and scales one sample in place.</summary>
+    /// <summary>Concatenates samples to a normalized batch.</summary>
+    public float[] ToBatch(Architecture architecture, IReadOnlyList<float[]> samples)
+    {
+        var batch = new float[samples.Count * architecture.Length];
+        for (var i = 0; i < samples.Count; i++)
+        {
+            var values = batch.AsSpan(i * architecture.Length, architecture.Length);
+            samples[i].CopyTo(values);
+            Apply(architecture, values);
+        }
+        return batch;
+    }
+
+    /// <summary>Normalizes one sample in place.</summary>
     public void Apply(Architecture architecture, Span<float> values)
     {
-        var (run, pairs) = (Run(architecture, values.Length), Mean.Length);
-        for (var (start, pair) = (0, 0); start < values.Length; start += run, pair = (pair + 1) % pairs)
+        var (stride, pairs) = (Stride(architecture, values.Length), Mean.Length);
+        for (var (start, pair) = (0, 0); start < values.Length; start += stride, pair = (pair + 1) % pairs)
         {
             var (mean, factor) = (Mean[pair], 1 / Scale[pair]);
-            foreach (ref var value in values.Slice(start, run))
+            foreach (ref var value in values.Slice(start, stride))
                 value = (value - mean) * factor;
         }
     }

@@ -3,7 +3,7 @@ using Affect.Emotions;
 
 namespace Affect.Training.Data;
 
-/// <summary>Labelled samples of one part of a data set. Safe to read from several threads.</summary>
+/// <summary>Labeled samples of one part of a data set. Thread-safe.</summary>
 internal abstract class Samples
 {
     /// <summary>Number of samples.</summary>
@@ -12,37 +12,37 @@ internal abstract class Samples
     /// <summary>The label of a sample.</summary>
     public abstract Emotion Label(int index);
 
-    /// <summary>Who speaks; "" where that is not known.</summary>
+    /// <summary>The speaker; "" if unknown.</summary>
     public virtual string Speaker(int index) => "";
 
-    /// <summary>What else its corpus says of a sample, below <see cref="SpeechCorpora.Details"/>; null where it says no more than the label.</summary>
-    public virtual int? Detail(int index) => null;
+    /// <summary>Label of the auxiliary task, below <see cref="SpeechCorpora.AuxiliaryClasses"/>; null if the corpus has none.</summary>
+    public virtual int? AuxiliaryLabel(int index) => null;
 
-    /// <summary>Writes what is to be learnt of a sample: a probability for each emotion. The label, unless told otherwise.</summary>
+    /// <summary>Writes the target of a sample, one probability per emotion; by default one-hot.</summary>
     public virtual void Target(int index, Span<float> target)
     {
         target.Clear();
         target[(int)Label(index)] = 1;
     }
 
-    /// <summary>Writes a sample's features, neither shifted nor scaled.</summary>
+    /// <summary>Writes the features of a sample, without normalization.</summary>
     /// <param name="index">From 0 to <see cref="Count"/>.</param>
-    /// <param name="augmentation">Changes the sample at random; null leaves it as it is.</param>
-    /// <param name="destination">As long as the model's input.</param>
+    /// <param name="augmentation">The augmentation, or null.</param>
+    /// <param name="destination">The model input.</param>
     public abstract void Fill(int index, Augmentation? augmentation, Span<float> destination);
 
-    /// <summary>All that a service would judge of a sample, whose scores it would then average.</summary>
+    /// <summary>The windows of a sample that the services score and average.</summary>
     public abstract IEnumerable<float[]> Windows(int index);
 
-    /// <summary>The pixels or the sound that a sample was read as, to tell whether two are the same; empty where that cannot be told.</summary>
+    /// <summary>Pixels or audio of a sample, to detect duplicates; empty if not available.</summary>
     public virtual ReadOnlySpan<byte> Content(int index) => [];
 }
 
-/// <summary>Samples whose targets are, in part, what others believe of them.</summary>
+/// <summary>Samples with soft labels: the weighted mean of the targets and given probabilities.</summary>
 /// <param name="samples">The samples.</param>
-/// <param name="beliefs">A probability for each emotion, or null where nobody knows.</param>
-/// <param name="share">How much of the target the belief makes, [0, 1].</param>
-internal sealed class SoftLabels(Samples samples, IReadOnlyList<float[]?> beliefs, double share) : Samples
+/// <param name="probabilities">One probability per emotion, or null for samples without a soft label.</param>
+/// <param name="weight">Weight of the probabilities, [0, 1].</param>
+internal sealed class SoftLabels(Samples samples, IReadOnlyList<float[]?> probabilities, double weight) : Samples
 {
     public override int Count => samples.Count;
 
@@ -59,41 +59,38 @@ internal sealed class SoftLabels(Samples samples, IReadOnlyList<float[]?> belief
     public override void Target(int index, Span<float> target)
     {
         samples.Target(index, target);
-        if (beliefs[index] is { } belief)
+        if (probabilities[index] is { } soft)
             for (var i = 0; i < target.Length; i++)
-                target[i] = (float)((1 - share) * target[i] + share * belief[i]);
+                target[i] = (float)((1 - weight) * target[i] + weight * soft[i]);
     }
 }
 
-/// <summary>Where changes of a sample draw from, and whether they are slight or as strong as can be learnt from.</summary>
-internal readonly record struct Augmentation(Random Random, bool Gentle = false);
+/// <summary>Random source and strength of an augmentation.</summary>
+internal readonly record struct Augmentation(Random Random, bool Weak = false);
 
-/// <summary>
-/// The three parts: weights learn from one, choices are made on the next, figures come from the last, whose
-/// corpora <paramref name="Data"/> names.
-/// </summary>
+/// <summary>Training, validation and test samples of a protocol. <paramref name="Data"/> names the corpora of the test part.</summary>
 internal sealed record DataSet(string Protocol, string Data, Samples Train, Samples Validation, Samples Test)
 {
     /// <summary>
-    /// Finds the test samples that also lie in the training part, value for value: a model may know them by heart.
-    /// FER2013's official parts hold some, so figures are given with and without them.
+    /// Finds the test samples whose content is identical to a training sample. FER2013's official split has some, so metrics
+    /// are given with and without them.
     /// </summary>
-    /// <returns>Indices into <see cref="Test"/>. Computed at each call: all of both parts is read and hashed.</returns>
-    public IReadOnlySet<int> Repeated()
+    /// <returns>Indices into <see cref="Test"/>. Each call hashes both parts.</returns>
+    public IReadOnlySet<int> DuplicateTestIndices()
     {
-        var learnt = Enumerable.Range(0, Train.Count).Select(i => Digest(Train, i)).OfType<string>().ToHashSet();
-        return Enumerable.Range(0, Test.Count).Where(i => Digest(Test, i) is { } digest && learnt.Contains(digest)).ToHashSet();
+        var training = Enumerable.Range(0, Train.Count).Select(i => Digest(Train, i)).OfType<string>().ToHashSet();
+        return Enumerable.Range(0, Test.Count).Where(i => Digest(Test, i) is { } digest && training.Contains(digest)).ToHashSet();
     }
 
     private static string? Digest(Samples samples, int index) =>
         samples.Content(index) is { Length: > 0 } content ? Convert.ToHexString(SHA256.HashData(content)) : null;
 }
 
-/// <summary>Numbers that look random and depend on their arguments alone, the same on every machine.</summary>
+/// <summary>Deterministic random seeds, equal on every machine.</summary>
 internal static class Seeds
 {
-    /// <summary>Mixes numbers to a seed (SplitMix64, Steele et al. 2014).</summary>
-    public static int Of(params ReadOnlySpan<long> numbers)
+    /// <summary>Hashes numbers to a seed (SplitMix64, Steele et al. 2014).</summary>
+    public static int Mix(params ReadOnlySpan<long> numbers)
     {
         var state = 0ul;
         foreach (var number in numbers)

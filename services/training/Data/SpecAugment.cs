@@ -1,18 +1,21 @@
 namespace Affect.Training.Data;
 
 /// <summary>
-/// Changes features [frames, count] at random: masks (SpecAugment, Park et al. 2019), where what is masked shows its mean over
-/// time; and of bands on the mel scale first another voice (vocal tract length perturbation, Jaitly and Hinton
-/// 2013), tempo and line (filter augmentation, Nam et al. 2022).
+/// Augments features [frames, count]: time and frequency masks filled with the mean over time (SpecAugment, Park et al. 2019)
+/// and, for mel bands, vocal tract length perturbation (Jaitly and Hinton 2013), tempo perturbation and filter augmentation
+/// (Nam et al. 2022).
 /// </summary>
 internal static class SpecAugment
 {
-    private const int LongestTime = 16, WidestBand = 16;
+    private const int MaxTimeMask = 16, MaxFrequencyMask = 16;
 
-    /// <summary>Up to two stretches of up to 0.35 s, and where <paramref name="bands"/> says so another voice and up to two bands of up to 16.</summary>
-    public static void Apply(Random random, Span<float> frames, int count, bool bands)
+    /// <summary>
+    /// Applies up to two time masks of up to 0.35 s and, if <paramref name="mel"/> is true, the perturbations and up to two
+    /// frequency masks of up to 16 bands.
+    /// </summary>
+    public static void Apply(Random random, Span<float> frames, int count, bool mel)
     {
-        if (bands)
+        if (mel)
         {
             Warp(random, frames, count);
             Filter(random, frames, count);
@@ -23,36 +26,36 @@ internal static class SpecAugment
             mean[i % count] += frames[i] / total;
         for (var mask = random.Next(3); mask > 0; mask--)
         {
-            var span = random.Next(1, LongestTime);
+            var span = random.Next(1, MaxTimeMask);
             var start = random.Next(total - span);
             for (var frame = start; frame < start + span; frame++)
                 mean.CopyTo(frames.Slice(frame * count, count));
         }
-        for (var mask = bands ? random.Next(3) : 0; mask > 0; mask--)
+        for (var mask = mel ? random.Next(3) : 0; mask > 0; mask--)
         {
-            var span = random.Next(1, WidestBand + 1);
+            var span = random.Next(1, MaxFrequencyMask + 1);
             var start = random.Next(count - span);
             for (var frame = 0; frame < total; frame++)
                 mean.AsSpan(start, span).CopyTo(frames.Slice(frame * count + start, span));
         }
     }
 
-    // Bands wider or narrower by up to 10 % and moved by up to 3; time by up to 15 %, moved by up to 0.25 s;
-    // up to 6 dB more or less at the highest band than at the lowest.
+    // Frequency scaled by up to 10 % and shifted by up to 3 bands; time scaled by up to 15 % and shifted by up to 0.25 s;
+    // spectral tilt of up to 6 dB.
     private static void Warp(Random random, Span<float> frames, int count)
     {
         var source = frames.ToArray();
         var total = frames.Length / count;
-        var (bandScale, bandShift) = (Between(random, 0.9f, 1.1f), Between(random, -3, 3));
-        var (timeScale, timeShift) = (Between(random, 0.85f, 1.15f), Between(random, -11, 11));
-        var tilt = Between(random, -6, 6);
-        var centre = total / 2f;
+        var (bandScale, bandShift) = (random.NextSingle(0.9f, 1.1f), random.NextSingle(-3, 3));
+        var (timeScale, timeShift) = (random.NextSingle(0.85f, 1.15f), random.NextSingle(-11, 11));
+        var tilt = random.NextSingle(-6, 6);
+        var center = total / 2f;
         for (var frame = 0; frame < total; frame++)
         {
-            var (row, down) = Place((frame - centre) * timeScale + centre + timeShift, total);
+            var (row, down) = Interpolate((frame - center) * timeScale + center + timeShift, total);
             for (var band = 0; band < count; band++)
             {
-                var (column, right) = Place(band * bandScale + bandShift, count);
+                var (column, right) = Interpolate(band * bandScale + bandShift, count);
                 var at = row * count + column;
                 var upper = source[at] + right * (source[at + 1] - source[at]);
                 var lower = source[at + count] + right * (source[at + count + 1] - source[at + count]);
@@ -61,28 +64,26 @@ internal static class SpecAugment
         }
     }
 
-    // A curve through three to six gains of up to 3 dB, spread evenly over the bands.
+    // A piecewise linear filter through three to six gains of up to 3 dB, evenly spaced over the bands.
     private static void Filter(Random random, Span<float> frames, int count)
     {
-        const float Gain = 3;
+        const float MaxGain = 3;
         var gains = new float[random.Next(3, 7)];
         foreach (ref var gain in gains.AsSpan())
-            gain = Between(random, -Gain, Gain);
+            gain = random.NextSingle(-MaxGain, MaxGain);
         for (var band = 0; band < count; band++)
         {
-            var (before, beyond) = Place((float)band / (count - 1) * (gains.Length - 1), gains.Length);
-            var gain = gains[before] + beyond * (gains[before + 1] - gains[before]);
+            var (index, fraction) = Interpolate((float)band / (count - 1) * (gains.Length - 1), gains.Length);
+            var gain = gains[index] + fraction * (gains[index + 1] - gains[index]);
             for (var i = band; i < frames.Length; i += count)
                 frames[i] += gain;
         }
     }
 
-    // The place before a position and how far it lies beyond; never the last, for the next one is looked at as well.
-    private static (int Place, float Beyond) Place(float position, int count)
+    // Index and fraction for linear interpolation; the index is at most count - 2.
+    private static (int Index, float Fraction) Interpolate(float position, int count)
     {
         position = Math.Clamp(position, 0, count - 1.001f);
         return ((int)position, position - (int)position);
     }
-
-    private static float Between(Random random, float low, float high) => low + (high - low) * random.NextSingle();
 }

@@ -2,39 +2,39 @@ using Affect.Emotions;
 
 namespace Affect.Training.Data;
 
-/// <summary>A file of a speech corpus and what its name says. The id is corpus/speaker/name, in whatever folders the file lay.</summary>
+/// <summary>A file of a speech corpus with the label from its name. The id is corpus/speaker/name, independent of the folders.</summary>
 internal sealed record SpeechFile(string Path, string Id, Emotion Emotion);
 
-/// <summary>A speech corpus in its published layout and file names.</summary>
-/// <param name="Name">As the corpus is called.</param>
-/// <param name="Folder">Its folder in the data folder, under which its clips lie anywhere; ids begin with it.</param>
-/// <param name="Source">Where it is published.</param>
-/// <param name="Optional">Whether there is something to learn without it: no committed split names its clips.</param>
-/// <param name="Labels">From the corpus' names of emotions to the seven.</param>
-/// <param name="Parse">Speaker, label and name of a clip by the path of its file; null where it is none of the corpus.</param>
+/// <summary>A speech corpus with its published layout and file names.</summary>
+/// <param name="Name">Name of the corpus.</param>
+/// <param name="Folder">Folder in the data folder, searched recursively; first part of the ids.</param>
+/// <param name="Source">URL of the publication.</param>
+/// <param name="Optional">True if training does not require the corpus: no committed split contains its clips.</param>
+/// <param name="Labels">Emotions by the labels of the corpus.</param>
+/// <param name="Parse">Returns speaker, label and name of a clip from the path of its file; null if the name does not match.</param>
 internal sealed record SpeechCorpus(
     string Name, string Folder, string Source, bool Optional, IReadOnlyDictionary<string, Emotion> Labels, Func<string, (string Speaker, string Label, string Clip)?> Parse)
 {
-    /// <summary>The clip that a file holds; null where its name is not one of the corpus.</summary>
+    /// <summary>Parses the name of a file; null if it does not match the corpus.</summary>
     public SpeechFile? Read(string path) =>
         Parse(path) is var (speaker, label, clip) && Labels.TryGetValue(label, out var emotion) ? new(path, $"{Folder}/{speaker}/{clip}", emotion) : null;
 }
 
-/// <summary>The speech corpora, and the one map from their labels to the seven.</summary>
+/// <summary>The speech corpora and the mapping of their labels to the seven emotions.</summary>
 internal static class SpeechCorpora
 {
-    private static readonly EnumerationOptions Everywhere = new() { RecurseSubdirectories = true, MatchCasing = MatchCasing.CaseInsensitive };
+    private static readonly EnumerationOptions Recursive = new() { RecurseSubdirectories = true, MatchCasing = MatchCasing.CaseInsensitive };
 
     /// <summary>The sentences of CREMA-D.</summary>
     private static readonly string[] Sentences = ["IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI"];
 
-    /// <summary>All that can be read.</summary>
+    /// <summary>The supported corpora.</summary>
     public static IReadOnlyList<SpeechCorpus> All { get; } =
     [
         new("RAVDESS", "ravdess", "https://zenodo.org/records/1188976", Optional: false, new Dictionary<string, Emotion>
         {
             ["01"] = Emotion.Neutral,
-            ["02"] = Emotion.Neutral, // calm; why it counts as neutral is in README.md
+            ["02"] = Emotion.Neutral, // calm; README.md gives the reasons
             ["03"] = Emotion.Happy,
             ["04"] = Emotion.Sad,
             ["05"] = Emotion.Angry,
@@ -73,49 +73,49 @@ internal static class SpeechCorpora
         }, CremaD),
     ];
 
-    /// <summary>Number of kinds that <see cref="Detail"/> tells apart.</summary>
-    public const int Details = 16;
+    /// <summary>Number of classes of the auxiliary task: eight emotions at two intensities.</summary>
+    public const int AuxiliaryClasses = 16;
 
-    /// <summary>Which of RAVDESS's eight emotions a clip shows, at which of two intensities; null for the other corpora, which say no more than the label.</summary>
-    public static int? Detail(string id) =>
+    /// <summary>Auxiliary label of a clip: RAVDESS's emotion and intensity; null for the other corpora, which have no intensity.</summary>
+    public static int? AuxiliaryLabel(string id) =>
         id.Split('/') is ["ravdess", _, var name] && name.Split('-') is [_, _, var emotion, var intensity, ..] ? 2 * (int.Parse(emotion) - 1) + int.Parse(intensity) - 1 : null;
 
-    /// <summary>The corpora whose folders are there.</summary>
-    public static IEnumerable<SpeechCorpus> In(string data) => All.Where(corpus => Directory.Exists(Path.Combine(data, corpus.Folder)));
+    /// <summary>The corpora whose folders exist.</summary>
+    public static IEnumerable<SpeechCorpus> Present(string data) => All.Where(corpus => Directory.Exists(Path.Combine(data, corpus.Folder)));
 
-    /// <summary>All that is called a WAV file in the folder of a corpus.</summary>
+    /// <summary>The files in the folder of a corpus with the extension .wav.</summary>
     public static IEnumerable<string> Files(string data, SpeechCorpus corpus) =>
-        Directory.EnumerateFiles(Path.Combine(data, corpus.Folder), "*.wav", Everywhere);
+        Directory.EnumerateFiles(Path.Combine(data, corpus.Folder), "*.wav", Recursive);
 
-    /// <summary>The corpus that an id begins with.</summary>
-    public static SpeechCorpus Of(string id) => All.First(corpus => id.StartsWith(corpus.Folder + "/", StringComparison.Ordinal));
+    /// <summary>The corpus of an id.</summary>
+    public static SpeechCorpus ById(string id) => All.First(corpus => id.StartsWith(corpus.Folder + "/", StringComparison.Ordinal));
 
-    /// <summary>All clips of all corpora, in the order of their ids; names that say nothing are reported, and so is a missing corpus that may be.</summary>
-    /// <exception cref="DirectoryNotFoundException">Corpora that every split needs are missing; the message names them all.</exception>
-    public static List<SpeechFile> Find(string data, Report report)
+    /// <summary>Finds the clips of all corpora, ordered by id. Unmatched names and missing optional corpora are reported.</summary>
+    /// <exception cref="DirectoryNotFoundException">Required corpora are missing; the message lists all of them.</exception>
+    public static List<SpeechFile> Find(string data, CorpusReport report)
     {
-        var there = In(data).ToList();
-        var missing = All.Except(there).ToLookup(corpus => corpus.Optional);
+        var present = Present(data).ToList();
+        var missing = All.Except(present).ToLookup(corpus => corpus.Optional);
         if (missing[false].Any())
-            throw new DirectoryNotFoundException("the speech models are trained on " +
-                $"{string.Join(", ", All.Where(corpus => !corpus.Optional).Select(corpus => corpus.Name))}, but there is " +
-                string.Join(" and ", missing[false].Select(corpus => $"no folder {Path.Combine(data, corpus.Folder)} ({corpus.Name}: {corpus.Source})")));
+            throw new DirectoryNotFoundException("the speech models require the corpora " +
+                $"{string.Join(", ", All.Where(corpus => !corpus.Optional).Select(corpus => corpus.Name))}; not found: " +
+                string.Join(", ", missing[false].Select(corpus => $"{Path.Combine(data, corpus.Folder)} ({corpus.Name}: {corpus.Source})")));
         foreach (var corpus in missing[true])
-            report.Note("not there, goes without", corpus.Name);
+            report.Note("optional corpus not found", corpus.Name);
 
         var files = new List<SpeechFile>();
-        foreach (var corpus in there)
+        foreach (var corpus in present)
             foreach (var path in Files(data, corpus))
                 if (corpus.Read(path) is { } clip)
                     files.Add(clip);
                 else
-                    report.Skip(Path.GetRelativePath(data, path), "name is not one of the corpus");
+                    report.Skip(Path.GetRelativePath(data, path), "name does not match the corpus");
         return [.. files.OrderBy(file => file.Id, StringComparer.Ordinal).ThenBy(file => file.Path, StringComparer.Ordinal)];
     }
 
     /// <summary>
     /// RAVDESS (Livingstone and Russo 2018), <c>03-01-06-01-02-01-12.wav</c>: modality, channel, emotion, intensity,
-    /// statement, repetition, actor. Speech (channel 01) alone; songs are left out.
+    /// statement, repetition, actor. Speech (channel 01) only; songs are skipped.
     /// </summary>
     private static (string, string, string)? Ravdess(string path)
     {
@@ -124,8 +124,8 @@ internal static class SpeechCorpora
     }
 
     /// <summary>
-    /// SAVEE (Haq and Jackson 2009), <c>DC/a01.wav</c> as published, <c>DC_a01.wav</c> as often passed on:
-    /// speaker, emotion by one or two letters, number of the sentence.
+    /// SAVEE (Haq and Jackson 2009), <c>DC/a01.wav</c> as published, <c>DC_a01.wav</c> as often redistributed:
+    /// speaker, emotion (one or two letters), number of the sentence.
     /// </summary>
     private static (string, string, string)? Savee(string path)
     {
@@ -136,18 +136,18 @@ internal static class SpeechCorpora
         return speaker is "DC" or "JE" or "JK" or "KL" ? (speaker, name.TrimEnd("0123456789".ToCharArray()), name) : null;
     }
 
-    /// <summary>TESS (Dupuis and Pichora-Fuller 2010), <c>OAF_back_angry.wav</c>: speaker (one file says OA), word, emotion.</summary>
+    /// <summary>TESS (Dupuis and Pichora-Fuller 2010), <c>OAF_back_angry.wav</c>: speaker (OA in one file), word, emotion.</summary>
     private static (string, string, string)? Tess(string path)
     {
-        if (Path.GetFileNameWithoutExtension(path).Split('_') is not [var speaker, var word, var said] || speaker is not ("OAF" or "OA" or "YAF"))
+        if (Path.GetFileNameWithoutExtension(path).Split('_') is not [var speaker, var word, var label] || speaker is not ("OAF" or "OA" or "YAF"))
             return null;
-        var emotion = said.ToLowerInvariant();
+        var emotion = label.ToLowerInvariant();
         return (speaker == "OA" ? "OAF" : speaker, emotion, $"{word}_{emotion}");
     }
 
     /// <summary>
     /// CREMA-D (Cao et al. 2014), <c>AudioWAV/1001_DFA_ANG_XX.wav</c>: actor 1001 to 1091, sentence, emotion, intensity
-    /// (LO, MD, HI, or XX where none was asked for; the first release of 1040_ITH_SAD says X).
+    /// (LO, MD, HI, or XX if unspecified; X in the first release of 1040_ITH_SAD).
     /// </summary>
     private static (string, string, string)? CremaD(string path) =>
         Path.GetFileNameWithoutExtension(path).Split('_') is [var actor, var sentence, var emotion, ("LO" or "MD" or "HI" or "XX" or "X") and var intensity]

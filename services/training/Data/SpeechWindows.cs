@@ -5,17 +5,17 @@ using Affect.Emotions;
 namespace Affect.Training.Data;
 
 /// <summary>
-/// One window of each clip: the loudest as it is, a random one when augmented. Clips that are shorter than
-/// a window are padded with zeros, behind (as in the services), or also before when augmented.
+/// One window per clip: the loudest one or, with augmentation, a random one. Shorter clips are padded with zeros at the end, as
+/// in the services, or with augmentation also at the start.
 /// </summary>
 /// <param name="clips">The clips.</param>
-/// <param name="length">Samples in a window.</param>
-/// <param name="features">What is computed of a window.</param>
-/// <param name="keep">Whether features of windows as they are stay in memory once computed, as for a run that sees no others.</param>
-internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length, FeatureSet features, bool keep = false) : Samples
+/// <param name="length">Number of samples in a window.</param>
+/// <param name="features">Features of a window.</param>
+/// <param name="cache">True to cache the features of windows without augmentation.</param>
+internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length, FeatureSet features, bool cache = false) : Samples
 {
     private const float Rate = FeatureExtractor.SampleRate;
-    private readonly float[]?[] _kept = keep ? new float[clips.Count][] : [];
+    private readonly float[]?[] _cache = cache ? new float[clips.Count][] : [];
 
     public override int Count => clips.Count;
 
@@ -23,14 +23,14 @@ internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length,
 
     public override string Speaker(int index) => clips[index].Speaker;
 
-    public override int? Detail(int index) => SpeechCorpora.Detail(clips[index].Id);
+    public override int? AuxiliaryLabel(int index) => SpeechCorpora.AuxiliaryLabel(clips[index].Id);
 
     public override void Fill(int index, Augmentation? augmentation, Span<float> destination)
     {
-        var keeps = keep && augmentation is null;
-        if (keeps && _kept[index] is { } kept)
+        var useCache = cache && augmentation is null;
+        if (useCache && _cache[index] is { } cached)
         {
-            kept.CopyTo(destination);
+            cached.CopyTo(destination);
             return;
         }
         var clip = clips[index].Samples.Span;
@@ -40,14 +40,14 @@ internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length,
         else
             Cut(clip, Loudest(clip), window);
         FeatureExtractor.Extract(window, features, destination);
-        if (keeps)
-            _kept[index] = destination.ToArray();
+        if (useCache)
+            _cache[index] = destination.ToArray();
     }
 
     /// <summary>
-    /// The windows that the services judge: one each second, the last one ends with the clip, those without
-    /// voice are left out. Where no voice is found, which the services answer with NO_SPEECH, all count, so
-    /// that figures are over every clip.
+    /// The windows that the services score: one per second and one at the end of the clip, without windows that contain no
+    /// voice. Clips without any voice, which the services answer with NO_SPEECH, use all windows, so that metrics include
+    /// every clip.
     /// </summary>
     public override IEnumerable<float[]> Windows(int index)
     {
@@ -67,44 +67,44 @@ internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length,
         }
     }
 
-    /// <summary>The same clips after something has happened to the sound of each.</summary>
-    /// <param name="change">From samples at 22,050 Hz to as many.</param>
-    public SpeechWindows Through(Func<ReadOnlyMemory<short>, short[]> change) =>
-        new([.. clips.Select(clip => clip with { Samples = change(clip.Samples) })], length, features);
+    /// <summary>The clips with transformed audio.</summary>
+    /// <param name="transform">Maps samples at 22,050 Hz to the same number of samples.</param>
+    public SpeechWindows Transform(Func<ReadOnlyMemory<short>, short[]> transform) =>
+        new([.. clips.Select(clip => clip with { Samples = transform(clip.Samples) })], length, features);
 
     public override ReadOnlySpan<byte> Content(int index) => MemoryMarshal.AsBytes(clips[index].Samples.Span);
 
-    // As much of a clip as the window holds; what is beyond its end stays zero.
+    // Copies a part of a clip; beyond the end of the clip the window stays zero.
     private static void Cut(ReadOnlySpan<short> clip, int start, Span<float> window)
     {
         for (var i = 0; i < Math.Min(window.Length, clip.Length - start); i++)
             window[i] = clip[start + i] / 32768f;
     }
 
-    // Where a window holds the most energy, in steps of a tenth of a second.
+    // Start of the window with the highest energy, in steps of 0.1 s.
     private int Loudest(ReadOnlySpan<short> clip)
     {
         const int Step = (int)Rate / 10;
-        var (best, start) = (-1.0, 0);
-        for (var from = 0; from == 0 || from + length <= clip.Length; from += Step)
+        var (maximum, loudest) = (-1.0, 0);
+        for (var start = 0; start == 0 || start + length <= clip.Length; start += Step)
         {
             var energy = 0.0;
-            for (var i = from; i < Math.Min(from + length, clip.Length); i += 4)
+            for (var i = start; i < Math.Min(start + length, clip.Length); i += 4)
                 energy += (double)clip[i] * clip[i];
-            if (energy > best)
-                (best, start) = (energy, from);
+            if (energy > maximum)
+                (maximum, loudest) = (energy, start);
         }
-        return start;
+        return loudest;
     }
 
-    // Speed and pitch by up to 12 %, place, gain, noise, a telephone line; gentle: place and gain.
+    // Speed perturbation of up to 12 %, position, gain, noise, telephone channel; weak: position and gain.
     private void Augment(ReadOnlySpan<short> clip, Augmentation augmentation, Span<float> window)
     {
-        var (random, gentle) = augmentation;
-        var speed = gentle || random.Next(2) == 0 ? 1 : Between(random, 0.88f, 1.12f);
+        var (random, weak) = augmentation;
+        var speed = weak || random.Next(2) == 0 ? 1 : random.NextSingle(0.88f, 1.12f);
         var duration = (int)(clip.Length / speed);
         var room = duration - length;
-        // Positive: where in the clip the window begins. Negative: silence before the clip.
+        // Positive: start of the window in the clip. Negative: silence before the clip.
         var start = room > 0 ? random.Next(room) : random.Next(2) == 0 ? 0 : -random.Next(1 - room);
         for (var i = 0; i < length; i++)
         {
@@ -115,25 +115,25 @@ internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length,
             window[i] = (clip[before] + (position - before) * (clip[before + 1] - clip[before])) / 32768f;
         }
 
-        // Every other clip keeps its level, for how loud a voice is says much where levels can be compared.
-        var gain = random.Next(2) == 0 ? 1 : MathF.Pow(10, Between(random, -10, 6) / 20);
+        // Half of the clips keep their level, because loudness is informative where levels are comparable.
+        var gain = random.Next(2) == 0 ? 1 : MathF.Pow(10, random.NextSingle(-10, 6) / 20);
         foreach (ref var sample in window)
             sample = Math.Clamp(sample * gain, -1, 1);
-        if (!gentle && random.Next(4) == 0)
+        if (!weak && random.Next(4) == 0)
             AddNoise(random, window);
-        if (!gentle && random.Next(7) == 0)
+        if (!weak && random.Next(7) == 0)
             Telephone(random, window);
     }
 
-    // White, or coloured by a first-order low-pass, 10 to 40 dB below the speech.
+    // White or low-pass filtered noise, at a signal-to-noise ratio of 10 to 40 dB.
     private static void AddNoise(Random random, Span<float> window)
     {
         var power = 0.0;
         foreach (var sample in window)
             power += sample * sample;
-        // A uniform number from -1 to 1 has a variance of 1/3.
-        var level = MathF.Sqrt((float)(power / window.Length) * 3) * MathF.Pow(10, -Between(random, 10, 40) / 20);
-        var smooth = random.Next(2) == 0 ? 0 : Between(random, 0.5f, 0.95f);
+        // Uniform noise in [-1, 1] has a variance of 1/3.
+        var level = MathF.Sqrt((float)(power / window.Length) * 3) * MathF.Pow(10, -random.NextSingle(10, 40) / 20);
+        var smooth = random.Next(2) == 0 ? 0 : random.NextSingle(0.5f, 0.95f);
         var rescale = MathF.Sqrt((1 + smooth) / (1 - smooth)) * level;
         var state = 0f;
         foreach (ref var sample in window)
@@ -143,7 +143,7 @@ internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length,
         }
     }
 
-    // 8 kHz, every other time through µ-law.
+    // Resampled to 8 kHz and, with a probability of 1/2, µ-law encoded.
     private static void Telephone(Random random, Span<float> window)
     {
         var narrow = Resampler.Resample(window, (int)Rate, 8000);
@@ -152,6 +152,4 @@ internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length,
         var wide = Resampler.Resample(narrow, 8000, (int)Rate);
         wide.AsSpan(0, Math.Min(wide.Length, window.Length)).CopyTo(window);
     }
-
-    private static float Between(Random random, float low, float high) => low + (high - low) * random.NextSingle();
 }

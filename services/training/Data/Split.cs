@@ -1,6 +1,6 @@
 namespace Affect.Training.Data;
 
-/// <summary>Which part of a data set a sample belongs to.</summary>
+/// <summary>Part of a data set.</summary>
 internal enum Part
 {
     Train,
@@ -9,9 +9,9 @@ internal enum Part
 }
 
 /// <summary>
-/// A committed file that says which sample is in which part: lines of part, tab, id. An id that ends in a
-/// slash stands for all that begins with it; a full id comes before these, the longest prefix before
-/// shorter ones. Lines that start with # are comments, the first of them the protocol's name.
+/// Assignment of samples to parts, read from lines of part, tab, id. An id with a trailing slash is a prefix; full ids take
+/// precedence over prefixes, longer prefixes over shorter ones. Lines with a leading # are comments; the first line is the name
+/// of the protocol.
 /// </summary>
 internal sealed class Split
 {
@@ -19,32 +19,32 @@ internal sealed class Split
 
     private Split(string protocol) => Protocol = protocol;
 
-    /// <summary>What the split is called in reports.</summary>
+    /// <summary>Name of the protocol in reports.</summary>
     public string Protocol { get; }
 
-    /// <summary>The samples that the split names one by one.</summary>
+    /// <summary>The full ids.</summary>
     public IEnumerable<string> Ids => _parts.Keys.Where(id => !id.EndsWith('/'));
 
     /// <summary>Reads a split.</summary>
-    /// <exception cref="InvalidDataException">A line is not understood, or an id is there twice.</exception>
+    /// <exception cref="InvalidDataException">A line is invalid or an id is duplicated.</exception>
     public static Split Read(string path)
     {
         var lines = File.ReadAllLines(path);
         if (lines is not [['#', .. var protocol], ..])
-            throw new InvalidDataException($"{path}: the first line must be # and the name of the protocol");
+            throw new InvalidDataException($"{path}: the first line must be # followed by the name of the protocol");
         var split = new Split(protocol.Trim());
         foreach (var line in lines.Where(line => line.Length > 0 && line[0] != '#'))
         {
             if (line.Split('\t') is not [var name, var id] || !Enum.TryParse<Part>(name, ignoreCase: true, out var part))
-                throw new InvalidDataException($"{path}: '{line}' is not part, tab, id");
+                throw new InvalidDataException($"{path}: '{line}' must be part, tab, id");
             if (!split._parts.TryAdd(id, part))
-                throw new InvalidDataException($"{path}: '{id}' is there twice");
+                throw new InvalidDataException($"{path}: '{id}' is duplicated");
         }
         return split;
     }
 
-    /// <summary>The part of a sample; null where the split leaves it out.</summary>
-    public Part? Of(string id)
+    /// <summary>The part of a sample; null if the split does not contain it.</summary>
+    public Part? PartOf(string id)
     {
         for (var key = id; ;)
         {
@@ -58,18 +58,18 @@ internal sealed class Split
     }
 
     /// <summary>
-    /// Writes a random split: of each group (corpus and emotion) a fifth to test, and a tenth of the rest to
-    /// validate. Groups and ids are drawn in their order, so that a seed says it all.
+    /// Writes a random stratified split: a fifth of each group (corpus and emotion) for test and a tenth of the rest for
+    /// validation. Groups and ids are sorted first, so that the result depends only on the seed.
     /// </summary>
-    /// <param name="path">The file; its folder is made.</param>
-    /// <param name="protocol">What the split is called in reports.</param>
-    /// <param name="samples">What is drawn.</param>
-    /// <param name="seed">Of the generator.</param>
-    /// <param name="others">A split whose lines are taken over.</param>
-    public static void WriteRandom(string path, string protocol, IEnumerable<(string Id, string Group)> samples, int seed, Split? others = null)
+    /// <param name="path">Path of the file; its folder is created.</param>
+    /// <param name="protocol">Name of the protocol in reports.</param>
+    /// <param name="samples">The samples.</param>
+    /// <param name="seed">Random seed.</param>
+    /// <param name="existing">A split whose lines are copied.</param>
+    public static void WriteRandom(string path, string protocol, IEnumerable<(string Id, string Group)> samples, int seed, Split? existing = null)
     {
         var random = new Random(seed);
-        var parts = others is null ? [] : others._parts.Select(line => (Id: line.Key, Part: line.Value)).ToList();
+        var parts = existing is null ? [] : existing._parts.Select(line => (Id: line.Key, Part: line.Value)).ToList();
         foreach (var group in samples.GroupBy(sample => sample.Group).OrderBy(group => group.Key, StringComparer.Ordinal))
         {
             var ids = group.Select(sample => sample.Id).Order(StringComparer.Ordinal).ToArray();

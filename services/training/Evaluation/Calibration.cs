@@ -2,13 +2,13 @@ using Affect.Emotions;
 
 namespace Affect.Training.Evaluation;
 
-/// <summary>From logits to probabilities that can be believed.</summary>
+/// <summary>Calibration of logits to probabilities.</summary>
 internal static class Calibration
 {
-    /// <summary>Share of validation samples that abstain.</summary>
+    /// <summary>Share of the validation samples on which the model abstains.</summary>
     public const double AbstainShare = 0.15;
 
-    /// <summary>The scores of a sample: the mean of its windows' softmax.</summary>
+    /// <summary>The scores of a sample: the mean of the softmax over its windows.</summary>
     public static EmotionScores Scores(IReadOnlyList<float[]> windows, float temperature)
     {
         Span<float> sum = stackalloc float[EmotionLabels.Count];
@@ -23,34 +23,34 @@ internal static class Calibration
     }
 
     /// <summary>
-    /// What to add to the logits so that each label is given as much probability as there are samples of it: the biases of
-    /// vector scaling (Guo et al. 2017), by gradient descent, for the likelihood has one maximum in them.
+    /// Bias of vector scaling (Guo et al. 2017), which matches the mean predicted probabilities to the class frequencies. Fitted
+    /// by gradient descent; the log-likelihood is concave in the bias.
     /// </summary>
     public static float[] Bias(IReadOnlyList<float[]> logits, IReadOnlyList<Emotion> labels)
     {
         const int Steps = 400;
-        const double Rate = 2;
+        const double LearningRate = 2;
         var (bias, shifted) = (new double[EmotionLabels.Count], new float[EmotionLabels.Count]);
         for (var step = 0; step < Steps; step++)
         {
-            var surplus = new double[EmotionLabels.Count];
+            var gradient = new double[EmotionLabels.Count];
             for (var i = 0; i < logits.Count; i++)
             {
                 for (var c = 0; c < shifted.Length; c++)
                     shifted[c] = (float)(logits[i][c] + bias[c]);
                 var scores = EmotionScores.FromLogits(shifted);
                 for (var c = 0; c < shifted.Length; c++)
-                    surplus[c] += scores[c] - (c == (int)labels[i] ? 1 : 0);
+                    gradient[c] += scores[c] - (c == (int)labels[i] ? 1 : 0);
             }
             for (var c = 0; c < bias.Length; c++)
-                bias[c] -= Rate * surplus[c] / logits.Count;
+                bias[c] -= LearningRate * gradient[c] / logits.Count;
         }
         return Array.ConvertAll(bias, value => (float)(value - bias.Average()));
     }
 
     /// <summary>
-    /// The temperature with the least negative log-likelihood (Guo et al. 2017), by golden section over its
-    /// logarithm: the likelihood has one maximum in it.
+    /// Temperature that minimizes the negative log-likelihood (Guo et al. 2017), found by golden-section search over its
+    /// logarithm; the minimum is unique.
     /// </summary>
     public static float Temperature(IReadOnlyList<List<float[]>> samples, IReadOnlyList<Emotion> labels)
     {
@@ -71,8 +71,8 @@ internal static class Calibration
     }
 
     /// <summary>
-    /// The confidence below which the least certain 15 % of validation samples lie. A model that is right more often abstains
-    /// below more: what it doubts is worth as little as another's doubts.
+    /// Abstention threshold: the 15 % quantile of the confidence on validation samples. The quantile adapts to the model; a
+    /// more accurate model has a higher threshold.
     /// </summary>
     public static float AbstainBelow(IEnumerable<EmotionScores> scores)
     {

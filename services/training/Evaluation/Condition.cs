@@ -3,27 +3,27 @@ using Affect.Training.Data;
 
 namespace Affect.Training.Evaluation;
 
-/// <summary>What happens to a voice before a model hears it: a telephone's narrow band, its codec, or both.</summary>
-/// <param name="Name">As figures call it; null is the voice as it was recorded.</param>
-/// <param name="NarrowBand">Sampled at 8 kHz and back.</param>
-/// <param name="MuLaw">Sent through µ-law (ITU-T G.711), at the level it was recorded.</param>
+/// <summary>A channel condition of the test audio: narrow band, µ-law or both.</summary>
+/// <param name="Name">Name in the metrics; null for clean audio.</param>
+/// <param name="NarrowBand">True to resample to 8 kHz and back.</param>
+/// <param name="MuLaw">True to encode as µ-law (ITU-T G.711) at the recorded level.</param>
 internal sealed record Condition(string? Name, bool NarrowBand, bool MuLaw)
 {
     private const int TelephoneRate = 8000;
 
-    /// <summary>The conditions that every speech model is measured under; the first is the voice as it was recorded.</summary>
+    /// <summary>The conditions of the evaluation of speech models; the first one is clean.</summary>
     public static IReadOnlyList<Condition> All { get; } =
         [new(null, false, false), new("8 kHz", true, false), new("µ-law", false, true), new("8 kHz, µ-law", true, true)];
 
-    /// <summary>What faces are measured without, besides as they come: those that a model may know by heart.</summary>
-    public const string NoneRepeated = "none that Training holds too";
+    /// <summary>Condition of face metrics: the test images that are not duplicates of training images.</summary>
+    public const string WithoutDuplicates = "without duplicates of Training";
 
-    /// <summary>The same clips, each as a whole, at the other end of the line.</summary>
-    public SpeechWindows Of(SpeechWindows clips) => NarrowBand || MuLaw ? clips.Through(Apply) : clips;
+    /// <summary>Applies the condition to whole clips, before windows are cut.</summary>
+    public SpeechWindows ApplyTo(SpeechWindows clips) => NarrowBand || MuLaw ? clips.Transform(Apply) : clips;
 
-    /// <summary>Sends a clip over the line.</summary>
+    /// <summary>Applies the condition to a clip.</summary>
     /// <param name="clip">Samples at 22,050 Hz.</param>
-    /// <returns>As many.</returns>
+    /// <returns>The same number of samples.</returns>
     public short[] Apply(ReadOnlyMemory<short> clip)
     {
         var sound = new float[clip.Length];

@@ -3,16 +3,16 @@ using Affect.Inference;
 
 namespace Affect.Training.Evaluation;
 
-/// <summary>Figures from posteriors and labels.</summary>
+/// <summary>Metrics of calibrated scores.</summary>
 internal static class Metrics
 {
     private const int Bins = 15;
 
-    /// <summary>Share of the samples that <see cref="ModelMetrics.MostCertain"/> is of.</summary>
-    private const double MostCertain = 0.8;
+    /// <summary>Coverage of <see cref="ModelMetrics.MostCertain"/>.</summary>
+    private const double SelectiveCoverage = 0.8;
 
-    /// <summary>Computes what follows from posteriors and labels alone.</summary>
-    public static ModelMetrics Of(string protocol, string data, IReadOnlyList<EmotionScores> scores, IReadOnlyList<Emotion> labels)
+    /// <summary>Computes the metrics of scores and labels.</summary>
+    public static ModelMetrics Compute(string protocol, string data, IReadOnlyList<EmotionScores> scores, IReadOnlyList<Emotion> labels)
     {
         var confusion = new int[EmotionLabels.Count][];
         for (var i = 0; i < confusion.Length; i++)
@@ -29,9 +29,9 @@ internal static class Metrics
             UnweightedAverageRecall = 0,
             MacroF1 = 0,
             MacroPrecision = 0,
-            ExpectedCalibrationError = Round(CalibrationError(scores, labels)),
-            MostCertain = Among(scores, labels, Enumerable.Range(0, labels.Count)
-                .OrderByDescending(i => scores[i].Confidence).Take((int)Math.Round(MostCertain * labels.Count))),
+            ExpectedCalibrationError = Round(ExpectedCalibrationError(scores, labels)),
+            MostCertain = Selective(scores, labels, Enumerable.Range(0, labels.Count)
+                .OrderByDescending(i => scores[i].Confidence).Take((int)Math.Round(SelectiveCoverage * labels.Count))),
             Reliability = [.. Reliability(scores, labels).Select(bin => new ReliabilityBin(bin.Count, Round(bin.Confidence), Round(bin.Accuracy)))],
             Confusion = confusion,
         };
@@ -43,37 +43,37 @@ internal static class Metrics
         };
     }
 
-    /// <summary>How many of the answered samples are right, and how many were answered.</summary>
-    public static Answered Among(IReadOnlyList<EmotionScores> scores, IReadOnlyList<Emotion> labels, IEnumerable<int> answered)
+    /// <summary>Coverage and accuracy of the answered samples (selective classification).</summary>
+    public static Answered Selective(IReadOnlyList<EmotionScores> scores, IReadOnlyList<Emotion> labels, IEnumerable<int> answered)
     {
-        var (count, right) = (0, 0);
+        var (count, correct) = (0, 0);
         foreach (var i in answered)
         {
             count++;
-            right += scores[i].Best == labels[i] ? 1 : 0;
+            correct += scores[i].Best == labels[i] ? 1 : 0;
         }
-        return new(Round((double)count / labels.Count), Round((double)right / Math.Max(1, count)));
+        return new(Round((double)count / labels.Count), Round((double)correct / Math.Max(1, count)));
     }
 
     /// <summary>
-    /// Expected calibration error (Naeini et al. 2015; Guo et al. 2017): over 15 equal bins of confidence,
-    /// |accuracy − confidence| weighted by the bin's share.
+    /// Expected calibration error, ECE (Naeini et al. 2015; Guo et al. 2017): mean of |accuracy − confidence| over 15 equal
+    /// bins of confidence, weighted by the samples of the bin.
     /// </summary>
-    public static double CalibrationError(IReadOnlyList<EmotionScores> scores, IReadOnlyList<Emotion> labels) =>
+    public static double ExpectedCalibrationError(IReadOnlyList<EmotionScores> scores, IReadOnlyList<Emotion> labels) =>
         Reliability(scores, labels).Sum(bin => bin.Count * Math.Abs(bin.Accuracy - bin.Confidence)) / labels.Count;
 
     /// <summary>Confidence and accuracy in 15 equal bins of confidence.</summary>
     public static IReadOnlyList<ReliabilityBin> Reliability(IReadOnlyList<EmotionScores> scores, IReadOnlyList<Emotion> labels)
     {
-        var (counts, confidence, right) = (new int[Bins], new double[Bins], new int[Bins]);
+        var (counts, confidence, correct) = (new int[Bins], new double[Bins], new int[Bins]);
         for (var i = 0; i < labels.Count; i++)
         {
             var bin = Math.Min((int)(scores[i].Confidence * Bins), Bins - 1);
             counts[bin]++;
             confidence[bin] += scores[i].Confidence;
-            right[bin] += scores[i].Best == labels[i] ? 1 : 0;
+            correct[bin] += scores[i].Best == labels[i] ? 1 : 0;
         }
-        return [.. counts.Select((count, bin) => new ReliabilityBin(count, confidence[bin] / Math.Max(1, count), (double)right[bin] / Math.Max(1, count)))];
+        return [.. counts.Select((count, bin) => new ReliabilityBin(count, confidence[bin] / Math.Max(1, count), (double)correct[bin] / Math.Max(1, count)))];
     }
 
     /// <summary>Mean of −ln p(label), in nats.</summary>

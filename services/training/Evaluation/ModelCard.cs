@@ -4,41 +4,41 @@ using Affect.Training.Export;
 
 namespace Affect.Training.Evaluation;
 
-/// <summary>The card of a model: what it is, what it learnt from, what was measured, and what not to expect.</summary>
+/// <summary>The model card: description, data, protocol, training, metrics, limits and reproduction.</summary>
 internal static class ModelCard
 {
-    /// <summary>Corpora by the names that figures give them.</summary>
+    /// <summary>Corpora by their names in metrics.</summary>
     private static readonly (string Name, string Text)[] Corpora =
     [
-        ("RAVDESS", "RAVDESS speech (Livingstone and Russo 2018, CC BY-NC-SA 4.0): 24 actors; calm counts as neutral"),
+        ("RAVDESS", "RAVDESS speech (Livingstone and Russo 2018, CC BY-NC-SA 4.0): 24 actors; calm is mapped to neutral"),
         ("SAVEE", "SAVEE (Haq and Jackson 2009, research only): four men"),
         ("TESS", "TESS (Dupuis and Pichora-Fuller 2010, CC BY-NC-ND 4.0): two women"),
         ("CREMAD", "CREMA-D (Cao et al. 2014, Open Database License): 91 actors"),
     ];
 
     private const string FaceData = """
-        FER2013 (Goodfellow et al. 2013), 35,887 grey pictures of 48×48 pixels, found on the web and labelled by
-        few people; for research. People agree with its labels on about 65 % of it.
+        FER2013 (Goodfellow et al. 2013): 35,887 gray images of 48×48 pixels from web searches with crowd-sourced labels, research
+        only. Human agreement with the labels is about 65 %.
         """;
 
     private const string SpeechLimits = """
-        - Trained on actors who speak given sentences. Real speech shows less, and mixes emotions.
-        - TESS is two women and one sentence of which a word changes, and a random split has the same voices on both
-          sides: the figure for unseen speakers is the one to expect of strangers.
-        - English only. Language, age, accent and illness change a voice in ways that these data do not show.
+        - Trained on acted speech with scripted sentences. Spontaneous speech is less expressive, and its emotions are mixed.
+        - TESS has two speakers and one carrier sentence, and the random split has the same speakers in training and test data.
+          The speaker-independent metrics are the estimate for new speakers.
+        - English only. The data do not represent all languages, ages, accents and health conditions.
         """;
 
     private const string FaceLimits = """
-        - Tells what a face shows, not what a person feels.
-        - Pictures from web searches: ages, skin tones and cultures are not balanced, and nobody noted them.
-        - Disgust has 547 pictures in all; the figures of each emotion say what follows from that.
+        - Classifies the facial expression, not what a person feels.
+        - Images from web searches, unbalanced and unlabeled in age, skin tone and culture.
+        - Disgust has only 547 images; see the metrics per emotion.
         - Expects an upright face that fills the crop.
         """;
 
-    /// <summary>Writes the card in Markdown; all figures are the manifest's, all of the training is the recipe's.</summary>
-    /// <param name="architecture">What the model is made of, and how it learns.</param>
-    /// <param name="manifest">What is known of it.</param>
-    /// <param name="plots">Names of the plots that lie beside the card.</param>
+    /// <summary>Writes the model card in Markdown.</summary>
+    /// <param name="architecture">The architecture, with the recipe.</param>
+    /// <param name="manifest">The manifest, with the metrics.</param>
+    /// <param name="plots">Names of the plots in the folder.</param>
     public static string Write(Architecture architecture, ModelManifest manifest, IReadOnlyList<string> plots)
     {
         var speech = architecture.Modality == Modality.Speech;
@@ -47,130 +47,141 @@ internal static class ModelCard
 
             {manifest.Description}
 
-            | | |
+            {Headline(manifest)}| | |
             | --- | --- |
             | input | `{manifest.Input.Tensor}` [N, {string.Join(", ", architecture.Shape)}] float32, {JsonName(manifest.Input.Layout)} of {JsonName(manifest.Input.Features)}, (x − mean) / scale |
             | output | `logits` [N, 7] and `embedding`; ONNX opset {OnnxGraph.Opset}, any N |
             | labels | {string.Join(", ", manifest.Output.Labels)} |
             | temperature | {manifest.Output.Temperature}, fitted on validation data |
-            | abstains | below a score of {manifest.Output.AbstainBelow}: the least certain {Calibration.AbstainShare:P0} of validation data |{Cost(manifest)}
+            | abstention | scores below {manifest.Output.AbstainBelow}: {Calibration.AbstainShare:P0} of the validation data |{Cost(manifest)}
             | license | {manifest.License} |
 
             ## Data
 
-            {(speech ? VoiceData(manifest) : FaceData)}
+            {(speech ? SpeechData(manifest) : FaceData)}
 
             ## Protocol
 
             {(speech
-                ? "A fifth of each corpus and emotion is test data, drawn with a fixed seed; a tenth of the rest validates. A clip's score is the mean over windows of 3 s, one each second. Conditions are those of a telephone: the whole clip at 8 kHz, through µ-law, or both."
-                : "The official parts: trained on Training, chosen and calibrated on PublicTest, measured on PrivateTest.")}
-            The splits are files in `services/training/splits`. Test data choose nothing.
+                ? "Random split with a fixed seed, stratified by corpus and emotion: 20 % test data, and 10 % of the rest validation data. The score of a clip is the mean over windows of 3 s, one per second. The conditions simulate a telephone: the whole clip at 8 kHz, µ-law encoded, or both."
+                : "Official FER2013 split: trained on Training, selected and calibrated on PublicTest, evaluated on PrivateTest.")}
+            The splits are in `services/training/splits`. Test data are not used for model selection or calibration.
 
             {Training(architecture, manifest)}
 
-            ## Figures
+            ## Metrics
 
-            {Figures(manifest, plots)}
+            {MetricsText(manifest, plots)}
 
             ## Limits
 
             {(speech ? SpeechLimits : FaceLimits)}
 
-            ## How to reproduce
+            ## Reproduction
 
             ```
             {string.Join('\n', Commands(architecture, manifest))}
             ```
 
-            Weights differ in their last digits between machines and numbers of threads, and figures with them.
+            Weights and metrics vary slightly between machines and numbers of threads.
 
             """;
     }
 
-    private static string Cost(ModelManifest manifest) => manifest.Cost is not { } cost ? "" :
-        $"\n| size | {cost.Parameters:N0} parameters, {cost.FileBytes / 1e6:0.0} MB |\n| latency | {cost.LatencyMs:0.00} ms for one input on one core, the model alone |";
-
-    private static string VoiceData(ModelManifest manifest)
+    // The speaker-independent metrics lead.
+    private static string Headline(ModelManifest manifest)
     {
-        // What was tested is what was taught: the random split takes a part of each corpus.
+        var lines = SpeakerIndependentFirst(manifest.Metrics).Where(metrics => metrics.Condition is null).Select(metrics =>
+            $"- **{metrics.Protocol}**, {metrics.Data}: UAR {Tables.Percent(metrics.UnweightedAverageRecall)}, accuracy {Tables.Percent(metrics.Accuracy)}, ECE {Tables.Percent(metrics.ExpectedCalibrationError)}");
+        return string.Concat(lines.Select(line => $"{line}\n")) is { Length: > 0 } text ? $"{text}\n" : "";
+    }
+
+    private static IEnumerable<ModelMetrics> SpeakerIndependentFirst(IEnumerable<ModelMetrics> metrics) => metrics.OrderByDescending(ModelReport.IsSpeakerIndependent);
+
+    private static string Cost(ModelManifest manifest) => manifest.Cost is not { } cost ? "" :
+        $"\n| size | {cost.Parameters:N0} parameters, {cost.FileBytes / 1e6:0.0} MB |\n| latency | {cost.LatencyMs:0.00} ms for one input on one core, without feature extraction |";
+
+    private static string SpeechData(ModelManifest manifest)
+    {
+        // The random split tests a part of each training corpus.
         var used = Corpora.Where(corpus => manifest.Metrics.Any(metrics => metrics.Folds.Count == 0 && metrics.Data.Contains(corpus.Name, StringComparison.Ordinal))).ToList();
         return used.Count == 0
-            ? "Not measured yet: `evaluate` names the corpora here."
+            ? "Not evaluated yet."
             : $"""
                 {string.Join('\n', used.Select(corpus => $"- {corpus.Text}."))}
 
-                Acted English. Files that repeat another byte by byte, are empty or cannot be decoded are left out.
+                Acted English. Duplicate, empty and undecodable files are skipped.
                 """;
     }
 
     private static string Training(Architecture architecture, ModelManifest manifest)
     {
-        var ways = architecture.Members.Count == 1
+        var training = architecture.Members.Count == 1
             ? Runs(architecture, manifest.Learning)
-            : $"The weights are those of {string.Join(" and ", architecture.Members.Select(member => $"[`{member.Name}`](../{member.Name}/MODEL_CARD.md)"))}, each trained alone as its card says";
-        return $"{ways}.\n{architecture.Remarks}".TrimEnd();
+            : $"The weights are those of {string.Join(" and ", architecture.Members.Select(member => $"[`{member.Name}`](../{member.Name}/MODEL_CARD.md)"))}, trained separately";
+        return $"{training}.\n{architecture.Remarks}".TrimEnd();
     }
 
-    // One after another, where there are several; the curves are the last one's.
+    // The runs of the recipe in order; the learning curves are the last run's.
     private static string Runs(Architecture architecture, LearningCurves? learning)
     {
-        var runs = Stages(architecture.Recipe).Select(recipe => Ways(architecture, recipe, recipe == architecture.Recipe ? learning : null)).ToList();
+        var runs = Stages(architecture.Recipe).Select(recipe => Describe(architecture, recipe, recipe == architecture.Recipe ? learning : null)).ToList();
         return runs.Count == 1 ? runs[0]
-            : $"{runs.Count} runs, {(architecture.Recipe.BornAgain ? "the later one from random weights" : "each from the weights of the one before")}.\n\n{string.Join('\n', runs.Select((ways, i) => $"{i + 1}. {ways}."))}\n\nThe learning curves are those of the last";
+            : $"{runs.Count} runs, {(architecture.Recipe.SelfDistillation ? "the last from random weights with the preceding model as teacher" : "each initialized with the weights of the preceding one")}.\n\n{string.Join('\n', runs.Select((run, i) => $"{i + 1}. {run}."))}\n\nThe learning curves show the last run";
     }
 
-    private static IEnumerable<Recipe> Stages(Recipe recipe) => [.. recipe.From is { } before ? Stages(before) : [], recipe];
+    private static IEnumerable<Recipe> Stages(Recipe recipe) => [.. recipe.InitializeFrom is { } preceding ? Stages(preceding) : [], recipe];
 
-    private static string Ways(Architecture architecture, Recipe recipe, LearningCurves? learning)
+    private static string Describe(Architecture architecture, Recipe recipe, LearningCurves? learning)
     {
         var epochs = learning?.Loss.Count;
-        List<string> ways = [$"{(recipe.WeightDecay > 0 ? $"AdamW (weight decay {recipe.WeightDecay})" : "Adam")} on cross-entropy in batches of {recipe.BatchSize}"];
-        ways.Add(recipe.Patience > 0
-            ? $"at most {recipe.Epochs} epochs{(epochs is { } ended ? $", of which {ended} were run" : "")}; a rate of {recipe.Rate}, halved after every {recipe.PlateauPatience} epochs without less validation loss; an early end after {recipe.Patience} such epochs"
-            : $"{epochs ?? recipe.Epochs} epochs; a rate in one cycle, rising to {recipe.Rate} over the first {recipe.WarmUp:P0} of the steps and falling as a cosine");
-        ways.Add(recipe.Augment ? "samples are changed at random" : "samples are taken as they are");
-        if (recipe.Augment && recipe.Variants > 0)
-            ways.Add($"{recipe.Variants} changed versions of each are kept");
-        if (recipe.Edge > 0)
-            ways.Add($"pictures are seen at {recipe.Edge}×{recipe.Edge} pixels{(recipe.GentleEpochs > 0 ? $" until {recipe.GentleEpochs} epochs before the end" : "")}");
-        if (recipe.GentleEpochs > 0)
-            ways.Add($"the last {recipe.GentleEpochs} epochs change them only slightly");
-        if (recipe.PerSpeaker > 0)
-            ways.Add($"at most {recipe.PerSpeaker} clips of one speaker in an epoch, drawn anew in each");
+        List<string> parts = [$"{(recipe.WeightDecay > 0 ? $"AdamW (weight decay {recipe.WeightDecay})" : "Adam")}, cross-entropy, batch size {recipe.BatchSize}"];
+        parts.Add(recipe.EarlyStoppingPatience > 0
+            ? $"at most {recipe.Epochs} epochs{(epochs is { } ended ? $", stopped after {ended}" : "")}; learning rate {recipe.LearningRate}, halved after {recipe.PlateauPatience} epochs without a lower validation loss; early stopping after {recipe.EarlyStoppingPatience} such epochs"
+            : $"{epochs ?? recipe.Epochs} epochs; one-cycle schedule with a maximum learning rate of {recipe.LearningRate}, linear warm-up over {recipe.WarmupFraction:P0} of the steps and cosine decay");
+        parts.Add(recipe.Augment ? "augmentation" : "no augmentation");
+        if (recipe.Augment && recipe.CachedAugmentations > 0)
+            parts.Add($"{recipe.CachedAugmentations} cached augmentations per sample");
+        if (recipe.ImageSize > 0)
+            parts.Add($"images of {recipe.ImageSize}×{recipe.ImageSize} pixels{(recipe.FineTuneEpochs > 0 ? " before fine-tuning" : "")}");
+        if (recipe.FineTuneEpochs > 0)
+            parts.Add($"{recipe.FineTuneEpochs} fine-tuning epochs with weak augmentation");
+        if (recipe.MaxClipsPerSpeaker > 0)
+            parts.Add($"at most {recipe.MaxClipsPerSpeaker} clips per speaker and epoch, redrawn in each epoch");
         if (recipe.LabelSmoothing > 0)
-            ways.Add($"label smoothing {recipe.LabelSmoothing}");
-        if (recipe.Mixup > 0)
-            ways.Add($"mixup {recipe.Mixup}");
-        if (recipe.Mixed)
-            ways.Add("convolutions and what passes between them are bfloat16, weights, statistics and dense layers float32 (mixed precision, Micikevicius et al. 2018)");
-        if (recipe.Votes > 0)
-            ways.Add($"{recipe.Votes:P0} of each target are the votes of ten people (FER+, Barsoum et al. 2016)");
+            parts.Add($"label smoothing {recipe.LabelSmoothing}");
+        if (recipe.MixupAlpha > 0)
+            parts.Add($"mixup (α = {recipe.MixupAlpha})");
+        if (recipe.MixedPrecision)
+            parts.Add("mixed precision (bfloat16, Micikevicius et al. 2018)");
+        if (recipe.VoteWeight > 0)
+            parts.Add($"targets with {recipe.VoteWeight:P0} votes of ten annotators (FER+, Barsoum et al. 2016)");
         if (recipe.Teacher is { } teacher)
-            ways.Add($"{recipe.Taught:P0} of each target are the scores of {(teacher == architecture.Name ? "the model that the first run left" : $"`{teacher}`")} (distillation, Hinton et al. 2015)");
-        if (recipe.BornAgain)
-            ways.Add($"{recipe.Taught:P0} of each target are the scores that the model of the run before gives the same sound, changed and mixed in the same way (born-again networks, Furlanello et al. 2018)");
-        if (recipe.Detail > 0)
-            ways.Add($"a second head, which is not exported, learns RAVDESS's eight emotions at two intensities, at {recipe.Detail} of the weight");
-        var average = recipe.AverageDecay > 0 ? $"kept is the moving average of the weights (decay {recipe.AverageDecay})" : "kept are the weights";
-        ways.Add(recipe.Patience > 0
-            ? $"{average} at the epoch of the least validation loss{(learning is { } curves ? $", the {Ordinal(LeastLoss(curves))}" : "")}"
-            : $"{average} at the end");
-        if (recipe.Votes > 0)
-            ways.Add("at export the biases of the logits are fitted to the labels of validation data, for votes name some emotions more often");
-        return string.Join("; ", ways);
+            parts.Add($"distillation from {(teacher == architecture.Name ? "the model of the first run" : $"`{teacher}`")} with weight {recipe.DistillationWeight} (Hinton et al. 2015)");
+        if (recipe.SelfDistillation)
+            parts.Add($"self-distillation from the preceding run on the same augmented batches with weight {recipe.DistillationWeight} (born-again networks, Furlanello et al. 2018)");
+        if (recipe.AuxiliaryLossWeight > 0)
+            parts.Add($"auxiliary head, not exported, for RAVDESS's eight emotions at two intensities with loss weight {recipe.AuxiliaryLossWeight}");
+        var weights = recipe.EmaDecay > 0 ? $"exponential moving average of the weights (decay {recipe.EmaDecay})" : "weights";
+        parts.Add(recipe.EarlyStoppingPatience > 0
+            ? $"{weights} of the epoch with the lowest validation loss{(learning is { } curves ? $" ({LowestLossEpoch(curves)})" : "")}"
+            : $"{weights} of the last epoch");
+        if (recipe.VoteWeight > 0)
+            parts.Add("biases of the logits fitted to the labels of validation data at export, because the votes have another class prior");
+        return string.Join("; ", parts);
     }
 
-    private static string Figures(ModelManifest manifest, IReadOnlyList<string> plots)
+    private static string MetricsText(ModelManifest manifest, IReadOnlyList<string> plots)
     {
         if (manifest.Metrics.Count == 0)
-            return "Not measured yet: `evaluate` writes the figures here.";
-        List<string> parts = [Tables.Figures(manifest.Metrics).TrimEnd()];
-        if (manifest.Metrics[0].AtThreshold is { } answered)
-            parts.Add($"Below its threshold the model leaves {(1 - answered.Coverage) * 100:0.0} % of the first row's samples unanswered, and is right in {answered.Accuracy * 100:0.0} % of the rest.");
+            return "Not evaluated yet.";
+        List<string> parts = [Tables.Metrics(SpeakerIndependentFirst(manifest.Metrics)).TrimEnd()];
+        var shipped = manifest.Metrics[0];
+        if (shipped.AtThreshold is { } answered)
+            parts.Add($"At the abstention threshold of the shipped weights ({shipped.Protocol}): coverage {Tables.Percent(answered.Coverage)}, accuracy {Tables.Percent(answered.Accuracy)}.");
         if (plots.Count > 0)
-            parts.Add(string.Join('\n', plots.Select(plot => $"![{Path.GetFileNameWithoutExtension(plot)}]({plot})")));
-        parts.AddRange(manifest.Metrics.Where(metrics => metrics.Condition is null && metrics.Confusion.Count > 0)
+            parts.Add($"Plots of the shipped weights ({shipped.Protocol}):\n\n{string.Join('\n', plots.Select(plot => $"![{Path.GetFileNameWithoutExtension(plot)}]({plot})"))}");
+        parts.AddRange(SpeakerIndependentFirst(manifest.Metrics).Where(metrics => metrics.Condition is null && metrics.Confusion.Count > 0)
             .Select(metrics => $"{metrics.Protocol}:\n\n{Tables.Confusion(metrics).TrimEnd()}"));
         return string.Join("\n\n", parts);
     }
@@ -178,13 +189,13 @@ internal static class ModelCard
     private static IEnumerable<string> Commands(Architecture architecture, ModelManifest manifest)
     {
         const string Run = "dotnet run -c Release --project services/training --";
-        var own = Data.Workspace.DefaultProtocol(architecture);
+        var shipped = Data.Workspace.DefaultProtocol(architecture);
         foreach (var teacher in Stages(architecture.Recipe).Select(recipe => recipe.Teacher).OfType<string>().Distinct().Where(name => name != architecture.Name))
-            yield return $"# first all of {teacher}, the teacher";
+            yield return $"# train and export the teacher {teacher} first";
         yield return $"{Run} train --model {manifest.Name} --data DIR --seed 1";
         yield return $"{Run} export --model {manifest.Name} --data DIR{(manifest.Default ? " --default" : "")}";
         yield return $"{Run} evaluate --model {manifest.Name} --data DIR";
-        foreach (var metrics in manifest.Metrics.Where(metrics => metrics.Condition is null && metrics.Split is not null && metrics.Split != own))
+        foreach (var metrics in manifest.Metrics.Where(metrics => metrics.Condition is null && metrics.Split is not null && metrics.Split != shipped))
         {
             foreach (var split in metrics.Folds.Count > 0 ? metrics.Folds.Select(fold => fold.Name) : [metrics.Split!])
                 yield return $"{Run} train --model {manifest.Name} --data DIR --seed 1 --protocol {split}";
@@ -193,9 +204,7 @@ internal static class ModelCard
         yield return $"{Run} report";
     }
 
-    private static int LeastLoss(LearningCurves curves) => 1 + Enumerable.Range(0, curves.ValidationLoss.Count).MinBy(epoch => curves.ValidationLoss[epoch]);
-
-    private static string Ordinal(int number) => number + (number % 100 is >= 11 and <= 13 ? "th" : (number % 10) switch { 1 => "st", 2 => "nd", 3 => "rd", _ => "th" });
+    private static int LowestLossEpoch(LearningCurves curves) => 1 + Enumerable.Range(0, curves.ValidationLoss.Count).MinBy(epoch => curves.ValidationLoss[epoch]);
 
     private static string JsonName<T>(T value) where T : struct, Enum =>
         System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());

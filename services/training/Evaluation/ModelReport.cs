@@ -6,19 +6,25 @@ using Affect.Inference;
 
 namespace Affect.Training.Evaluation;
 
-/// <summary>All models side by side, from their manifests alone: README.md and report.json of the model repository.</summary>
+/// <summary>Comparison of the models, computed from their manifests: README.md and report.json of the model repository.</summary>
 internal sealed class ModelReport
 {
-    private const string RandomVoices = "speech-random", OfficialFaces = "fer2013-official", Telephone = "8 kHz, µ-law";
+    private const string RandomSpeech = "speech-random", OfficialFaces = "fer2013-official", Telephone = "8 kHz, µ-law";
 
     private readonly List<ModelManifest> _models;
 
-    /// <summary>Defaults first, then the better before the worse.</summary>
+    /// <summary>Orders the models by modality, default first, then by UAR: speaker-independent (several folds, one fold), otherwise of the shipped weights.</summary>
     public ModelReport(IEnumerable<ModelManifest> manifests) => _models = [.. manifests
         .OrderBy(model => model.Modality).ThenByDescending(model => model.Default)
-        .ThenByDescending(model => Primary(model)?.Accuracy).ThenBy(model => model.Name, StringComparer.Ordinal)];
+        .ThenByDescending(model => SpeakerIndependent(model)?.Folds.Count)
+        .ThenByDescending(model => (SpeakerIndependent(model) ?? (model.Metrics.Count > 0 ? model.Metrics[0] : null))?.UnweightedAverageRecall)
+        .ThenBy(model => model.Name, StringComparer.Ordinal)];
 
-    /// <summary>What each manifest holds, with figures per class and the study's.</summary>
+    /// <summary>True if no speaker of the test part is in the training or validation part.</summary>
+    public static bool IsSpeakerIndependent(ModelMetrics metrics) =>
+        metrics.Folds.Count > 0 || metrics.Split?.Contains("-fold-", StringComparison.Ordinal) == true;
+
+    /// <summary>The manifests with metrics per class and the published results of the study.</summary>
     public JsonNode ToJson()
     {
         var models = new JsonArray();
@@ -37,36 +43,38 @@ internal sealed class ModelReport
         return new JsonObject { ["models"] = models };
     }
 
-    /// <summary>The page that people read.</summary>
-    /// <param name="plots">For each model the names of its plots.</param>
+    /// <summary>The README of the model repository.</summary>
+    /// <param name="plots">Names of the plots by model.</param>
     public string ToMarkdown(IReadOnlyDictionary<string, IReadOnlyList<string>> plots)
     {
         var text = new StringBuilder();
         text.Append("""
             # Models
 
-            What the services load: for each model a manifest, a card and ONNX files. All figures were measured by
-            `training evaluate` through ONNX Runtime on data that chose nothing; `training report` wrote this page,
-            [`report.json`](report.json), the plots and the cards from the manifests. Weights are for research and
-            non-commercial use, as the data are.
+            The model repository of the services: a manifest, a model card and ONNX files for each model. `training evaluate`
+            computes the metrics with ONNX Runtime on test data that are not used for model selection or calibration; `training
+            report` generates this page, [`report.json`](report.json), the plots and the model cards from the manifests. The
+            licenses of the data restrict the weights to research and non-commercial use.
+
+            UAR is the unweighted average recall, ECE the expected calibration error over 15 bins (Guo et al. 2017).
 
 
             """);
-        var voices = _models.Where(model => model.Modality == Modality.Speech).ToList();
+        var speech = _models.Where(model => model.Modality == Modality.Speech).ToList();
         var faces = _models.Where(model => model.Modality == Modality.Face).ToList();
 
-        Section("Voices, as the study splits them", Comparison(voices, RandomVoices), VoicesApart(voices));
-        Section("Voices never heard before", Unseen(voices),
-            "Each fold is judged by weights that were trained without its speakers, all folds pooled. This is what to expect of strangers.");
-        Section("Over a telephone", OverTelephone(voices),
-            "The same test clips sampled at 8 kHz, sent through µ-law (ITU-T G.711), or both. Loss is from clean to both, in points.");
-        Section("Faces, FER2013 PrivateTest", Comparison(faces, OfficialFaces), FacesApart(faces));
+        Section("Speech: unseen speakers", Unseen(speech),
+            "Speaker-independent: the weights of each fold are trained without its test speakers, and the predictions of the folds are\npooled. These metrics are the estimate for new speakers.");
+        Section("Speech: random split of the study", Comparison(speech, RandomSpeech), SpeechRemarks(speech));
+        Section("Speech: telephone conditions", TelephoneConditions(speech),
+            "The same test clips resampled to 8 kHz, µ-law encoded (ITU-T G.711), or both. The loss is the difference of clean and both, in points.");
+        Section("Faces: FER2013 PrivateTest", Comparison(faces, OfficialFaces), FaceRemarks(faces));
         Section("Other protocols", Others(), "");
-        Section("Certainty", Certainty(),
-            "Calibration error over 15 bins (Guo et al. 2017). The threshold, from validation data, is `abstain_below` of the manifest.");
-        Section("Size and speed", Costs(),
-            "Median processor time of one input (3 s of speech, one face) in ONNX Runtime on one core of the machine that measured, the model alone.");
-        Section("F1 of each emotion", Classes(), "");
+        Section("Calibration and abstention", CalibrationTable(),
+            "The threshold is fitted on validation data and is `abstain_below` of the manifest.");
+        Section("Size and latency", Costs(),
+            "Median CPU time of one input (3 s of speech, one face) in ONNX Runtime on one core, without feature extraction.");
+        Section("F1 per emotion", Classes(), "");
         Section("Plots", PlotsTable(plots), "");
         return text.ToString().TrimEnd() + "\n";
 
@@ -78,70 +86,70 @@ internal sealed class ModelReport
     }
 
     private static string Comparison(IReadOnlyList<ModelManifest> models, string split) => Table(
-        ["model", "> accuracy", "> macro precision", "> average recall", "> macro F1", "> study: accuracy", "> precision", "> recall", "> F1", "> accuracy, points"],
+        ["model", "> UAR", "> accuracy", "> macro precision", "> macro F1", "> study: recall", "> accuracy", "> precision", "> F1", "> accuracy difference, points"],
         models.Select(model => Find(model, split, null) is { } m ? (string[])[
-            Link(model), Percent(m.Accuracy), Percent(m.MacroPrecision), Percent(m.UnweightedAverageRecall), Percent(m.MacroF1),
+            Link(model), Percent(m.UnweightedAverageRecall), Percent(m.Accuracy), Percent(m.MacroPrecision), Percent(m.MacroF1),
             .. Study.Models.TryGetValue(model.Name, out var study)
-                ? [Percent(study.Accuracy), Percent(study.Precision), Percent(study.Recall), Percent(study.F1), Points(m.Accuracy - study.Accuracy)]
-                : (string[])["", "", "", "", $"{Points(m.Accuracy - Study.Best(model.Modality).Accuracy)} to its best"]] : null));
+                ? [Percent(study.Recall), Percent(study.Accuracy), Percent(study.Precision), Percent(study.F1), Points(m.Accuracy - study.Accuracy)]
+                : (string[])["", "", "", "", $"{Points(m.Accuracy - Study.Best(model.Modality).Accuracy)} to its best model"]] : null));
 
-    private static string VoicesApart(IReadOnlyList<ModelManifest> models)
+    private static string SpeechRemarks(IReadOnlyList<ModelManifest> models)
     {
-        if (models.Select(model => Find(model, RandomVoices, null)).OfType<ModelMetrics>().FirstOrDefault() is not { } m)
+        if (models.Select(model => Find(model, RandomSpeech, null)).OfType<ModelMetrics>().FirstOrDefault() is not { } m)
             return "";
-        var same = m.Data.Contains("CREMAD", StringComparison.OrdinalIgnoreCase);
+        var withCremaD = m.Data.Contains("CREMAD", StringComparison.OrdinalIgnoreCase);
         return $"""
-            Tested on {m.Samples:N0} clips of {m.Data.Replace("+", ", ", StringComparison.Ordinal).Replace(" test", "", StringComparison.Ordinal)}; the same voices
-            are on both sides. The study tested on RAVDESS, SAVEE, TESS and CREMA-D, one random fifth of them, so its figures and
-            ours are of different clips. To compare exactly one needs {(same ? "" : "CREMA-D (7,442 clips of 91 speakers) beside the others, and ")}the study's own list of test
-            clips, which it does not give.
+            Test data: {m.Samples:N0} clips of {m.Data.Replace("+", ", ", StringComparison.Ordinal).Replace(" test", "", StringComparison.Ordinal)}, with the same speakers
+            in the training data. The study tested on a random fifth of RAVDESS, SAVEE, TESS and CREMA-D, so the test clips differ.
+            An exact comparison requires {(withCremaD ? "" : "CREMA-D (7,442 clips of 91 speakers) and ")}the study's list of test clips, which is not published.
             """;
     }
 
-    private static string FacesApart(IReadOnlyList<ModelManifest> models)
+    private static string FaceRemarks(IReadOnlyList<ModelManifest> models)
     {
-        var pairs = models.Select(model => (Model: model, All: Find(model, OfficialFaces, null), Without: Find(model, OfficialFaces, Condition.NoneRepeated)))
+        var pairs = models.Select(model => (Model: model, All: Find(model, OfficialFaces, null), Without: Find(model, OfficialFaces, Condition.WithoutDuplicates)))
             .Where(pair => pair is { All: not null, Without: not null }).ToList();
         if (pairs.Count == 0)
             return "";
         return $"""
-            The study tested on a random 15 % of all 35,887 pictures, we on the official PrivateTest of {pairs[0].All!.Samples:N0}. To compare exactly one
-            needs the study's list of test pictures, which it does not give; the split `fer2013-70-15-15` is one of that kind.
-            {pairs[0].All!.Samples - pairs[0].Without!.Samples} pictures of PrivateTest also lie in Training, pixel by pixel. Without them:
+            The study tested on a random 15 % of the 35,887 images, Affect on the official PrivateTest of {pairs[0].All!.Samples:N0}. An exact comparison
+            requires the study's list of test images, which is not published; `fer2013-70-15-15` is a split of that kind.
+            {pairs[0].All!.Samples - pairs[0].Without!.Samples} images of PrivateTest are exact duplicates of Training images. Without them:
 
-            {Tables.Table(["model", "> accuracy", "> average recall", "> macro F1"], pairs.Select(pair => (string[])[
-                Link(pair.Model), Percent(pair.Without!.Accuracy), Percent(pair.Without.UnweightedAverageRecall), Percent(pair.Without.MacroF1)])).TrimEnd()}
+            {Tables.Table(["model", "> UAR", "> accuracy", "> macro F1"], pairs.Select(pair => (string[])[
+                Link(pair.Model), Percent(pair.Without!.UnweightedAverageRecall), Percent(pair.Without.Accuracy), Percent(pair.Without.MacroF1)])).TrimEnd()}
             """;
     }
 
     private static string Unseen(IReadOnlyList<ModelManifest> models) => Table(
-        ["model", "data", "folds", "> samples", "> average recall", "> accuracy", "> macro F1", "> recall of the folds", "> calibration error"],
-        models.SelectMany(model => model.Metrics.Where(m => m.Folds.Count > 0 && m.Condition is null).Select(m => (string[]?)[
-            Link(model), m.Data, m.Protocol.Split(": ")[^1].Split(',')[0], $"{m.Samples}", Percent(m.UnweightedAverageRecall), Percent(m.Accuracy), Percent(m.MacroF1),
-            Spread([.. m.Folds.Select(fold => fold.UnweightedAverageRecall)]), Percent(m.ExpectedCalibrationError)])));
+        ["model", "data", "folds", "> samples", "> UAR", "> accuracy", "> macro F1", "> UAR of the folds", "> ECE"],
+        models.SelectMany(model => model.Metrics.Where(m => IsSpeakerIndependent(m) && m.Condition is null).Select(m => (string[]?)[
+            Link(model), m.Data, Folds(m), $"{m.Samples}", Percent(m.UnweightedAverageRecall), Percent(m.Accuracy), Percent(m.MacroF1),
+            m.Folds.Count > 0 ? Spread([.. m.Folds.Select(fold => fold.UnweightedAverageRecall)]) : "", Percent(m.ExpectedCalibrationError)])));
 
-    private static string OverTelephone(IReadOnlyList<ModelManifest> models) => Table(
-        ["model", "data", "> clean", "> 8 kHz", "> µ-law", "> both", "> loss", "> recall: clean", "> both", "> loss"],
+    private static string TelephoneConditions(IReadOnlyList<ModelManifest> models) => Table(
+        ["model", "data", "> UAR: clean", "> 8 kHz", "> µ-law", "> both", "> loss", "> accuracy: clean", "> both", "> loss"],
         models.SelectMany(model => model.Metrics.Where(m => m.Condition is null).Select(m =>
             Find(model, m.Split, "8 kHz") is { } narrow && Find(model, m.Split, "µ-law") is { } coded && Find(model, m.Split, Telephone) is { } both
-                ? (string[])[Link(model), $"{m.Data}{(m.Folds.Count > 0 ? ", unseen speakers" : "")}",
-                    Percent(m.Accuracy), Percent(narrow.Accuracy), Percent(coded.Accuracy), Percent(both.Accuracy), Points(m.Accuracy - both.Accuracy, sign: ""),
-                    Percent(m.UnweightedAverageRecall), Percent(both.UnweightedAverageRecall), Points(m.UnweightedAverageRecall - both.UnweightedAverageRecall, sign: "")]
+                ? (string[])[Link(model), DataName(m),
+                    Percent(m.UnweightedAverageRecall), Percent(narrow.UnweightedAverageRecall), Percent(coded.UnweightedAverageRecall),
+                    Percent(both.UnweightedAverageRecall), Points(m.UnweightedAverageRecall - both.UnweightedAverageRecall, sign: ""),
+                    Percent(m.Accuracy), Percent(both.Accuracy), Points(m.Accuracy - both.Accuracy, sign: "")]
                 : null)));
 
     private string Others() => Table(
-        ["model", "protocol", "data", "> samples", "> accuracy", "> average recall", "> macro F1"],
+        ["model", "protocol", "data", "> samples", "> UAR", "> accuracy", "> macro F1"],
         _models.SelectMany(model => model.Metrics
-            .Where(m => m.Condition is null && m.Folds.Count == 0 && m.Split is not (RandomVoices or OfficialFaces))
-            .Select(m => (string[]?)[Link(model), m.Protocol, m.Data, $"{m.Samples}", Percent(m.Accuracy), Percent(m.UnweightedAverageRecall), Percent(m.MacroF1)])));
+            .Where(m => m.Condition is null && !IsSpeakerIndependent(m) && m.Split is not (RandomSpeech or OfficialFaces))
+            .Select(m => (string[]?)[Link(model), m.Protocol, m.Data, $"{m.Samples}", Percent(m.UnweightedAverageRecall), Percent(m.Accuracy), Percent(m.MacroF1)])));
 
-    private string Certainty() => Table(
-        ["model", "data", "> calibration error", "> accuracy", "> of the most certain 80 %", "> gain, points", "> threshold", "> answered", "> right of these"],
+    private string CalibrationTable() => Table(
+        ["model", "data", "> ECE", "> accuracy", "> at 80 % coverage", "> gain, points", "> threshold", "> coverage", "> accuracy at threshold"],
         _models.SelectMany(model => model.Metrics.Where(m => m.Condition is null && m.MostCertain is not null).Select(m => (string[]?)[
-            Link(model), $"{m.Data}{(m.Folds.Count > 0 ? ", unseen speakers" : "")}", Percent(m.ExpectedCalibrationError), Percent(m.Accuracy),
+            Link(model), DataName(m), Percent(m.ExpectedCalibrationError), Percent(m.Accuracy),
             Percent(m.MostCertain!.Accuracy), Points(m.MostCertain.Accuracy - m.Accuracy),
-            m.Folds.Count > 0 ? "each fold's" : $"{model.Output.AbstainBelow}",
-            m.AtThreshold is { } answered ? Percent(answered.Coverage) : "", m.AtThreshold is { } right ? Percent(right.Accuracy) : ""])));
+            m.Folds.Count > 0 ? "per fold" : $"{model.Output.AbstainBelow}",
+            m.AtThreshold is { } answered ? Percent(answered.Coverage) : "", m.AtThreshold is { } selective ? Percent(selective.Accuracy) : ""])));
 
     private string Costs() => Table(
         ["model", "> parameters", "> file", "> latency"],
@@ -151,20 +159,25 @@ internal sealed class ModelReport
     private string Classes() => Table(
         ["model", "data", .. EmotionLabels.Names.Select(name => $"> {name}")],
         _models.SelectMany(model => model.Metrics.Where(m => m.Condition is null && m.Confusion.Count > 0).Select(m => (string[]?)[
-            Link(model), $"{m.Data}{(m.Folds.Count > 0 ? ", unseen speakers" : "")}", .. m.Classes.Select(c => Percent(c.F1))])));
+            Link(model), DataName(m), .. m.Classes.Select(c => Percent(c.F1))])));
 
     private string PlotsTable(IReadOnlyDictionary<string, IReadOnlyList<string>> plots) => Table(
-        ["model", "confusion", "learning", "reliability"],
+        ["model", "confusion matrix", "learning curves", "reliability diagram"],
         _models.Select(model => plots.GetValueOrDefault(model.Name) is { Count: > 0 } own
             ? (string[])[Link(model), .. Plots.Names.Select(name => own.Contains(name) ? $"![{Path.GetFileNameWithoutExtension(name)} of {model.Name}]({model.Name}/{name})" : "")] : null));
 
-    private static ModelMetrics? Primary(ModelManifest model) =>
-        Find(model, model.Modality == Modality.Speech ? RandomVoices : OfficialFaces, null) ?? (model.Metrics.Count > 0 ? model.Metrics[0] : null);
+    private static ModelMetrics? SpeakerIndependent(ModelManifest model) =>
+        model.Metrics.Where(m => m.Condition is null && IsSpeakerIndependent(m)).MaxBy(m => m.Folds.Count);
+
+    // "5-fold" of "unseen speakers (5-fold, speaker-independent)", "fold 1 of 5" of "unseen speakers (fold 1 of 5: RAVDESS …)".
+    private static string Folds(ModelMetrics m) => m.Protocol.Split('(', ',', ':', ')') is [_, var folds, ..] ? folds : "";
+
+    private static string DataName(ModelMetrics m) => $"{m.Data}{(IsSpeakerIndependent(m) ? ", unseen speakers" : "")}";
 
     private static ModelMetrics? Find(ModelManifest model, string? split, string? condition) =>
         model.Metrics.FirstOrDefault(m => m.Split == split && m.Condition == condition);
 
-    // Nothing where no row is.
+    // An empty string without rows.
     private static string Table(IReadOnlyList<string> headings, IEnumerable<string[]?> rows)
     {
         var filled = rows.OfType<string[]>().ToList();
@@ -177,11 +190,11 @@ internal sealed class ModelReport
         return model.Default ? $"**{link}**, default" : link;
     }
 
-    private static string Percent(double share) => $"{share * 100:0.0} %";
+    private static string Percent(double fraction) => Tables.Percent(fraction);
 
     private static string Points(double difference, string sign = "+") => Math.Round(difference * 100, 1) is var points && points > 0 ? $"{sign}{points:0.0}" : $"{points:0.0}";
 
-    // Mean and standard deviation (n − 1) over folds.
+    // Mean and sample standard deviation (n − 1) over folds.
     private static string Spread(double[] values)
     {
         var mean = values.Average();

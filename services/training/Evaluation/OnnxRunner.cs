@@ -6,7 +6,7 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Affect.Training.Evaluation;
 
-/// <summary>Runs an exported model, batch by batch, in ONNX Runtime.</summary>
+/// <summary>Runs an exported model in ONNX Runtime.</summary>
 internal sealed class OnnxRunner(byte[] model, Architecture architecture, Normalization normalization) : IDisposable
 {
     private const int BatchSize = 64;
@@ -18,7 +18,7 @@ internal sealed class OnnxRunner(byte[] model, Architecture architecture, Normal
         return new(model);
     }
 
-    /// <summary>Runs one batch of features that are shifted and scaled already.</summary>
+    /// <summary>Runs one batch of normalized features.</summary>
     /// <returns>Logits, [count, 7].</returns>
     public float[] Logits(float[] features, int count)
     {
@@ -28,7 +28,7 @@ internal sealed class OnnxRunner(byte[] model, Architecture architecture, Normal
         return outputs[0].GetTensorDataAsSpan<float>().ToArray();
     }
 
-    /// <summary>The logits of every window of every sample.</summary>
+    /// <summary>Computes the logits of the windows of each sample.</summary>
     public List<List<float[]>> Windows(Samples samples, CancellationToken cancellation)
     {
         var results = Enumerable.Range(0, samples.Count).Select(_ => new List<float[]>()).ToList();
@@ -36,14 +36,7 @@ internal sealed class OnnxRunner(byte[] model, Architecture architecture, Normal
         foreach (var chunk in windows.Chunk(BatchSize))
         {
             cancellation.ThrowIfCancellationRequested();
-            var features = new float[chunk.Length * architecture.Length];
-            for (var i = 0; i < chunk.Length; i++)
-            {
-                var values = features.AsSpan(i * architecture.Length, architecture.Length);
-                chunk[i].window.CopyTo(values);
-                normalization.Apply(architecture, values);
-            }
-            var logits = Logits(features, chunk.Length);
+            var logits = Logits(normalization.ToBatch(architecture, Array.ConvertAll(chunk, item => item.window)), chunk.Length);
             for (var i = 0; i < chunk.Length; i++)
                 results[chunk[i].index].Add(logits.AsSpan(i * EmotionLabels.Count, EmotionLabels.Count).ToArray());
         }

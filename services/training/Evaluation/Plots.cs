@@ -7,39 +7,39 @@ using SkiaSharp;
 
 namespace Affect.Training.Evaluation;
 
-/// <summary>What a table does not show: SVG, drawn by ScottPlot from a manifest.</summary>
+/// <summary>Confusion matrix, learning curves and reliability diagram of a model as SVG, drawn by ScottPlot.</summary>
 internal static partial class Plots
 {
     private const string Confusion = "confusion.svg", Learning = "learning.svg", Reliability = "reliability.svg";
     private const string Font = "DejaVu Sans";
 
-    // Okabe and Ito 2008: told apart by the colour-blind too.
-    private static readonly Color Blue = Color.FromHex("#0072B2"), Orange = Color.FromHex("#D55E00"), Grey = Color.FromHex("#767676");
+    // Colors of Okabe and Ito 2008, distinguishable for color-blind readers.
+    private static readonly Color Blue = Color.FromHex("#0072B2"), Orange = Color.FromHex("#D55E00"), Gray = Color.FromHex("#767676");
 
-    /// <summary>The files, in the order of a card.</summary>
+    /// <summary>File names in the order of the model card.</summary>
     public static IReadOnlyList<string> Names { get; } = [Confusion, Learning, Reliability];
 
-    /// <summary>Draws what the manifest has figures for.</summary>
-    /// <returns>Names of files and their text.</returns>
-    /// <exception cref="IOException">The system has no font to write with.</exception>
-    public static IEnumerable<(string Name, string Svg)> Of(ModelManifest manifest)
+    /// <summary>Draws the plots for which the manifest has data.</summary>
+    /// <returns>File names and SVG texts.</returns>
+    /// <exception cref="IOException">No font is installed.</exception>
+    public static IEnumerable<(string Name, string Svg)> Draw(ModelManifest manifest)
     {
         if (SKFontManager.Default.FontFamilyCount == 0)
-            throw new IOException("plots need a font: install one (apt install fonts-dejavu-core)");
+            throw new IOException("plots require a font (apt install fonts-dejavu-core)");
         if (manifest.Metrics.Count > 0 && manifest.Metrics[0] is { Confusion.Count: > 0 } metrics)
-            yield return (Confusion, Draw(440, 380, DrawConfusion(metrics)));
+            yield return (Confusion, Render(440, 380, DrawConfusion(metrics)));
         if (manifest.Learning is { Loss.Count: > 0 } curves)
-            yield return (Learning, Draw(720, 300,
+            yield return (Learning, Render(720, 300,
                 DrawCurves("cross-entropy (nats)", curves.Loss, curves.ValidationLoss, Alignment.UpperRight),
                 DrawCurves("accuracy (%)", Percent(curves.Accuracy), Percent(curves.ValidationAccuracy), Alignment.LowerRight)));
         if (manifest.Metrics.Count > 0 && manifest.Metrics[0] is { Reliability.Count: > 0 } reliable)
-            yield return (Reliability, Draw(400, 380, DrawReliability(reliable)));
+            yield return (Reliability, Render(400, 380, DrawReliability(reliable)));
     }
 
-    // The share of each true emotion's samples, dark where it is large.
+    // Row-normalized confusion matrix.
     private static Plot DrawConfusion(ModelMetrics metrics)
     {
-        var plot = New("answer", "true emotion");
+        var plot = New("predicted emotion", "true emotion");
         var count = EmotionLabels.Count;
         for (var row = 0; row < count; row++)
             for (var column = 0; column < count; column++)
@@ -50,11 +50,11 @@ internal static partial class Plots
                 cell.FillColor = Colors.White.MixedWith(Blue, share);
                 cell.LineWidth = 0;
                 var text = plot.Add.Text($"{share * 100:0}", column, y);
-                text.LabelFontColor = share > 0.55 ? Colors.White : share < 0.005 ? Grey : Colors.Black;
+                text.LabelFontColor = share > 0.55 ? Colors.White : share < 0.005 ? Gray : Colors.Black;
                 text.LabelFontSize = 12;
                 text.LabelAlignment = Alignment.MiddleCenter;
             }
-        plot.Title("share of each true emotion (%)", 12);
+        plot.Title("confusion matrix, row-normalized (%)", 12);
         plot.HideGrid();
         double[] positions = [.. Enumerable.Range(0, count).Select(i => (double)i)];
         plot.Axes.Bottom.SetTicks(positions, [.. EmotionLabels.Names]);
@@ -64,9 +64,9 @@ internal static partial class Plots
         return plot;
     }
 
-    private static Plot DrawCurves(string what, IReadOnlyList<double> training, IReadOnlyList<double> validation, Alignment legend)
+    private static Plot DrawCurves(string label, IReadOnlyList<double> training, IReadOnlyList<double> validation, Alignment legend)
     {
-        var plot = New("epoch", what);
+        var plot = New("epoch", label);
         double[] epochs = [.. Enumerable.Range(1, training.Count).Select(epoch => (double)epoch)];
         Add(training, Blue, LinePattern.Dashed, "training");
         Add(validation, Orange, LinePattern.Solid, "validation");
@@ -81,19 +81,19 @@ internal static partial class Plots
         }
     }
 
-    // The larger the dot the more samples; on the diagonal scores are what they say.
+    // Reliability diagram; the area of a marker is proportional to the samples of its bin.
     private static Plot DrawReliability(ModelMetrics metrics)
     {
         var plot = New("mean confidence (%)", "accuracy (%)");
         var ideal = plot.Add.Line(0, 0, 100, 100);
-        (ideal.LineColor, ideal.LinePattern, ideal.LegendText) = (Grey, LinePattern.Dashed, "as confident as right");
+        (ideal.LineColor, ideal.LinePattern, ideal.LegendText) = (Gray, LinePattern.Dashed, "perfect calibration");
         var bins = metrics.Reliability.Where(bin => bin.Count > 0).ToList();
         double[] confidence = [.. bins.Select(bin => bin.Confidence * 100)], accuracy = [.. bins.Select(bin => bin.Accuracy * 100)];
         var line = plot.Add.ScatterLine(confidence, accuracy, Blue);
-        (line.LineWidth, line.LegendText) = (1, "measured, the dot as large as its share");
+        (line.LineWidth, line.LegendText) = (1, "measured (marker area: share of samples)");
         foreach (var bin in bins)
             plot.Add.Marker(bin.Confidence * 100, bin.Accuracy * 100, MarkerShape.FilledCircle, 4 + 26 * (float)Math.Sqrt((double)bin.Count / metrics.Samples), Blue.WithAlpha(0.7));
-        plot.Title($"calibration error {metrics.ExpectedCalibrationError:P1}", 12);
+        plot.Title($"ECE {metrics.ExpectedCalibrationError:P1}", 12);
         plot.ShowLegend(Alignment.UpperLeft);
         plot.Axes.SetLimits(0, 102, 0, 102);
         return plot;
@@ -116,8 +116,8 @@ internal static partial class Plots
         return plot;
     }
 
-    // Side by side in one picture of a size in pixels.
-    private static string Draw(int width, int height, params Plot[] plots)
+    // Panels side by side in one image.
+    private static string Render(int width, int height, params Plot[] plots)
     {
         var each = width / plots.Length;
         var panels = plots.Select((plot, i) => $"<g transform=\"translate({i * each})\">\n{Panel(plot, each, height, $"{(char)('a' + i)}")}</g>\n");
@@ -131,13 +131,13 @@ internal static partial class Plots
         using (var canvas = SKSvgCanvas.Create(new SKRect(0, 0, width, height), stream))
             plot.Render(canvas, width, height);
         var svg = Encoding.UTF8.GetString(stream.ToArray()).Replace("\t", "", StringComparison.Ordinal);
-        // ScottPlot draws twice, the first time to measure; to clear, Skia covers all, in black.
+        // ScottPlot renders twice, first to measure; Skia clears by a black rectangle.
         var clear = $"<rect width=\"{width}\" height=\"{height}\"/>\n";
         svg = svg[(svg.LastIndexOf(clear, StringComparison.Ordinal) + clear.Length)..svg.LastIndexOf("</svg>", StringComparison.Ordinal)];
-        return Loosen(MergeClips(svg, prefix));
+        return SimplifyText(MergeClips(svg, prefix));
     }
 
-    // Skia clips each thing by itself, under a number that grows with each plot of the process.
+    // Skia writes a clip path per element with a process-wide counter; merging them makes the output deterministic.
     private static string MergeClips(string svg, string prefix)
     {
         var names = new Dictionary<string, string>();
@@ -149,15 +149,15 @@ internal static partial class Plots
             return known ? "" : $"<clipPath id=\"{name}\">{clip.Groups[2].Value}</clipPath>\n";
         });
         svg = ClipUses().Replace(svg, use => $"url(#{clips[use.Groups[1].Value]})");
-        // What follows in the same clip goes into the same group.
+        // Merge adjacent groups with the same clip path.
         return names.Count == 1 ? svg.Replace($"</g>\n<g clip-path=\"url(#{prefix}0)\">\n", "", StringComparison.Ordinal) : svg;
     }
 
-    // Skia places each letter as its own font needs it; a reader may have another, so only where a text begins counts.
-    private static string Loosen(string svg)
+    // Skia positions each glyph for its own font. Keep only the start of a text, because viewers may use another font.
+    private static string SimplifyText(string svg)
     {
         svg = svg.Replace($"font-family=\"{Font}\"", $"font-family=\"{Font}, Verdana, sans-serif\"", StringComparison.Ordinal);
-        svg = Places().Replace(svg, "$1=\"$2\"");
+        svg = FlattenSpatial().Replace(svg, "$1=\"$2\"");
         svg = TextPadding().Replace(svg, ">$1</text>");
         return Decimals().Replace(svg, "$1");
     }
@@ -169,12 +169,12 @@ internal static partial class Plots
     private static partial Regex ClipUses();
 
     [GeneratedRegex("\\b([xy])=\"([-0-9.]+),[^\"]*\"")]
-    private static partial Regex Places();
+    private static partial Regex FlattenSpatial();
 
     [GeneratedRegex(">\\s*([^<>]*?)\\s*</text>")]
     private static partial Regex TextPadding();
 
-    // A hundredth of a pixel is enough.
+    // Round down to 0.01 pixels.
     [GeneratedRegex("(\\d+\\.\\d{2})\\d+")]
     private static partial Regex Decimals();
 }

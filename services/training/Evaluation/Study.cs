@@ -3,8 +3,8 @@ using Affect.Inference;
 namespace Affect.Training.Evaluation;
 
 /// <summary>
-/// The figures of the study that Affect grew out of (Dargula, Adavala and Yalamanchili, Multimodal Emotion Recognition),
-/// as it gives them: macro averages and test accuracy, [0, 1].
+/// Published results of the study that Affect is based on (Dargula, Adavala and Yalamanchili, Multimodal Emotion Recognition),
+/// [0, 1].
 /// </summary>
 /// <param name="Precision">Macro precision.</param>
 /// <param name="Recall">Macro recall.</param>
@@ -12,7 +12,7 @@ namespace Affect.Training.Evaluation;
 /// <param name="Accuracy">Test accuracy.</param>
 internal sealed record Study(double Precision, double Recall, double F1, double Accuracy)
 {
-    /// <summary>By the names that its models have here.</summary>
+    /// <summary>Results by model name.</summary>
     public static IReadOnlyDictionary<string, Study> Models { get; } = new Dictionary<string, Study>
     {
         ["cnn"] = new(0.66, 0.65, 0.65, 0.65),
@@ -24,6 +24,6 @@ internal sealed record Study(double Precision, double Recall, double F1, double 
         ["custom-cnn"] = new(0.614, 0.653, 0.623, 0.6494),
     };
 
-    /// <summary>The study's best model of a modality.</summary>
+    /// <summary>Results of the study's best model of a modality.</summary>
     public static Study Best(Modality modality) => Models[modality == Modality.Speech ? "cnn-attention" : "resnet50"];
 }

@@ -6,15 +6,15 @@ using System.Text.Json.Nodes;
 namespace Affect.Training.Export;
 
 /// <summary>
-/// JSON for people: what holds no further lists and fits stands on one line (a row of a confusion matrix, a bin), long lists
-/// of numbers fill lines, and µ stays µ.
+/// Compact JSON for diffs and readers: objects and arrays without nested arrays are written on one line if they fit (a row
+/// of a confusion matrix, a bin), long arrays of numbers are wrapped, and non-ASCII characters are not escaped.
 /// </summary>
 internal static class ReadableJson
 {
     private const int Width = 140, Indent = 2;
     private static readonly JsonSerializerOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>UTF-8 text that ends with a line feed.</summary>
+    /// <summary>Serializes a node as UTF-8 with a final line feed.</summary>
     public static byte[] Write(JsonNode node)
     {
         var text = new StringBuilder();
@@ -59,7 +59,7 @@ internal static class ReadableJson
             column += text.Length - start;
             if (i == items.Count - 1)
                 break;
-            // A list of numbers goes on in the same line as long as the next one fits.
+            // Wrap an array of numbers at the line width.
             if (flat && node is JsonArray && column + 2 + (items[i + 1].Value?.ToJsonString(Plain).Length ?? 4) < Width)
             {
                 text.Append(", ");

@@ -13,8 +13,8 @@ internal sealed class SwapAxes() : Layer(nameof(SwapAxes))
 }
 
 /// <summary>
-/// Multi-head self-attention over time (Vaswani et al. 2017) with a residual around it, normalised before
-/// (Xiong et al. 2020): [N, T, width] → [N, T, width].
+/// Pre-norm multi-head self-attention over time with a residual connection (Vaswani et al. 2017; Xiong et al. 2020):
+/// [N, T, width] → [N, T, width].
 /// </summary>
 internal sealed class SelfAttention : Layer
 {
@@ -26,7 +26,7 @@ internal sealed class SelfAttention : Layer
 
     /// <param name="width">Values per step, a multiple of <paramref name="heads"/>.</param>
     /// <param name="heads">Number of heads.</param>
-    /// <param name="dropout">Probability of leaving out a value of the result while training.</param>
+    /// <param name="dropout">Dropout probability of the output.</param>
     public SelfAttention(int width, int heads, double dropout) : base(nameof(SelfAttention))
     {
         (_width, _heads, _dropout) = (width, heads, dropout);
@@ -53,7 +53,7 @@ internal sealed class SelfAttention : Layer
         var normed = graph.Node("LayerNormalization", [input, graph.Tensor(_norm.weight!), graph.Tensor(_norm.bias!)],
             ("axis", -1L), ("epsilon", Epsilon));
         var parts = Linear(graph, normed, _input);
-        // 0 keeps a dimension, -1 takes what is left.
+        // In Reshape, 0 keeps a dimension and -1 is inferred.
         var shape = graph.Integers(0, 0, _heads, _width / _heads);
         var (query, key, value) = (Part(0, [0, 2, 1, 3]), Part(1, [0, 2, 3, 1]), Part(2, [0, 2, 1, 3]));
         var scores = graph.Node("Mul", [graph.Node("MatMul", [query, key]), graph.Scalar((float)(1 / Math.Sqrt(_width / _heads)))]);
@@ -76,12 +76,12 @@ internal sealed class SelfAttention : Layer
 }
 
 /// <summary>
-/// A weighted mean over time and the weighted standard deviation, with weights that the network learns
-/// (attentive statistics pooling, Okabe et al. 2018): [N, T, width] → [N, 2·width].
+/// Attentive statistics pooling (Okabe et al. 2018), the attention-weighted mean and standard deviation over time:
+/// [N, T, width] → [N, 2·width].
 /// </summary>
 internal sealed class AttentionPooling : Layer
 {
-    private const float Floor = 1e-4f;
+    private const float MinVariance = 1e-4f;
     private readonly Linear _hidden, _score;
 
     public AttentionPooling(int width, int hidden) : base(nameof(AttentionPooling))
@@ -97,7 +97,7 @@ internal sealed class AttentionPooling : Layer
         var weights = nn.functional.softmax(_score.call(_hidden.call(input).tanh()), 1);
         var mean = (weights * input).sum(1);
         var variance = (weights * input * input).sum(1) - mean * mean;
-        return cat([mean, variance.clamp_min(Floor).sqrt()], 1);
+        return cat([mean, variance.clamp_min(MinVariance).sqrt()], 1);
     }
 
     public override string Emit(OnnxGraph graph, string input)
@@ -111,7 +111,7 @@ internal sealed class AttentionPooling : Layer
         var mean = graph.Node("ReduceSum", [weighted, axis], ("keepdims", 0L));
         var square = graph.Node("ReduceSum", [graph.Node("Mul", [weighted, input]), axis], ("keepdims", 0L));
         var variance = graph.Node("Sub", [square, graph.Node("Mul", [mean, mean])]);
-        var deviation = graph.Node("Sqrt", [graph.Node("Max", [variance, graph.Scalar(Floor)])]);
+        var deviation = graph.Node("Sqrt", [graph.Node("Max", [variance, graph.Scalar(MinVariance)])]);
         return graph.Node("Concat", [mean, deviation], ("axis", 1L));
     }
 }

@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 
 namespace Affect.Training.Layers;
 
-/// <summary>The first values of each frame: [N, T, F] → [N, T, count].</summary>
-internal sealed class First(int count) : Layer(nameof(First))
+/// <summary>The first features of each frame: [N, T, F] → [N, T, count].</summary>
+internal sealed class Narrow(int count) : Layer(nameof(Narrow))
 {
     public override Tensor forward(Tensor input) => input.narrow(2, 0, count);
 
@@ -14,17 +14,17 @@ internal sealed class First(int count) : Layer(nameof(First))
 }
 
 /// <summary>
-/// From log-mel bands to MFCC, which are their orthonormal DCT-II (Davis and Mermelstein 1980); what stands behind the bands in a frame
-/// stays. Both sides are scaled, and the whole is one linear map: [N, T, bands + rest] → [N, T, coefficients + rest].
+/// Converts normalized log-mel bands to normalized MFCC by an orthonormal DCT-II (Davis and Mermelstein 1980) in one linear
+/// map; the other features of a frame are kept: [N, T, bands + rest] → [N, T, coefficients + rest].
 /// </summary>
 internal sealed class Cepstrum : Layer
 {
     private readonly Tensor _weight, _bias;
 
     /// <param name="bands">Number of bands.</param>
-    /// <param name="coefficients">Number of coefficients, the first ones.</param>
-    /// <param name="from">How the input is scaled.</param>
-    /// <param name="to">How the result is to be scaled.</param>
+    /// <param name="coefficients">Number of coefficients.</param>
+    /// <param name="from">Normalization of the input.</param>
+    /// <param name="to">Normalization of the output.</param>
     public Cepstrum(int bands, int coefficients, Normalization from, Normalization to) : base(nameof(Cepstrum))
     {
         var (inputs, outputs) = (from.Mean.Length, to.Mean.Length);
@@ -34,9 +34,9 @@ internal sealed class Cepstrum : Layer
             var mean = -(double)to.Mean[o];
             for (var i = 0; i < inputs; i++)
             {
-                var share = o < coefficients && i < bands ? Cosine(o, i, bands) : o - coefficients == i - bands ? 1 : 0;
-                mean += share * from.Mean[i];
-                weight[i * outputs + o] = (float)(share * from.Scale[i] / to.Scale[o]);
+                var factor = o < coefficients && i < bands ? Cosine(o, i, bands) : o - coefficients == i - bands ? 1 : 0;
+                mean += factor * from.Mean[i];
+                weight[i * outputs + o] = (float)(factor * from.Scale[i] / to.Scale[o]);
             }
             bias[o] = (float)(mean / to.Scale[o]);
         }

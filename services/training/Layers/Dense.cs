@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Affect.Training.Layers;
 
-/// <summary>[N, inputs] → [N, outputs]: x·Wᵀ + b in float32, with ReLU after it where asked for.</summary>
+/// <summary>Fully connected layer in float32 with optional ReLU: [N, inputs] → [N, outputs].</summary>
 internal sealed class Dense : Layer
 {
     private readonly Linear _linear;
@@ -22,8 +22,8 @@ internal sealed class Dense : Layer
 
     public int Outputs { get; }
 
-    /// <summary>Adds to the biases.</summary>
-    public void Shift(float[] bias)
+    /// <summary>Adds a vector to the bias.</summary>
+    public void AddBias(float[] bias)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -43,7 +43,7 @@ internal sealed class Dense : Layer
     }
 }
 
-/// <summary>Leaves out each value with a probability while training; nothing at all afterwards.</summary>
+/// <summary>Dropout; the identity in evaluation mode.</summary>
 internal sealed class Dropout(double probability) : Layer(nameof(Dropout))
 {
     public override Tensor forward(Tensor input) => nn.functional.dropout(input, probability, training);

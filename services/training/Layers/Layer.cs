@@ -4,23 +4,23 @@ using static TorchSharp.torch;
 namespace Affect.Training.Layers;
 
 /// <summary>
-/// One step of a network, known twice: as a TorchSharp module that learns, and as the ONNX nodes that
-/// do the same to what was learnt. A network made of layers needs no export code of its own.
+/// A layer in two forms: a TorchSharp module for training and the equivalent ONNX nodes for export. Networks composed of
+/// layers need no further export code.
 /// </summary>
-/// <param name="name">Name of the module, for its parameters in checkpoints.</param>
+/// <param name="name">Name of the module.</param>
 internal abstract class Layer(string name) : nn.Module<Tensor, Tensor>(name)
 {
-    /// <summary>Adds to a graph the nodes that compute, in evaluation mode, what <c>forward</c> does.</summary>
-    /// <returns>The name of the value that holds the result.</returns>
+    /// <summary>Adds the nodes that compute <c>forward</c> in evaluation mode to a graph.</summary>
+    /// <returns>The name of the output value.</returns>
     public abstract string Emit(OnnxGraph graph, string input);
 }
 
-/// <summary>Layers one after another.</summary>
-internal sealed class Stack : Layer
+/// <summary>A sequence of layers.</summary>
+internal sealed class Sequential : Layer
 {
     private readonly Layer[] _layers;
 
-    public Stack(params Layer[] layers) : base(nameof(Stack))
+    public Sequential(params Layer[] layers) : base(nameof(Sequential))
     {
         _layers = layers;
         for (var i = 0; i < layers.Length; i++)

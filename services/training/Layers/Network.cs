@@ -4,80 +4,83 @@ using static TorchSharp.torch;
 
 namespace Affect.Training.Layers;
 
-/// <summary>From a model's input to one logit per emotion, and to an embedding.</summary>
+/// <summary>A network that computes one logit per emotion and an embedding.</summary>
 internal abstract class Network(string name) : nn.Module<Tensor, (Tensor Logits, Tensor Embedding)>(name)
 {
     /// <summary>Length of the embedding.</summary>
     public abstract int EmbeddingLength { get; }
 
-    /// <summary>From the embedding to what else may be learnt of a sample (<see cref="Architectures.Recipe.Detail"/>); null where nothing is. Not exported.</summary>
-    public virtual Layer? Details => null;
+    /// <summary>Head of the auxiliary task (<see cref="Architectures.Recipe.AuxiliaryLossWeight"/>) on the embedding, or null. Not exported.</summary>
+    public virtual Layer? AuxiliaryHead => null;
 
-    /// <summary>All parameters and buffers, each once: TorchSharp registers modules that lie in fields as well, and <c>state_dict</c> has what is in them under both names.</summary>
+    /// <summary>
+    /// Parameters and buffers without duplicates: TorchSharp also registers modules in fields, so <c>state_dict</c> contains
+    /// their tensors under two names.
+    /// </summary>
     public IEnumerable<(string Name, Tensor Value)> State => state_dict().DistinctBy(tensor => tensor.Value.Handle).Select(tensor => (tensor.Key, tensor.Value));
 
-    /// <summary>Adds something to each logit from now on.</summary>
-    public abstract void Shift(float[] bias);
+    /// <summary>Adds a vector to the bias of the logits.</summary>
+    public abstract void AddLogitBias(float[] bias);
 
-    /// <summary>Adds the nodes; returns the names of the two results.</summary>
+    /// <summary>Adds the nodes to a graph and returns the names of the outputs.</summary>
     public abstract (string Logits, string Embedding) Emit(OnnxGraph graph, string input);
 }
 
-/// <summary>A body that ends in an embedding, and a dense layer from there to one logit per emotion.</summary>
-internal sealed class SingleNetwork : Network
+/// <summary>A backbone that computes an embedding, and a fully connected head that computes one logit per emotion.</summary>
+internal sealed class EmbeddingClassifier : Network
 {
-    private readonly Layer _body;
+    private readonly Layer _backbone;
     private readonly Dense _head;
 
-    /// <param name="embedding">Length of the body's output, [N, embedding].</param>
-    /// <param name="body">Layers from the model's input to the embedding.</param>
-    public SingleNetwork(int embedding, params Layer[] body) : this(embedding, 0, body)
+    /// <param name="embedding">Length of the embedding.</param>
+    /// <param name="backbone">Layers from the input to the embedding.</param>
+    public EmbeddingClassifier(int embedding, params Layer[] backbone) : this(embedding, 0, backbone)
     {
     }
 
-    /// <param name="embedding">Length of the body's output, [N, embedding].</param>
-    /// <param name="details">Outputs of the second head; 0 is none.</param>
-    /// <param name="body">Layers from the model's input to the embedding.</param>
-    public SingleNetwork(int embedding, int details, params Layer[] body) : base(nameof(SingleNetwork))
+    /// <param name="embedding">Length of the embedding.</param>
+    /// <param name="auxiliaryClasses">Number of classes of the auxiliary head; 0 for no head.</param>
+    /// <param name="backbone">Layers from the input to the embedding.</param>
+    public EmbeddingClassifier(int embedding, int auxiliaryClasses, params Layer[] backbone) : base(nameof(EmbeddingClassifier))
     {
-        _body = new Stack(body);
+        _backbone = new Sequential(backbone);
         _head = new Dense(embedding, EmotionLabels.Count);
-        register_module("body", _body);
+        register_module("backbone", _backbone);
         register_module("head", _head);
-        if (details > 0)
-            register_module("details", Details = new Dense(embedding, details));
+        if (auxiliaryClasses > 0)
+            register_module("auxiliary_head", AuxiliaryHead = new Dense(embedding, auxiliaryClasses));
     }
 
     /// <summary>
-    /// Whether, once trained, the embedding is the mean of those of a picture and of its mirror image:
-    /// twice the work, for a face shows the same either way.
+    /// True for test-time augmentation: in evaluation mode the embedding is the mean over the image and its horizontal flip, at
+    /// twice the cost.
     /// </summary>
-    public bool Mirrored { get; init; }
+    public bool TestTimeFlip { get; init; }
 
     public override int EmbeddingLength => _head.Inputs;
 
-    public override Layer? Details { get; }
+    public override Layer? AuxiliaryHead { get; }
 
-    public override void Shift(float[] bias) => _head.Shift(bias);
+    public override void AddLogitBias(float[] bias) => _head.AddBias(bias);
 
     public override (Tensor Logits, Tensor Embedding) forward(Tensor input)
     {
-        var embedding = Mirrored && !training ? (_body.call(input) + _body.call(input.flip(-1))) / 2 : _body.call(input);
+        var embedding = TestTimeFlip && !training ? (_backbone.call(input) + _backbone.call(input.flip(-1))) / 2 : _backbone.call(input);
         return (_head.call(embedding), embedding);
     }
 
     public override (string Logits, string Embedding) Emit(OnnxGraph graph, string input)
     {
-        var embedding = Mirrored ? EmitMirrored(graph, input) : _body.Emit(graph, input);
+        var embedding = TestTimeFlip ? EmitFlipped(graph, input) : _backbone.Emit(graph, input);
         return (_head.Emit(graph, embedding), embedding);
     }
 
-    // Both pictures go through the same nodes, one batch behind the other.
-    private string EmitMirrored(OnnxGraph graph, string input)
+    // The images and their flips are concatenated to one batch.
+    private string EmitFlipped(OnnxGraph graph, string input)
     {
-        var mirror = graph.Node("Slice", [input, graph.Integers(-1), graph.Integers(long.MinValue), graph.Integers(3), graph.Integers(-1)]);
-        var both = _body.Emit(graph, graph.Node("Concat", [input, mirror], ("axis", 0L)));
-        var apart = graph.Node("Reshape", [both, graph.Integers(2, -1, EmbeddingLength)]);
-        return graph.Node("ReduceMean", [apart], ("axes", new long[] { 0 }), ("keepdims", 0L));
+        var flipped = graph.Node("Slice", [input, graph.Integers(-1), graph.Integers(long.MinValue), graph.Integers(3), graph.Integers(-1)]);
+        var both = _backbone.Emit(graph, graph.Node("Concat", [input, flipped], ("axis", 0L)));
+        var pairs = graph.Node("Reshape", [both, graph.Integers(2, -1, EmbeddingLength)]);
+        return graph.Node("ReduceMean", [pairs], ("axes", new long[] { 0 }), ("keepdims", 0L));
     }
 }

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Affect.Training.Layers;
 
-/// <summary>The largest of each 2 (time) or 2×2 (picture) neighbours; an odd last one is left out.</summary>
+/// <summary>Max pooling with kernel and stride 2 over time (1 dimension) or images (2 dimensions).</summary>
 internal sealed class MaxPool(int dimensions) : Layer(nameof(MaxPool))
 {
     public override Tensor forward(Tensor input) =>
@@ -16,7 +16,7 @@ internal sealed class MaxPool(int dimensions) : Layer(nameof(MaxPool))
     }
 }
 
-/// <summary>The largest of 3×3 neighbours at every second place, zero padding keeps the size before the stride.</summary>
+/// <summary>Max pooling over images with kernel 3, stride 2 and padding 1.</summary>
 internal sealed class OverlappingMaxPool() : Layer(nameof(OverlappingMaxPool))
 {
     public override Tensor forward(Tensor input) => nn.functional.max_pool2d(input, 3, 2, 1);
@@ -25,8 +25,8 @@ internal sealed class OverlappingMaxPool() : Layer(nameof(OverlappingMaxPool))
         graph.Node("MaxPool", [input], ("kernel_shape", new long[] { 3, 3 }), ("strides", new long[] { 2, 2 }), ("pads", new long[] { 1, 1, 1, 1 }));
 }
 
-/// <summary>The mean over a picture or over time: [N, C, H, W] or [N, C, T] → [N, C], whatever the size.</summary>
-internal sealed class AveragePool() : Layer(nameof(AveragePool))
+/// <summary>Global average pooling over an image or over time: [N, C, H, W] or [N, C, T] → [N, C].</summary>
+internal sealed class GlobalAveragePool() : Layer(nameof(GlobalAveragePool))
 {
     public override Tensor forward(Tensor input) => input.dim() == 3 ? input.mean([2]) : input.mean([2, 3]);
 

@@ -4,17 +4,17 @@ using static TorchSharp.torch;
 namespace Affect.Training.Layers;
 
 /// <summary>
-/// ReLU of what layers make of a picture plus the picture itself (He et al. 2016), which a 1×1 convolution
-/// brings to the same shape where that changes.
+/// Residual block (He et al. 2016): ReLU of the sum of body and shortcut. The shortcut is a 1×1 convolution where the shape
+/// changes.
 /// </summary>
 internal sealed class Residual : Layer
 {
-    private readonly Stack _body;
-    private readonly Convolution? _shortcut;
+    private readonly Sequential _body;
+    private readonly ConvBlock? _shortcut;
 
-    private Residual(Convolution? shortcut, params Layer[] body) : base(nameof(Residual))
+    private Residual(ConvBlock? shortcut, params Layer[] body) : base(nameof(Residual))
     {
-        (_body, _shortcut) = (new Stack(body), shortcut);
+        (_body, _shortcut) = (new Sequential(body), shortcut);
         register_module("body", _body);
         if (_shortcut is not null)
             register_module("shortcut", _shortcut);
@@ -22,15 +22,15 @@ internal sealed class Residual : Layer
 
     /// <summary>Two 3×3 convolutions, then squeeze-and-excitation.</summary>
     public static Residual Basic(int inputs, int outputs, int stride = 1) => new(Shortcut(inputs, outputs, stride),
-        Convolution.OverPicture(inputs, outputs, stride: stride),
-        Convolution.OverPicture(outputs, outputs, relu: false),
+        ConvBlock.Conv2d(inputs, outputs, stride: stride),
+        ConvBlock.Conv2d(outputs, outputs, relu: false),
         new SqueezeExcitation(outputs));
 
-    /// <summary>1×1 to fewer channels, 3×3 (which strides, as in ResNet v1.5), 1×1 to four times as many.</summary>
+    /// <summary>Bottleneck: 1×1, 3×3 with the stride (as in ResNet v1.5), 1×1 with four times as many channels.</summary>
     public static Residual Bottleneck(int inputs, int inner, int stride = 1) => new(Shortcut(inputs, 4 * inner, stride),
-        Convolution.OverPicture(inputs, inner, kernel: 1),
-        Convolution.OverPicture(inner, inner, stride: stride),
-        Convolution.OverPicture(inner, 4 * inner, kernel: 1, relu: false).Silent());
+        ConvBlock.Conv2d(inputs, inner, kernel: 1),
+        ConvBlock.Conv2d(inner, inner, stride: stride),
+        ConvBlock.Conv2d(inner, 4 * inner, kernel: 1, relu: false).ZeroInit());
 
     public override Tensor forward(Tensor input) =>
         nn.functional.relu(_body.call(input).add_(_shortcut?.call(input) ?? input), inplace: true);
@@ -38,17 +38,14 @@ internal sealed class Residual : Layer
     public override string Emit(OnnxGraph graph, string input) =>
         graph.Node("Relu", [graph.Node("Add", [_body.Emit(graph, input), _shortcut?.Emit(graph, input) ?? input])]);
 
-    private static Convolution? Shortcut(int inputs, int outputs, int stride) =>
-        inputs == outputs && stride == 1 ? null : Convolution.OverPicture(inputs, outputs, kernel: 1, stride: stride, relu: false);
+    private static ConvBlock? Shortcut(int inputs, int outputs, int stride) =>
+        inputs == outputs && stride == 1 ? null : ConvBlock.Conv2d(inputs, outputs, kernel: 1, stride: stride, relu: false);
 }
 
-/// <summary>
-/// Weighs each channel, from 0 to 1, by what all channels show on average (Hu et al. 2018); an eighth as
-/// many values lie between.
-/// </summary>
+/// <summary>Squeeze-and-excitation (Hu et al. 2018) with a reduction ratio of 8.</summary>
 internal sealed class SqueezeExcitation : Layer
 {
-    private readonly AveragePool _pool = new();
+    private readonly GlobalAveragePool _pool = new();
     private readonly Dense _squeeze, _excite;
     private readonly int _channels;
 

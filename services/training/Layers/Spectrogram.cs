@@ -4,9 +4,9 @@ using static TorchSharp.torch;
 namespace Affect.Training.Layers;
 
 /// <summary>
-/// Frames of bands become a picture: [N, T, F] → [N, 4, T, F/2]. First all bands, two neighbours each as their mean; then the lower half as
-/// they are, for there the harmonics of a voice lie apart and show its pitch, which a mean would blur. Either comes as it was, and as its distance from the mean of each
-/// band over time, which hides much of who speaks, and through what.
+/// Converts a log-mel spectrogram to an image with four channels: [N, T, F] → [N, 4, T, F/2]. The first channel averages
+/// adjacent bands; the third has the lower half of the bands at full resolution, which resolves the harmonics and the pitch
+/// of a voice. The second and fourth subtract each band's mean over time, which removes much of speaker and channel.
 /// </summary>
 /// <param name="bands">F, an even number.</param>
 internal sealed class Spectrogram(int bands) : Layer(nameof(Spectrogram))
@@ -25,16 +25,16 @@ internal sealed class Spectrogram(int bands) : Layer(nameof(Spectrogram))
         var pairs = graph.Node("Reshape", [input, graph.Integers(0, 0, -1, 2)]);
         var all = graph.Node("ReduceMean", [pairs], ("axes", new long[] { 3 }), ("keepdims", 0L));
         var low = graph.Node("Slice", [input, graph.Integers(0), graph.Integers(bands / 2), graph.Integers(2)]);
-        return graph.Node("Concat", [Channel(all), Channel(Centred(all)), Channel(low), Channel(Centred(low))], ("axis", 1L));
+        return graph.Node("Concat", [Channel(all), Channel(Centered(all)), Channel(low), Channel(Centered(low))], ("axis", 1L));
 
         string Channel(string picture) => graph.Node("Unsqueeze", [picture, graph.Integers(1)]);
 
-        string Centred(string picture) => graph.Node("Sub", [picture, graph.Node("ReduceMean", [picture], ("axes", new long[] { 1 }), ("keepdims", 1L))]);
+        string Centered(string picture) => graph.Node("Sub", [picture, graph.Node("ReduceMean", [picture], ("axes", new long[] { 1 }), ("keepdims", 1L))]);
     }
 }
 
-/// <summary>The places of a picture one after another: [N, C, H, W] → [N, H·W, C].</summary>
-internal sealed class Places() : Layer(nameof(Places))
+/// <summary>Flattens the spatial dimensions of an image to a sequence: [N, C, H, W] → [N, H·W, C].</summary>
+internal sealed class FlattenSpatial() : Layer(nameof(FlattenSpatial))
 {
     public override Tensor forward(Tensor input) => input.flatten(2).transpose(1, 2).to(float32);
 

@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 namespace Affect.Training.Learning;
 
 /// <summary>
-/// Adam with decoupled weight decay (Kingma and Ba 2015; Loshchilov and Hutter 2019). Ours, for its state
-/// must go into checkpoints and come back bit by bit. Vectors (biases, normalisation) do not decay.
+/// Adam with decoupled weight decay (Kingma and Ba 2015; Loshchilov and Hutter 2019). Implemented here because checkpoints
+/// must restore its state bit by bit. Weight decay does not apply to vectors (biases, normalization).
 /// </summary>
 internal sealed class AdamW : IDisposable
 {
@@ -21,26 +21,26 @@ internal sealed class AdamW : IDisposable
             (p.name, p.parameter, zeros_like(p.parameter).DetachFromDisposeScope(), zeros_like(p.parameter).DetachFromDisposeScope()))];
     }
 
-    /// <summary>The running means, by name: what a checkpoint has to hold.</summary>
+    /// <summary>The moment estimates by name, for checkpoints.</summary>
     public IEnumerable<(string Name, Tensor Value)> State =>
         _parameters.SelectMany(p => new[] { ($"adam.mean.{p.Name}", p.Mean), ($"adam.square.{p.Name}", p.Square) });
 
-    /// <summary>Takes one step along the gradients that lie in the parameters, and clears them.</summary>
-    /// <param name="rate">Rate of learning of this step.</param>
-    /// <param name="step">Number of this step, from 1.</param>
-    public void Step(double rate, long step)
+    /// <summary>Takes one step and clears the gradients.</summary>
+    /// <param name="learningRate">Learning rate of this step.</param>
+    /// <param name="step">Number of this step, starting with 1.</param>
+    public void Step(double learningRate, long step)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        // The corrections of both means go into rate and ε: fewer passes over the weights.
+        // Both bias corrections are applied to learning rate and ε, which saves passes over the weights.
         var correction = Math.Sqrt(1 - Math.Pow(Beta2, step));
-        var corrected = rate * correction / (1 - Math.Pow(Beta1, step));
+        var corrected = learningRate * correction / (1 - Math.Pow(Beta1, step));
         foreach (var (_, value, mean, square) in _parameters)
         {
             if (value.grad is not { } gradient)
                 continue;
             if (value.dim() > 1 && _weightDecay > 0)
-                value.mul_(1 - rate * _weightDecay);
+                value.mul_(1 - learningRate * _weightDecay);
             mean.lerp_(gradient, 1 - Beta1);
             square.mul_(Beta2).addcmul_(gradient, gradient, 1 - Beta2);
             value.addcdiv_(mean, square.sqrt().add_(Epsilon * correction), -corrected);

@@ -6,12 +6,12 @@ using static TorchSharp.torch;
 namespace Affect.Training.Learning;
 
 /// <summary>
-/// Named tensors and text in one file, in the safetensors format (github.com/huggingface/safetensors):
-/// the header's length as little-endian 64 bit, the header as JSON, the values one after another.
+/// Reads and writes files in the safetensors format (github.com/huggingface/safetensors): the length of the header as a
+/// little-endian 64-bit integer, the header as JSON, and the values of the tensors.
 /// </summary>
 internal static class SafeTensors
 {
-    /// <summary>Writes a file at once: it is there whole or not at all, whenever the process dies.</summary>
+    /// <summary>Writes a file atomically, also if the process is killed.</summary>
     public static void Write(string path, IEnumerable<(string Name, Tensor Value)> tensors, string metadata)
     {
         var header = new JsonObject { ["__metadata__"] = new JsonObject { ["affect"] = metadata } };
@@ -44,15 +44,15 @@ internal static class SafeTensors
         File.Move(temporary, path, overwrite: true);
     }
 
-    /// <summary>Reads the text alone.</summary>
+    /// <summary>Reads the metadata.</summary>
     public static string ReadMetadata(string path)
     {
         using var file = File.OpenRead(path);
         return Header(file)["__metadata__"]!["affect"]!.GetValue<string>();
     }
 
-    /// <summary>Copies the values of a file into tensors of the same names and shapes; all must be there.</summary>
-    /// <returns>The text.</returns>
+    /// <summary>Copies the values of a file to tensors of the same names and shapes.</summary>
+    /// <returns>The metadata.</returns>
     /// <exception cref="InvalidDataException">A tensor is missing or has another shape.</exception>
     public static string Read(string path, IEnumerable<(string Name, Tensor Value)> tensors)
     {

@@ -11,7 +11,7 @@ public sealed class ConditionTests
     private const int Rate = FeatureExtractor.SampleRate;
 
     [Fact]
-    public void Every_model_is_measured_clean_first_then_narrow_then_coded_then_both() =>
+    public void ConditionAll_Order_IsCleanNarrowBandMuLawBoth() =>
         Assert.Equal([null, "8 kHz", "µ-law", "8 kHz, µ-law"], Condition.All.Select(condition => condition.Name));
 
     [Theory]
@@ -21,7 +21,7 @@ public sealed class ConditionTests
     [InlineData(2, 6000, 0.99, 1.01)]
     [InlineData(3, 1000, 0.99, 1.01)]
     [InlineData(3, 6000, 0, 0.01)]
-    public void A_narrow_band_ends_at_4_kHz(int condition, double hertz, double least, double most)
+    public void ConditionApply_Sine_PassesBelow4kHzOnly(int condition, double hertz, double least, double most)
     {
         var clip = Clip(TestSignals.Sine(hertz, Rate, Rate + 17));
 
@@ -34,7 +34,7 @@ public sealed class ConditionTests
     [Theory]
     [InlineData(2)]
     [InlineData(3)]
-    public void A_codec_leaves_noise_38_dB_below_the_voice(int condition)
+    public void ConditionApply_MuLaw_HasSignalToNoiseRatioOf38dB(int condition)
     {
         // µ-law's signal-to-noise ratio is about 38 dB for loud and for faint sound alike.
         var clip = Clip(TestSignals.Sine(1000, Rate, Rate, amplitude: 0.05f));
@@ -47,15 +47,15 @@ public sealed class ConditionTests
     }
 
     [Fact]
-    public void The_whole_clip_goes_over_the_line_before_windows_are_cut()
+    public void ConditionApplyTo_Clips_TransformsWholeClipBeforeWindowing()
     {
         var clip = new SpeechClip("ravdess/01/x", Emotion.Sad, Clip(TestSignals.Noise(4 * Rate, 0.1f)));
         var clean = new SpeechWindows([clip], Windowing.Length, FeatureSet.LogMel);
         var narrow = new SpeechWindows([clip with { Samples = Condition.All[1].Apply(clip.Samples) }], Windowing.Length, FeatureSet.LogMel);
 
-        Assert.Same(clean, Condition.All[0].Of(clean));
-        Assert.Equal(narrow.Windows(0).SelectMany(window => window), Condition.All[1].Of(clean).Windows(0).SelectMany(window => window));
-        Assert.NotEqual(clean.Windows(0).First(), Condition.All[1].Of(clean).Windows(0).First());
+        Assert.Same(clean, Condition.All[0].ApplyTo(clean));
+        Assert.Equal(narrow.Windows(0).SelectMany(window => window), Condition.All[1].ApplyTo(clean).Windows(0).SelectMany(window => window));
+        Assert.NotEqual(clean.Windows(0).First(), Condition.All[1].ApplyTo(clean).Windows(0).First());
     }
 
     private static short[] Clip(float[] sound) => Array.ConvertAll(sound, sample => (short)Math.Round(Math.Clamp(sample, -1, 1) * 32767));

@@ -13,14 +13,14 @@ public sealed class CorporaTests : IDisposable
     public void Dispose() => Directory.Delete(_data, recursive: true);
 
     [Fact]
-    public void Names_of_all_corpora_become_ids_and_emotions()
+    public void SpeechCorporaFind_PublishedNames_ReturnsIdsAndEmotions()
     {
         Touch("ravdess/Actor_12/03-01-06-01-02-01-12.wav", "ravdess/Actor_12/03-01-02-01-02-01-12.wav",
             "savee/DC_sa03.wav", "savee/AudioData/JK/su15.wav", "savee/KL_n30.wav",
             "tess/OAF_back_ps.wav", "tess/TESS/YAF_angry/YAF_dog_angry.wav", "tess/OA_bite_neutral.wav",
             "cremad/AudioWAV/1001_DFA_ANG_XX.wav", "cremad/1040_ITH_SAD_X.wav", "cremad/AudioWAV/1091_IEO_HAP_LO.WAV");
 
-        var files = SpeechCorpora.Find(_data, new Report());
+        var files = SpeechCorpora.Find(_data, new CorpusReport());
 
         Assert.Equal(
         [
@@ -34,46 +34,46 @@ public sealed class CorporaTests : IDisposable
     [Theory]
     [InlineData("ravdess/12/03-01-01-01-02-01-12", 0)]
     [InlineData("ravdess/12/03-01-06-02-02-01-12", 11)]
-    [InlineData("ravdess/12/03-01-08-02-02-01-12", SpeechCorpora.Details - 1)]
+    [InlineData("ravdess/12/03-01-08-02-02-01-12", SpeechCorpora.AuxiliaryClasses - 1)]
     [InlineData("savee/DC/a01", null)]
     [InlineData("tess/OAF/back_angry", null)]
-    public void RAVDESS_tells_more_than_the_label(string id, int? detail) => Assert.Equal(detail, SpeechCorpora.Detail(id));
+    public void SpeechCorporaAuxiliaryLabel_Id_IsEmotionAndIntensityOfRavdess(string id, int? detail) => Assert.Equal(detail, SpeechCorpora.AuxiliaryLabel(id));
 
     [Fact]
-    public void Songs_and_strange_names_are_left_out_and_reported()
+    public void SpeechCorporaFind_UnmatchedNames_AreSkippedAndReported()
     {
         Touch("ravdess/Actor_12/03-02-06-01-02-01-12.wav", "ravdess/Actor_12/notes.wav", "savee/XX_a01.wav", "savee/DC_q01.wav", "tess/OAF_back_bored.wav",
             "cremad/1092_DFA_ANG_XX.wav", "cremad/1001_ABC_ANG_XX.wav", "cremad/1001_DFA_SUR_XX.wav", "cremad/1001_DFA_ANG_ZZ.wav");
-        var report = new Report();
+        var report = new CorpusReport();
 
         Assert.Empty(SpeechCorpora.Find(_data, report));
-        Assert.StartsWith("skipped, name is not one of the corpus: 9", Assert.Single(report.Lines), StringComparison.Ordinal);
+        Assert.StartsWith("skipped, name does not match the corpus: 9", Assert.Single(report.Lines), StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Missing_corpora_are_named_at_once_and_with_where_to_get_them()
+    public void SpeechCorporaFind_MissingCorpora_AreListedWithSource()
     {
         Directory.CreateDirectory(Path.Combine(_data, "ravdess"));
 
-        var message = Assert.Throws<DirectoryNotFoundException>(() => SpeechCorpora.Find(_data, new Report())).Message;
+        var message = Assert.Throws<DirectoryNotFoundException>(() => SpeechCorpora.Find(_data, new CorpusReport())).Message;
 
-        Assert.Contains($"no folder {Path.Combine(_data, "savee")} (SAVEE: http", message, StringComparison.Ordinal);
-        Assert.Contains($"no folder {Path.Combine(_data, "tess")} (TESS: http", message, StringComparison.Ordinal);
+        Assert.Contains($"{Path.Combine(_data, "savee")} (SAVEE: http", message, StringComparison.Ordinal);
+        Assert.Contains($"{Path.Combine(_data, "tess")} (TESS: http", message, StringComparison.Ordinal);
         Assert.DoesNotContain("cremad", message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Without_CREMA_D_it_goes_on_and_says_so()
+    public void SpeechCorporaFind_WithoutCremaD_ReportsMissingOptionalCorpus()
     {
         Touch("tess/OAF_back_ps.wav");
-        var report = new Report();
+        var report = new CorpusReport();
 
         Assert.Single(SpeechCorpora.Find(_data, report));
-        Assert.Equal("not there, goes without: 1 (CREMA-D)", Assert.Single(report.Lines));
+        Assert.Equal("optional corpus not found: 1 (CREMA-D)", Assert.Single(report.Lines));
     }
 
     [Fact]
-    public void The_map_of_labels_is_the_one_that_the_README_shows()
+    public void SpeechCorporaLabels_Mapping_EqualsReadme()
     {
         var rows = File.ReadLines(Path.Combine(AppContext.BaseDirectory, "training-readme.md"))
             .SkipWhile(line => !line.StartsWith("| | neutral | happy |", StringComparison.Ordinal))
@@ -91,7 +91,7 @@ public sealed class CorporaTests : IDisposable
         static IEnumerable<string> Cells(string row) => row.Split('|')[2..^1].Select(cell => cell.Trim());
     }
 
-    public static TheoryData<string, string?> Oddities => new()
+    public static TheoryData<string, string?> AudioFormats => new()
     {
         { "mono 16 bit", null },
         { "stereo", "2 channels, averaged" },
@@ -100,16 +100,16 @@ public sealed class CorporaTests : IDisposable
         { "24 bit", null },
         { "float", null },
         { "µ-law 8 kHz", "8000 Hz" },
-        { "AIFF", "not WAV in spite of the name, read through ffmpeg" },
+        { "AIFF", "not WAV, decoded by ffmpeg" },
         { "written to a pipe", null },
     };
 
     [Theory]
-    [MemberData(nameof(Oddities))]
-    public async Task A_clip_sounds_the_same_however_it_is_written(string oddity, string? line)
+    [MemberData(nameof(AudioFormats))]
+    public async Task SpeechCachePrepare_AudioFormats_DecodeToSameSamples(string format, string? line)
     {
-        Assert.SkipWhen(oddity == "AIFF" && !HasFfmpeg, "there is no ffmpeg");
-        Write("tess/OAF_back_sad.wav", oddity switch
+        Assert.SkipWhen(format == "AIFF" && !HasFfmpeg, "ffmpeg is not installed");
+        Write("tess/OAF_back_sad.wav", format switch
         {
             "stereo" => new WavFile { Samples = [.. Tone(22_050).SelectMany(sample => new[] { sample, sample })], Channels = 2 }.ToBytes(),
             "96 kHz" => WavFile.Mono(Tone(96_000), 96_000),
@@ -124,62 +124,62 @@ public sealed class CorporaTests : IDisposable
 
         var (clips, report) = await PrepareAsync();
 
-        var sound = Assert.Single(clips).Samples.ToArray();
-        Assert.InRange(sound.Length, 11_024, 11_026);
-        // The edges are where a resampler has nothing to look at.
-        Assert.All(Enumerable.Range(100, 10_800), i => Assert.Equal(0.5 * Math.Sin(2 * Math.PI * 220 * i / 22_050), sound[i] / 32768.0, 0.03));
+        var audio = Assert.Single(clips).Samples.ToArray();
+        Assert.InRange(audio.Length, 11_024, 11_026);
+        // The resampler is inaccurate at the edges.
+        Assert.All(Enumerable.Range(100, 10_800), i => Assert.Equal(0.5 * Math.Sin(2 * Math.PI * 220 * i / 22_050), audio[i] / 32768.0, 0.03));
         if (line is not null)
             Assert.Contains(report.Lines, said => said.StartsWith($"{line}: 1 (OAF_back_sad.wav)", StringComparison.Ordinal));
-        Assert.DoesNotContain(report.Lines, said => said.StartsWith("skipped", StringComparison.Ordinal) || said.StartsWith("cut off", StringComparison.Ordinal));
+        Assert.DoesNotContain(report.Lines, said => said.StartsWith("skipped", StringComparison.Ordinal) || said.StartsWith("truncated", StringComparison.Ordinal));
     }
 
     [Theory]
-    [InlineData("nothing", "empty file")]
-    [InlineData("a header cut off", "cannot be decoded")]
-    [InlineData("no sound behind the header", "cannot be decoded")]
+    [InlineData("empty", "empty file")]
+    [InlineData("truncated header", "cannot be decoded")]
+    [InlineData("no samples", "cannot be decoded")]
     [InlineData("text", "cannot be decoded")]
-    [InlineData("a pointer", "pointer of Git LFS in place of the sound: run git lfs pull")]
+    [InlineData("LFS pointer", "Git LFS pointer: run git lfs pull")]
     [InlineData("silence", "silent")]
-    [InlineData("noise of a converter", "silent")]
-    [InlineData("a click", "shorter than 0.1 s")]
-    public async Task What_holds_no_voice_is_skipped_and_told(string content, string why)
+    [InlineData("converter noise", "silent")]
+    [InlineData("click", "shorter than 0.1 s")]
+    public async Task SpeechCachePrepare_UnusableFile_IsSkippedAndReported(string content, string reason)
     {
-        Assert.SkipWhen(content == "text" && !HasFfmpeg, "there is no ffmpeg");
+        Assert.SkipWhen(content == "text" && !HasFfmpeg, "ffmpeg is not installed");
         Write("tess/OAF_back_sad.wav", content switch
         {
-            "nothing" => [],
-            "a header cut off" => WavFile.Mono(Tone(22_050))[..30],
-            "no sound behind the header" => WavFile.Mono(Tone(22_050))[..44],
+            "empty" => [],
+            "truncated header" => WavFile.Mono(Tone(22_050))[..30],
+            "no samples" => WavFile.Mono(Tone(22_050))[..44],
             "text" => "This is text, whatever its name says."u8.ToArray(),
-            "a pointer" => "version https://git-lfs.github.com/spec/v1\noid sha256:c6f94b\nsize 72862\n"u8.ToArray(),
+            "LFS pointer" => "version https://git-lfs.github.com/spec/v1\noid sha256:c6f94b\nsize 72862\n"u8.ToArray(),
             "silence" => WavFile.Mono(new float[22_050], encoding: WavEncoding.Pcm8),
-            "noise of a converter" => WavFile.Mono(TestMedia.Noise(1, amplitude: 0.0001)),
+            "converter noise" => WavFile.Mono(TestMedia.Noise(1, amplitude: 0.0001)),
             _ => WavFile.Mono(Tone(22_050)[..1000]),
         });
 
         var (clips, report) = await PrepareAsync();
 
         Assert.Empty(clips);
-        Assert.Contains($"skipped, {why}: 1 (OAF_back_sad.wav)", report.Lines);
+        Assert.Contains($"skipped, {reason}: 1 (OAF_back_sad.wav)", report.Lines);
     }
 
     [Theory]
     [InlineData("WAV")]
     [InlineData("AIFF")]
-    public async Task A_clip_that_was_cut_off_is_read_as_far_as_it_goes(string format)
+    public async Task SpeechCachePrepare_TruncatedFile_IsDecodedPartially(string format)
     {
-        Assert.SkipWhen(format == "AIFF" && !HasFfmpeg, "there is no ffmpeg");
+        Assert.SkipWhen(format == "AIFF" && !HasFfmpeg, "ffmpeg is not installed");
         var whole = format == "WAV" ? WavFile.Mono(Tone(22_050)) : Aiff(Tone(44_100));
         Write("tess/OAF_back_sad.wav", whole[..(whole.Length / 2)]);
 
         var (clips, report) = await PrepareAsync();
 
         Assert.InRange(Assert.Single(clips).Samples.Length, 5000, 5520);
-        Assert.Contains("cut off, read as far as it goes: 1 (OAF_back_sad.wav)", report.Lines);
+        Assert.Contains("truncated, decoded partially: 1 (OAF_back_sad.wav)", report.Lines);
     }
 
     [Fact]
-    public async Task A_clip_that_is_there_twice_counts_once()
+    public async Task SpeechCachePrepare_DuplicateClip_IsSkipped()
     {
         var tone = Tone(22_050);
         Write("tess/OAF_back_sad.wav", WavFile.Mono(tone));
@@ -190,12 +190,12 @@ public sealed class CorporaTests : IDisposable
         var (clips, report) = await PrepareAsync();
 
         Assert.Equal("tess/OAF/back_sad", Assert.Single(clips).Id);
-        Assert.Contains("skipped, same sound as a clip before: 2 (OAF_bite_sad.wav, OAF_back_sad.wav)", report.Lines);
-        Assert.Contains("skipped, same name as a clip before, of another sound: 1 (OAF_back_sad.wav)", report.Lines);
+        Assert.Contains("skipped, duplicate audio: 2 (OAF_bite_sad.wav, OAF_back_sad.wav)", report.Lines);
+        Assert.Contains("skipped, duplicate name with different audio: 1 (OAF_back_sad.wav)", report.Lines);
     }
 
     [Fact]
-    public async Task What_was_found_is_told_again_without_decoding_again()
+    public async Task SpeechCachePrepare_CompleteCache_RepeatsReportWithoutDecoding()
     {
         Write("tess/OAF_back_sad.wav", WavFile.Mono(Tone(22_050)));
         Write("tess/OAF_back_ps.wav", []);
@@ -210,7 +210,7 @@ public sealed class CorporaTests : IDisposable
     }
 
     [Fact]
-    public async Task CREMA_D_joins_when_it_comes_and_leaves_the_others_in_their_parts()
+    public async Task PrepareSpeech_AddedCremaD_KeepsPartsOfOtherCorpora()
     {
         Write("tess/OAF_back_sad.wav", WavFile.Mono(Tone(22_050)));
         await PrepareAsync();
@@ -218,27 +218,27 @@ public sealed class CorporaTests : IDisposable
             Write($"cremad/AudioWAV/10{i + 10}_IEO_{"ANG DIS FEA HAP NEU SAD".Split(' ')[i % 6]}_HI.wav", WavFile.Mono(Tone(22_050, 300 + 10 * i)));
         var workspace = new Workspace(_data, Path.Combine(_data, "run"), Path.Combine(AppContext.BaseDirectory, "splits"));
 
-        var clips = await workspace.PrepareSpeechAsync(new Report(), (_, _) => { }, TestContext.Current.CancellationToken);
+        var clips = await workspace.PrepareSpeechAsync(new CorpusReport(), (_, _) => { }, TestContext.Current.CancellationToken);
 
         Assert.Equal(61, clips.Count);
         var committed = Split.Read(Path.Combine(workspace.Splits, "speech-random.tsv"));
         var drawn = Split.Read(Path.Combine(workspace.Run, "splits", "speech-random-cremad.tsv"));
-        Assert.All(committed.Ids, id => Assert.Equal(committed.Of(id), drawn.Of(id)));
-        var parts = clips.Where(clip => clip.Id.StartsWith("cremad", StringComparison.Ordinal)).ToLookup(clip => (clip.Emotion, drawn.Of(clip.Id)));
+        Assert.All(committed.Ids, id => Assert.Equal(committed.PartOf(id), drawn.PartOf(id)));
+        var parts = clips.Where(clip => clip.Id.StartsWith("cremad", StringComparison.Ordinal)).ToLookup(clip => (clip.Emotion, drawn.PartOf(clip.Id)));
         foreach (var emotion in Enum.GetValues<Emotion>().Except([Emotion.Surprise]))
             Assert.Equal((2, 1, 7), (parts[(emotion, Part.Test)].Count(), parts[(emotion, Part.Validation)].Count(), parts[(emotion, Part.Train)].Count()));
     }
 
     [Fact]
-    public void Fer2013_rows_become_faces_of_the_official_parts()
+    public void Fer2013Read_Rows_AreSplitIntoOfficialParts()
     {
         var pixels = string.Join(' ', Enumerable.Range(0, 48 * 48).Select(i => i % 256));
         File.WriteAllText(Path.Combine(_data, "fer2013.csv"), $"emotion,pixels,Usage\n3,{pixels},Training\n6,{pixels},Training\n0,{pixels},PublicTest\n1,{pixels},PrivateTest\n9,{pixels},Training\n2,1 2 3,Training\n");
-        var report = new Report();
+        var report = new CorpusReport();
 
         var split = Split.Read(Path.Combine(AppContext.BaseDirectory, "splits", "fer2013-official.tsv"));
 
-        var data = Fer2013.Read(_data, split, channels: 1, votes: 0, report);
+        var data = Fer2013.Read(_data, split, channels: 1, voteWeight: 0, report);
 
         Assert.Equal([Emotion.Happy, Emotion.Neutral], [data.Train.Label(0), data.Train.Label(1)]);
         Assert.Equal((2, 1, 1), (data.Train.Count, data.Validation.Count, data.Test.Count));
@@ -248,7 +248,7 @@ public sealed class CorporaTests : IDisposable
     }
 
     [Fact]
-    public void Pictures_that_are_learnt_and_tested_are_found()
+    public void DuplicateTestIndices_ImagesInBothParts_AreReturned()
     {
         string Row(int label, int shade, string usage) => $"{label},{string.Join(' ', Enumerable.Repeat(shade, 48 * 48))},{usage}";
         File.WriteAllLines(Path.Combine(_data, "fer2013.csv"),
@@ -257,25 +257,25 @@ public sealed class CorporaTests : IDisposable
             Row(3, 3, "PrivateTest"), Row(6, 2, "PrivateTest"), Row(3, 4, "PrivateTest"), Row(3, 1, "PrivateTest"),
         ]);
 
-        var data = Fer2013.Read(_data, Split.Read(Path.Combine(AppContext.BaseDirectory, "splits", "fer2013-official.tsv")), channels: 1, votes: 0, new Report());
+        var data = Fer2013.Read(_data, Split.Read(Path.Combine(AppContext.BaseDirectory, "splits", "fer2013-official.tsv")), channels: 1, voteWeight: 0, new CorpusReport());
 
-        Assert.Equal([1, 3], data.Repeated().Order());
+        Assert.Equal([1, 3], data.DuplicateTestIndices().Order());
     }
 
     [Fact]
-    public void Fer2013_tests_on_285_pictures_that_it_also_teaches()
+    public void DuplicateTestIndices_Fer2013_Finds285Images()
     {
         var folder = Environment.GetEnvironmentVariable("AFFECT_DATA") is { Length: > 0 } data ? Path.Combine(data, "fer2013") : "";
-        Assert.SkipUnless(File.Exists(Path.Combine(folder, "fer2013.csv")), "AFFECT_DATA names no folder with fer2013/fer2013.csv");
+        Assert.SkipUnless(File.Exists(Path.Combine(folder, "fer2013.csv")), "AFFECT_DATA has no fer2013/fer2013.csv");
 
-        var faces = Fer2013.Read(folder, Split.Read(Path.Combine(AppContext.BaseDirectory, "splits", "fer2013-official.tsv")), channels: 1, votes: 0, new Report());
+        var faces = Fer2013.Read(folder, Split.Read(Path.Combine(AppContext.BaseDirectory, "splits", "fer2013-official.tsv")), channels: 1, voteWeight: 0, new CorpusReport());
 
         Assert.Equal((28_709, 3589, 3589), (faces.Train.Count, faces.Validation.Count, faces.Test.Count));
-        Assert.Equal(285, faces.Repeated().Count);
+        Assert.Equal(285, faces.DuplicateTestIndices().Count);
     }
 
     [Fact]
-    public void Augmented_faces_differ_by_seed_and_stay_within_range()
+    public void FacesFill_Augmentation_IsDeterministicAndInRange()
     {
         var faces = new Faces([[.. Enumerable.Range(0, 48 * 48).Select(i => (byte)(i * 7))]], [Emotion.Happy], channels: 1);
         var (first, again, other) = (new float[48 * 48], new float[48 * 48], new float[48 * 48]);
@@ -290,42 +290,42 @@ public sealed class CorporaTests : IDisposable
     }
 
     [Fact]
-    public void Short_clips_are_padded_and_long_ones_seen_in_every_second()
+    public void SpeechWindows_ShortAndLongClips_ArePaddedOrScoredEverySecond()
     {
         const int Rate = 22_050;
         var random = new Random(1);
-        var sound = Enumerable.Range(0, 5 * Rate + 100).Select(_ => (short)random.Next(-9000, 9000)).ToArray();
-        var windows = new SpeechWindows([new("savee/DC/a01", Emotion.Happy, sound.AsMemory(0, Rate)), new("savee/DC/a02", Emotion.Sad, sound)], 3 * Rate, FeatureSet.MfccZcrRms);
+        var audio = Enumerable.Range(0, 5 * Rate + 100).Select(_ => (short)random.Next(-9000, 9000)).ToArray();
+        var windows = new SpeechWindows([new("savee/DC/a01", Emotion.Happy, audio.AsMemory(0, Rate)), new("savee/DC/a02", Emotion.Sad, audio)], 3 * Rate, FeatureSet.MfccZcrRms);
 
         var shorter = Assert.Single(windows.Windows(0));
 
         Assert.Equal(130 * 42, shorter.Length);
         Assert.Equal(0, shorter[^1]); // no energy in the last frame
         Assert.True(shorter[41] > 0);
-        Assert.Equal(4, windows.Windows(1).Count()); // from 0, 1 and 2 s on, and the last 3 s
+        Assert.Equal(4, windows.Windows(1).Count()); // starts at 0, 1 and 2 s, and the last 3 s
         var augmented = new float[130 * 42];
         windows.Fill(1, new Augmentation(new(1)), augmented);
         Assert.All(augmented, value => Assert.True(float.IsFinite(value)));
     }
 
     [Fact]
-    public void Features_that_were_kept_are_those_that_are_computed_anew()
+    public void SpeechWindows_Cache_ReturnsComputedFeatures()
     {
         const int Length = 22_050;
         var random = new Random(1);
         var clip = new SpeechClip("savee/DC/a01", Emotion.Happy, Enumerable.Range(0, 2 * Length).Select(_ => (short)random.Next(-9000, 9000)).ToArray());
-        var (keeping, plain) = (new SpeechWindows([clip], Length, FeatureSet.MfccZcrRms, keep: true), new SpeechWindows([clip], Length, FeatureSet.MfccZcrRms));
-        var (first, again, augmented, anew) = (Values(), Values(), Values(), Values());
+        var (cached, plain) = (new SpeechWindows([clip], Length, FeatureSet.MfccZcrRms, cache: true), new SpeechWindows([clip], Length, FeatureSet.MfccZcrRms));
+        var (first, again, augmented, expected) = (Values(), Values(), Values(), Values());
 
-        keeping.Fill(0, null, first);
-        Array.Copy(first, anew, first.Length);
-        Array.Clear(first); // as a batch does that is scaled in place
-        keeping.Fill(0, new Augmentation(new(1)), augmented);
-        keeping.Fill(0, null, again);
+        cached.Fill(0, null, first);
+        Array.Copy(first, expected, first.Length);
+        Array.Clear(first); // batches are normalized in place
+        cached.Fill(0, new Augmentation(new(1)), augmented);
+        cached.Fill(0, null, again);
         plain.Fill(0, null, first);
 
         Assert.Equal(first, again);
-        Assert.Equal(anew, again);
+        Assert.Equal(expected, again);
         Assert.NotEqual(again, augmented);
 
         static float[] Values() => new float[FeatureExtractor.FrameCount(Length) * FeatureExtractor.FeatureCount(FeatureSet.MfccZcrRms)];
@@ -350,10 +350,10 @@ public sealed class CorporaTests : IDisposable
         static byte[] Long(int value) => [(byte)(value >> 24), (byte)(value >> 16), (byte)(value >> 8), (byte)value];
     }
 
-    private async Task<(List<SpeechClip> Clips, Report Report)> PrepareAsync()
+    private async Task<(List<SpeechClip> Clips, CorpusReport Report)> PrepareAsync()
     {
         Touch();
-        var report = new Report();
+        var report = new CorpusReport();
         var cache = Path.Combine(_data, "run", "cache");
         await SpeechCache.PrepareAsync(_data, cache, report, (_, _) => { }, TestContext.Current.CancellationToken);
         return (SpeechCache.Read(cache), report);

@@ -7,7 +7,6 @@ using Affect.Training.Layers;
 using Affect.Training.Learning;
 using Affect.UnitTests.Audio;
 using static TorchSharp.torch;
-using Storage = Affect.Training.Export.Storage;
 
 namespace Affect.UnitTests.Training;
 
@@ -19,7 +18,7 @@ public sealed class EnsembleTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public void The_cepstrum_of_the_bands_is_what_the_extractor_calls_MFCC()
+    public void Cepstrum_LogMelBands_EqualsMfccOfExtractor()
     {
         Torch.Require();
         var window = TestSignals.Noise(FeatureExtractor.SampleRate, 0.1f);
@@ -37,16 +36,16 @@ public sealed class EnsembleTests : IDisposable
     }
 
     [Fact]
-    public async Task Members_learn_alone_and_answer_together()
+    public async Task Ensemble_TrainedMembers_ExportsWeightedMeanOfLogits()
     {
         Torch.Require();
         var pair = new TinyPair();
         foreach (var member in pair.Members)
             await TrainAsync(member);
 
-        var exported = Exporter.Export(pair, Weights, TinyFaces.Data, Storage.Float32, TestContext.Current.CancellationToken);
+        var exported = Exporter.Export(pair, Weights, TinyFaces.Data, WeightFormat.Float32, TestContext.Current.CancellationToken);
 
-        Assert.InRange(exported.Difference, 0, 1e-4);
+        Assert.InRange(exported.MaxDifference, 0, 1e-4);
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var input = randn([4, .. pair.Shape]);
@@ -60,7 +59,7 @@ public sealed class EnsembleTests : IDisposable
     }
 
     [Fact]
-    public async Task Without_one_of_its_members_there_is_no_ensemble()
+    public async Task LoadBest_MissingMember_Throws()
     {
         Torch.Require();
         var pair = new TinyPair();
@@ -73,7 +72,7 @@ public sealed class EnsembleTests : IDisposable
 
     private string Folder(Architecture member) => Path.Combine(_folder, member.Name);
 
-    private string Weights(Architecture member) => Trainer.BestOf(Folder(member));
+    private string Weights(Architecture member) => Trainer.BestWeightsPath(Folder(member));
 
     private Task<RunState> TrainAsync(Architecture member) =>
         new Trainer(member, member.Recipe, TinyFaces.Data, 1, Folder(member)).RunAsync(_ => { }, TestContext.Current.CancellationToken);
@@ -107,7 +106,7 @@ public sealed class EnsembleTests : IDisposable
 
         public override Network Build() => throw new NotSupportedException();
 
-        public override (Network Network, Normalization Normalization) Join(IReadOnlyList<(Network Network, Normalization Normalization)> members) =>
-            (new Ensemble((new Stack(), members[0].Network, 0.75f), (new Stack(), members[1].Network, 0.25f)), members[0].Normalization);
+        public override (Network Network, Normalization Normalization) Combine(IReadOnlyList<(Network Network, Normalization Normalization)> members) =>
+            (new Ensemble((new Sequential(), members[0].Network, 0.75f), (new Sequential(), members[1].Network, 0.25f)), members[0].Normalization);
     }
 }

@@ -7,7 +7,6 @@ using Affect.Training.Layers;
 using Affect.Training.Learning;
 using Microsoft.ML.OnnxRuntime;
 using static TorchSharp.torch;
-using Storage = Affect.Training.Export.Storage;
 
 namespace Affect.UnitTests.Training;
 
@@ -22,13 +21,13 @@ public sealed class ExporterTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Names))]
-    public void Onnx_computes_what_torch_computes_at_any_batch_size(string name)
+    public void ExporterWrite_EveryArchitecture_MatchesTorchAtAnyBatchSize(string name)
     {
         Torch.Require();
         var architecture = Architecture.All[name];
         manual_seed(1);
         using var network = architecture.Build();
-        // Nothing may hide behind a factor of 0 or 1 that it starts with, nor behind the statistics of a fresh network.
+        // Initial factors of 0 or 1 and initial statistics would hide errors.
         using (no_grad())
             foreach (var vector in network.parameters().Where(parameter => parameter.dim() == 1))
                 vector.add_(rand_like(vector) * 0.3);
@@ -37,7 +36,7 @@ public sealed class ExporterTests : IDisposable
             using (NewDisposeScope())
                 network.call(randn([4, .. architecture.Shape]) * 2 + 0.5);
         network.eval();
-        using var session = new InferenceSession(Exporter.Write(architecture, network, Storage.Float32));
+        using var session = new InferenceSession(Exporter.Write(architecture, network, WeightFormat.Float32));
 
         foreach (var count in new[] { 1, 5 })
         {
@@ -61,12 +60,12 @@ public sealed class ExporterTests : IDisposable
     [InlineData("lstm", true)]
     [InlineData("gru", false)]
     [InlineData("gru", true)]
-    public void Cells_go_over_time_as_in_torch_whichever_way(string cells, bool bothWays)
+    public void ExporterWrite_RecurrentLayer_MatchesTorch(string cells, bool bidirectional)
     {
         Torch.Require();
         manual_seed(1);
-        using var network = new SingleNetwork(bothWays ? 10 : 5, cells == "lstm" ? Recurrent.Lstm(3, 5, bothWays) : Recurrent.Gru(3, 5, bothWays));
-        using var session = new InferenceSession(Exporter.Write(new TinySound(), network, Storage.Float32));
+        using var network = new EmbeddingClassifier(bidirectional ? 10 : 5, cells == "lstm" ? Recurrent.Lstm(3, 5, bidirectional) : Recurrent.Gru(3, 5, bidirectional));
+        using var session = new InferenceSession(Exporter.Write(new TinySound(), network, WeightFormat.Float32));
         using var scope = NewDisposeScope();
         var input = randn([4, 6, 3]) * 2;
         using var value = OrtValue.CreateTensorValueFromMemory(input.data<float>().ToArray(), input.shape);
@@ -76,12 +75,12 @@ public sealed class ExporterTests : IDisposable
 
         var states = network.call(input).Embedding;
         AssertClose(states, outputs[0], 1e-6f);
-        // The order of the steps counts: otherwise the two would agree for the wrong reason.
+        // The order of the steps must matter; otherwise the comparison proves nothing.
         Assert.True((states - network.call(input.flip(1)).Embedding).abs().max().item<float>() > 1e-2);
     }
 
     [Fact]
-    public void Resnet50_has_as_many_parameters_as_published_with_seven_classes_for_a_thousand()
+    public void ResNet50_ParameterCount_EqualsPublishedModelWithSevenClasses()
     {
         Torch.Require();
         using var network = Architecture.All["resnet50"].Build();
@@ -90,28 +89,28 @@ public sealed class ExporterTests : IDisposable
     }
 
     [Fact]
-    public void A_picture_in_colour_looks_like_a_grey_one_of_its_brightness()
+    public void Grayscale_ColorImage_EqualsGrayImageOfSameLuma()
     {
         Torch.Require();
         using var scope = NewDisposeScope();
-        using var luma = new Luma();
+        using var luma = new Grayscale();
 
         var seen = luma.call(tensor([200f, 100f, 50f]).reshape(1, 3, 1, 1)).data<float>().ToArray();
-        var grey = luma.call(full([1, 3, 1, 1], 124.2f)).data<float>().ToArray();
+        var gray = luma.call(full([1, 3, 1, 1], 124.2f)).data<float>().ToArray();
 
-        Assert.All(seen.Concat(grey), value => Assert.Equal(0.299f * 200 + 0.587f * 100 + 0.114f * 50, value, 1e-3f));
+        Assert.All(seen.Concat(gray), value => Assert.Equal(0.299f * 200 + 0.587f * 100 + 0.114f * 50, value, 1e-3f));
     }
 
     [Theory]
     [InlineData("Float16", 0.5, 5e-3f)]
     [InlineData("Int8", 0.25, 3e-2f)]
-    public void Stored_in_less_weights_take_less_space_and_compute_nearly_the_same(string storage, double share, float tolerance)
+    public void ExporterWrite_ReducedWeightFormat_IsSmallerAndMatchesTorch(string format, double share, float tolerance)
     {
         Torch.Require();
         var architecture = new TinyCnn();
         manual_seed(1);
-        using var network = new SingleNetwork(64, new Flatten(), new Dense(256, 64));
-        var (full, small) = (Exporter.Write(architecture, network, Storage.Float32), Exporter.Write(architecture, network, Enum.Parse<Storage>(storage)));
+        using var network = new EmbeddingClassifier(64, new Flatten(), new Dense(256, 64));
+        var (full, small) = (Exporter.Write(architecture, network, WeightFormat.Float32), Exporter.Write(architecture, network, Enum.Parse<WeightFormat>(format)));
 
         Assert.InRange(small.Length, full.Length * share, full.Length * (share + 0.15));
         using var scope = NewDisposeScope();
@@ -124,34 +123,34 @@ public sealed class ExporterTests : IDisposable
     }
 
     [Fact]
-    public void A_file_is_weighed_and_timed()
+    public void CostMeasure_EveryWeightFormat_CountsParametersAndBytes()
     {
         Torch.Require();
         var architecture = new TinyCnn();
         using var network = architecture.Build();
-        var (full, half) = (Exporter.Write(architecture, network, Storage.Float32), Exporter.Write(architecture, network, Storage.Float16));
+        var (full, half) = (Exporter.Write(architecture, network, WeightFormat.Float32), Exporter.Write(architecture, network, WeightFormat.Float16));
 
-        // Six filters of 3×3, 8×8 of each → 12 → 7, each with a bias; normalisation is part of the filters, shapes do not count.
+        // Six filters of 3×3, 8×8 of each → 12 → 7, each with a bias; normalization is folded, shapes are not counted.
         const int Expected = 6 * (9 + 1) + 12 * (6 * 64 + 1) + 7 * (12 + 1);
         Assert.Equal(Expected, Cost.Parameters(full));
         Assert.Equal(Expected, Cost.Parameters(half));
-        Assert.Equal(Expected, Cost.Parameters(Exporter.Write(architecture, network, Storage.Int8)));
-        var cost = Cost.Of(full, architecture);
+        Assert.Equal(Expected, Cost.Parameters(Exporter.Write(architecture, network, WeightFormat.Int8)));
+        var cost = Cost.Measure(full, architecture);
         Assert.Equal(full.Length, cost.FileBytes);
         Assert.InRange(cost.LatencyMs, 0.0001, 1000);
     }
 
     [Fact]
-    public async Task A_trained_network_is_written_with_manifest_and_card_that_are_right()
+    public async Task ModelFolderWrite_TrainedNetwork_WritesValidManifestAndCard()
     {
         Torch.Require();
         var architecture = new TinyCnn();
         await new Trainer(architecture, architecture.Recipe, TinyFaces.Data, 1, _folder).RunAsync(_ => { }, TestContext.Current.CancellationToken);
 
-        var exported = Exporter.Export(architecture, _ => Trainer.BestOf(_folder), TinyFaces.Data, Storage.Float32, TestContext.Current.CancellationToken);
+        var exported = Exporter.Export(architecture, _ => Trainer.BestWeightsPath(_folder), TinyFaces.Data, WeightFormat.Float32, TestContext.Current.CancellationToken);
         ModelFolder.Write(_folder, architecture, exported, "1", isDefault: true);
 
-        Assert.InRange(exported.Difference, 0, 1e-4);
+        Assert.InRange(exported.MaxDifference, 0, 1e-4);
         var json = await File.ReadAllBytesAsync(Path.Combine(_folder, "tiny-cnn", "manifest.json"), TestContext.Current.CancellationToken);
         var manifest = ManifestReader.Read(json, "tiny-cnn", out var mistakes);
         Assert.Empty(mistakes);
@@ -161,12 +160,12 @@ public sealed class ExporterTests : IDisposable
     }
 
     [Fact]
-    public async Task A_new_default_takes_the_place_of_the_old_one()
+    public async Task ModelFolderWrite_NewDefault_ReplacesOldDefaultOfModality()
     {
         Torch.Require();
         var architecture = new TinyCnn();
         await new Trainer(architecture, architecture.Recipe, TinyFaces.Data, 1, _folder).RunAsync(_ => { }, TestContext.Current.CancellationToken);
-        var exported = Exporter.Export(architecture, _ => Trainer.BestOf(_folder), TinyFaces.Data, Storage.Float32, TestContext.Current.CancellationToken);
+        var exported = Exporter.Export(architecture, _ => Trainer.BestWeightsPath(_folder), TinyFaces.Data, WeightFormat.Float32, TestContext.Current.CancellationToken);
         ModelFolder.Write(_folder, architecture, exported, "1", isDefault: true);
         var path = Path.Combine(_folder, "tiny-cnn", "manifest.json");
         var json = await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken);
@@ -189,13 +188,13 @@ public sealed class ExporterTests : IDisposable
     }
 
     [Fact]
-    public async Task A_file_that_is_not_the_manifests_is_refused()
+    public async Task ReadModel_ModifiedFile_IsRejected()
     {
         Torch.Require();
         var architecture = new TinyCnn();
         await new Trainer(architecture, architecture.Recipe, TinyFaces.Data, 1, _folder).RunAsync(_ => { }, TestContext.Current.CancellationToken);
         var path = ModelFolder.Write(_folder, architecture,
-            Exporter.Export(architecture, _ => Trainer.BestOf(_folder), TinyFaces.Data, Storage.Float16, TestContext.Current.CancellationToken), "1", isDefault: false);
+            Exporter.Export(architecture, _ => Trainer.BestWeightsPath(_folder), TinyFaces.Data, WeightFormat.Float16, TestContext.Current.CancellationToken), "1", isDefault: false);
         await File.AppendAllTextAsync(path, "x", TestContext.Current.CancellationToken);
 
         Assert.Throws<InvalidDataException>(() => ModelFolder.ReadModel(_folder, ModelFolder.Read(_folder, architecture)));

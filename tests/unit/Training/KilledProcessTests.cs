@@ -4,12 +4,12 @@ using Affect.Training.Learning;
 
 namespace Affect.UnitTests.Training;
 
-/// <summary>Training as users start it, in a process of its own, which the system ends without a word.</summary>
+/// <summary>Training in a separate process that is killed.</summary>
 public sealed class KilledProcessTests : IDisposable
 {
     private const int Killed = 128 + 9, Edge = 48, Emotions = 7;
 
-    /// <summary>Where FER+ counts the votes for each number of FER2013.</summary>
+    /// <summary>Vote columns of FER+ by the label numbers of FER2013.</summary>
     private static readonly int[] VotedColumn = [4, 5, 6, 1, 3, 2, 0];
 
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
@@ -18,7 +18,7 @@ public sealed class KilledProcessTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public async Task A_process_that_is_killed_in_the_middle_of_an_epoch_and_started_again_ends_where_it_would_have_ended()
+    public async Task Train_ProcessKilledDuringEpoch_ResumesToSameBytes()
     {
         Torch.Require();
         WriteFaces();
@@ -26,7 +26,7 @@ public sealed class KilledProcessTests : IDisposable
 
         using (var process = Start("killed"))
         {
-            // The checkpoint of the first epoch lies there as soon as the second begins, which takes some seconds.
+            // The checkpoint of the first epoch is written before the second epoch, which takes seconds.
             for (var waited = Stopwatch.StartNew(); !File.Exists(PathOf("killed", "checkpoint")) && !process.HasExited;)
             {
                 Assert.True(waited.Elapsed < Patience, "no checkpoint");
@@ -47,7 +47,7 @@ public sealed class KilledProcessTests : IDisposable
     }
 
     [Fact]
-    public async Task Runs_that_a_recipe_begins_with_come_first()
+    public async Task Train_RecipeWithPrecedingRuns_TrainsThemInOrder()
     {
         Torch.Require();
         WriteFaces();
@@ -55,16 +55,16 @@ public sealed class KilledProcessTests : IDisposable
 
         await TrainAsync("stages", "se-resnet", epochs: 1);
 
-        var (last, second, first) = (Stage(""), Stage("from"), Stage("from", "from"));
-        Assert.Equal((second.Recipe, first.Recipe), (last.Recipe.From! with { Epochs = 1 }, second.Recipe.From! with { Epochs = 1 }));
-        Assert.Null(first.Recipe.From);
+        var (last, second, first) = (Stage(""), Stage("previous"), Stage("previous", "previous"));
+        Assert.Equal((second.Recipe, first.Recipe), (last.Recipe.InitializeFrom! with { Epochs = 1 }, second.Recipe.InitializeFrom! with { Epochs = 1 }));
+        Assert.Null(first.Recipe.InitializeFrom);
         Assert.True(second.History[0].ValidationLoss < first.History[0].ValidationLoss, $"{first.History[0]} {second.History[0]} {last.History[0]}");
         Assert.True(last.History[0].ValidationLoss < second.History[0].ValidationLoss, $"{first.History[0]} {second.History[0]} {last.History[0]}");
 
         RunState Stage(params string[] parts) => State(Path.Combine([_folder, "stages", "se-resnet-fer2013-official", .. parts, "checkpoint.safetensors"]));
     }
 
-    // Three steps an epoch: each emotion is a bright row in noise.
+    // Three steps per epoch; each emotion is a bright row in noise.
     private void WriteFaces()
     {
         var random = new Random(1);
@@ -79,7 +79,7 @@ public sealed class KilledProcessTests : IDisposable
             }
     }
 
-    // Everybody sees what the label says.
+    // All votes are for the label.
     private void WriteVotes()
     {
         using var table = File.CreateText(Path.Combine(_folder, "data", "fer2013", "fer2013new.csv"));
@@ -111,7 +111,7 @@ public sealed class KilledProcessTests : IDisposable
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         })!;
-        // Nobody reads them, but a full pipe would stop the process.
+        // A full pipe would block the process.
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
         return process;

@@ -7,13 +7,13 @@ namespace Affect.UnitTests.Training;
 public sealed class MetricsTests
 {
     [Fact]
-    public void Figures_are_those_of_a_confusion_matrix_worked_out_by_hand()
+    public void MetricsCompute_KnownConfusionMatrix_ReturnsExpectedMetrics()
     {
-        // Neutral: two right, one taken for happy. Happy: one right, one taken for neutral. The others do not occur.
+        // Neutral: two correct, one predicted as happy. Happy: one correct, one predicted as neutral. No other labels.
         Emotion[] labels = [Emotion.Neutral, Emotion.Neutral, Emotion.Neutral, Emotion.Happy, Emotion.Happy];
-        Emotion[] said = [Emotion.Neutral, Emotion.Neutral, Emotion.Happy, Emotion.Happy, Emotion.Neutral];
+        Emotion[] predicted = [Emotion.Neutral, Emotion.Neutral, Emotion.Happy, Emotion.Happy, Emotion.Neutral];
 
-        var metrics = Metrics.Of("by hand", "none", [.. said.Select(emotion => Sure(emotion, 0.9f))], labels);
+        var metrics = Metrics.Compute("by hand", "none", [.. predicted.Select(emotion => Scores(emotion, 0.9f))], labels);
 
         Assert.Equal(5, metrics.Samples);
         Assert.Equal(0.6, metrics.Accuracy, 4);
@@ -25,26 +25,26 @@ public sealed class MetricsTests
     }
 
     [Fact]
-    public void Calibration_error_is_the_gap_between_confidence_and_accuracy()
+    public void ExpectedCalibrationError_KnownBins_IsWeightedGap()
     {
-        // Eight of ten are right where 0.9 was said, and one of two where 0.5 was said: (10·0.1 + 2·0) / 12.
+        // Eight of ten correct at confidence 0.9, one of two at 0.5: (10·0.1 + 2·0) / 12.
         Emotion[] labels = [.. Enumerable.Repeat(Emotion.Sad, 8), Emotion.Fear, Emotion.Fear, Emotion.Sad, Emotion.Fear];
-        EmotionScores[] scores = [.. Enumerable.Repeat(Sure(Emotion.Sad, 0.9f), 10), Sure(Emotion.Sad, 0.5f), Sure(Emotion.Sad, 0.5f)];
+        EmotionScores[] scores = [.. Enumerable.Repeat(Scores(Emotion.Sad, 0.9f), 10), Scores(Emotion.Sad, 0.5f), Scores(Emotion.Sad, 0.5f)];
 
-        Assert.Equal(1.0 / 12, Metrics.CalibrationError(scores, labels), 5);
+        Assert.Equal(1.0 / 12, Metrics.ExpectedCalibrationError(scores, labels), 5);
     }
 
     [Fact]
-    public void Likelihood_is_the_mean_logarithm_of_what_was_given_to_the_label()
+    public void NegativeLogLikelihood_KnownScores_IsMeanLogarithm()
     {
         Assert.Equal(-(Math.Log(0.9) + Math.Log(0.5)) / 2,
-            Metrics.NegativeLogLikelihood([Sure(Emotion.Sad, 0.9f), Sure(Emotion.Happy, 0.5f)], [Emotion.Sad, Emotion.Happy]), 5);
+            Metrics.NegativeLogLikelihood([Scores(Emotion.Sad, 0.9f), Scores(Emotion.Happy, 0.5f)], [Emotion.Sad, Emotion.Happy]), 5);
     }
 
     [Fact]
-    public void Temperature_undoes_what_made_logits_too_large()
+    public void CalibrationTemperature_ScaledLogits_RestoresScale()
     {
-        // Labels drawn from the softmax of logits; then the logits are tripled.
+        // Labels are drawn from the softmax of the logits; then the logits are tripled.
         var random = new Random(1);
         var samples = new List<List<float[]>>();
         var labels = new List<Emotion>();
@@ -63,12 +63,12 @@ public sealed class MetricsTests
 
         Assert.InRange(temperature, 2.7f, 3.3f);
         var calibrated = samples.ConvertAll(windows => Calibration.Scores(windows, temperature));
-        Assert.InRange(Metrics.CalibrationError(calibrated, labels), 0, 0.03);
-        Assert.True(Metrics.CalibrationError(samples.ConvertAll(windows => Calibration.Scores(windows, 1)), labels) > 0.1);
+        Assert.InRange(Metrics.ExpectedCalibrationError(calibrated, labels), 0, 0.03);
+        Assert.True(Metrics.ExpectedCalibrationError(samples.ConvertAll(windows => Calibration.Scores(windows, 1)), labels) > 0.1);
     }
 
     [Fact]
-    public void Scores_of_several_windows_are_their_mean()
+    public void CalibrationScores_SeveralWindows_IsMean()
     {
         var scores = Calibration.Scores([[100, 0, 0, 0, 0, 0, 0], [0, 100, 0, 0, 0, 0, 0]], 1);
 
@@ -77,35 +77,35 @@ public sealed class MetricsTests
     }
 
     [Fact]
-    public void The_least_certain_of_the_validation_samples_abstain()
+    public void AbstainBelow_KnownConfidences_IsQuantile()
     {
-        var scores = Enumerable.Range(0, 100).Select(i => Sure(Emotion.Happy, 0.2f + 0.005f * i)).ToList();
+        var scores = Enumerable.Range(0, 100).Select(i => Scores(Emotion.Happy, 0.2f + 0.005f * i)).ToList();
 
         Assert.Equal(0.275f, Calibration.AbstainBelow(scores), 1e-3f);
-        Assert.Equal(0.95f, Calibration.AbstainBelow(scores.ConvertAll(_ => Sure(Emotion.Happy, 0.95f))), 1e-3f);
+        Assert.Equal(0.95f, Calibration.AbstainBelow(scores.ConvertAll(_ => Scores(Emotion.Happy, 0.95f))), 1e-3f);
     }
 
     [Fact]
-    public void Of_the_most_certain_four_fifths_so_many_are_right()
+    public void MetricsCompute_MostCertain_IsAccuracyAt80PercentCoverage()
     {
-        // Ten samples; the two least certain are one right and one wrong, of the other eight six are right.
+        // Ten samples; one of the two least certain is correct, and six of the other eight.
         float[] confidences = [0.9f, 0.3f, 0.8f, 0.7f, 0.2f, 0.6f, 0.95f, 0.85f, 0.75f, 0.65f];
-        bool[] right = [true, true, true, false, false, true, true, false, true, true];
-        var labels = right.Select(is_ => is_ ? Emotion.Sad : Emotion.Fear).ToList();
+        bool[] correct = [true, true, true, false, false, true, true, false, true, true];
+        var labels = correct.Select(isCorrect => isCorrect ? Emotion.Sad : Emotion.Fear).ToList();
 
-        var metrics = Metrics.Of("by hand", "none", [.. confidences.Select(confidence => Sure(Emotion.Sad, confidence))], labels);
+        var metrics = Metrics.Compute("by hand", "none", [.. confidences.Select(confidence => Scores(Emotion.Sad, confidence))], labels);
 
         Assert.Equal(new Answered(0.8, 0.75), metrics.MostCertain);
-        Assert.Equal(new Answered(0.2, 0.5), Metrics.Among([.. confidences.Select(confidence => Sure(Emotion.Sad, confidence))], labels, [1, 4]));
+        Assert.Equal(new Answered(0.2, 0.5), Metrics.Selective([.. confidences.Select(confidence => Scores(Emotion.Sad, confidence))], labels, [1, 4]));
     }
 
     [Fact]
-    public void Each_bin_of_confidence_has_its_own_accuracy()
+    public void MetricsCompute_Reliability_HasAccuracyPerBin()
     {
         Emotion[] labels = [Emotion.Sad, Emotion.Fear, Emotion.Sad, Emotion.Sad];
-        EmotionScores[] scores = [Sure(Emotion.Sad, 0.41f), Sure(Emotion.Sad, 0.45f), Sure(Emotion.Sad, 0.81f), Sure(Emotion.Sad, 1)];
+        EmotionScores[] scores = [Scores(Emotion.Sad, 0.41f), Scores(Emotion.Sad, 0.45f), Scores(Emotion.Sad, 0.81f), Scores(Emotion.Sad, 1)];
 
-        var bins = Metrics.Of("by hand", "none", scores, labels).Reliability;
+        var bins = Metrics.Compute("by hand", "none", scores, labels).Reliability;
 
         Assert.Equal(15, bins.Count);
         Assert.Equal(new ReliabilityBin(2, 0.43, 0.5), bins[6]); // 0.4 to 0.467
@@ -115,12 +115,12 @@ public sealed class MetricsTests
     }
 
     [Fact]
-    public void A_class_has_its_own_precision_recall_and_f1()
+    public void MetricsCompute_Classes_HavePrecisionRecallAndF1()
     {
         Emotion[] labels = [Emotion.Neutral, Emotion.Neutral, Emotion.Neutral, Emotion.Happy, Emotion.Happy];
-        Emotion[] said = [Emotion.Neutral, Emotion.Neutral, Emotion.Happy, Emotion.Happy, Emotion.Sad];
+        Emotion[] predicted = [Emotion.Neutral, Emotion.Neutral, Emotion.Happy, Emotion.Happy, Emotion.Sad];
 
-        var classes = Metrics.Of("by hand", "none", [.. said.Select(emotion => Sure(emotion, 0.9f))], labels).Classes;
+        var classes = Metrics.Compute("by hand", "none", [.. predicted.Select(emotion => Scores(emotion, 0.9f))], labels).Classes;
 
         Assert.Equal(new ClassMetrics(1, 2 / 3.0, 0.8, 3), classes[(int)Emotion.Neutral]);
         Assert.Equal(new ClassMetrics(0.5, 0.5, 0.5, 2), classes[(int)Emotion.Happy]);
@@ -128,14 +128,14 @@ public sealed class MetricsTests
     }
 
     [Fact]
-    public void Folds_are_pooled_so_that_each_sample_counts_once()
+    public void Pool_SeveralFolds_CountsEachSampleOnce()
     {
-        // Three of four right in one fold, none of one in the other; over a telephone all wrong.
-        List<Judgement> first = [Judged(Emotion.Sad, Emotion.Sad), Judged(Emotion.Sad, Emotion.Sad), Judged(Emotion.Happy, Emotion.Happy), Judged(Emotion.Happy, Emotion.Sad, answered: false)];
-        List<Judgement> second = [Judged(Emotion.Fear, Emotion.Sad)];
-        List<Judgement> wrong = [Judged(Emotion.Angry, Emotion.Sad)];
+        // Three of four correct in one fold, none of one in the other; none at 8 kHz.
+        List<Prediction> first = [Predicted(Emotion.Sad, Emotion.Sad), Predicted(Emotion.Sad, Emotion.Sad), Predicted(Emotion.Happy, Emotion.Happy), Predicted(Emotion.Happy, Emotion.Sad, answered: false)];
+        List<Prediction> second = [Predicted(Emotion.Fear, Emotion.Sad)];
+        List<Prediction> wrong = [Predicted(Emotion.Angry, Emotion.Sad)];
 
-        var metrics = Figures.Of("folds", "speech-x", "RAVDESS test",
+        var metrics = EvaluationResults.Pool("folds", "speech-x", "RAVDESS test",
             [("speech-x-1", [(null, first), ("8 kHz", wrong)]), ("speech-x-2", [(null, second), ("8 kHz", wrong)])]);
 
         Assert.Equal([null, "8 kHz"], metrics.Select(measured => measured.Condition));
@@ -148,11 +148,11 @@ public sealed class MetricsTests
     }
 
     [Fact]
-    public void One_split_has_no_folds() =>
-        Assert.Empty(Figures.Of("random", "speech-random", "RAVDESS test", [("speech-random", [(null, [Judged(Emotion.Sad, Emotion.Sad)])])])[0].Folds);
+    public void Pool_SingleSplit_HasNoFolds() =>
+        Assert.Empty(EvaluationResults.Pool("random", "speech-random", "RAVDESS test", [("speech-random", [(null, [Predicted(Emotion.Sad, Emotion.Sad)])])])[0].Folds);
 
-    private static Judgement Judged(Emotion said, Emotion label, bool answered = true) => new(Sure(said, 0.9f), label, answered);
+    private static Prediction Predicted(Emotion predicted, Emotion label, bool answered = true) => new(Scores(predicted, 0.9f), label, answered);
 
-    private static EmotionScores Sure(Emotion emotion, float confidence) =>
+    private static EmotionScores Scores(Emotion emotion, float confidence) =>
         EmotionScores.FromWeights([.. Enumerable.Range(0, 7).Select(i => i == (int)emotion ? confidence : (1 - confidence) / 6)]);
 }

@@ -17,37 +17,37 @@ public sealed class ReportTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public void Models_are_compared_with_the_study_and_over_a_telephone()
+    public void ToMarkdown_SpeechModels_ComparesStudyAndTelephoneConditions()
     {
         var text = new ModelReport([Cnn, Foreign]).ToMarkdown(new Dictionary<string, IReadOnlyList<string>> { ["cnn"] = ["confusion.svg"] });
 
-        // 7 of 10; the study has 65 %.
-        Assert.Contains("| [`cnn`](cnn/MODEL_CARD.md) | 70.0 % | 10.0 % | 10.0 % | 10.0 % | 65.0 % | 66.0 % | 65.0 % | 65.0 % | +5.0 |", text, StringComparison.Ordinal);
-        Assert.Contains("| 70.0 % | 60.0 % | 50.0 % | 40.0 % | 30.0 |", text, StringComparison.Ordinal);
-        Assert.Contains("To compare exactly one needs CREMA-D", text, StringComparison.Ordinal);
-        // Folds of 60 and 80 % lie 10 points about their mean, times the square root of two.
+        // 7 of 10 correct; the study has 65 %.
+        Assert.Contains("| [`cnn`](cnn/MODEL_CARD.md) | 10.0 % | 70.0 % | 10.0 % | 10.0 % | 65.0 % | 65.0 % | 66.0 % | 65.0 % | +5.0 |", text, StringComparison.Ordinal);
+        Assert.Contains("| 10.0 % | 10.0 % | 10.0 % | 10.0 % | 0.0 | 70.0 % | 40.0 % | 30.0 |", text, StringComparison.Ordinal);
+        Assert.Contains("An exact comparison requires CREMA-D", text, StringComparison.Ordinal);
+        // Sample standard deviation of folds of 60 and 80 %: 10 points times the square root of two.
         Assert.Contains("| 2 of 5 folds | 10 | 10.0 % | 70.0 % | 10.0 % | 70.0 ± 14.1 % |", text, StringComparison.Ordinal);
         Assert.Contains("| 1,234 | 0.0 MB | 2.50 ms |", text, StringComparison.Ordinal);
         Assert.Contains("![confusion of cnn](cnn/confusion.svg)", text, StringComparison.Ordinal);
-        // A model that nobody measured stands with what is known of it.
+        // A model without metrics is not in the tables.
         Assert.DoesNotContain("foreign", text, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Repeated_faces_are_counted()
+    public void ToMarkdown_FaceModels_CountsDuplicates()
     {
-        var face = Foreign with { Metrics = [Measured("fer2013-official", null, 10, 0.7), Measured("fer2013-official", Condition.NoneRepeated, 7, 0.6)] };
+        var face = Foreign with { Metrics = [Measured("fer2013-official", null, 10, 0.7), Measured("fer2013-official", Condition.WithoutDuplicates, 7, 0.6)] };
 
         var text = new ModelReport([face]).ToMarkdown(new Dictionary<string, IReadOnlyList<string>>());
 
-        Assert.Contains("3 pictures of PrivateTest also lie in Training", text, StringComparison.Ordinal);
-        Assert.Contains("| [`foreign`](foreign/MODEL_CARD.md) | 60.0 % |", text, StringComparison.Ordinal);
-        // What the study has no counterpart of is held against its best, resnet50.
-        Assert.Contains("| +3.1 to its best |", text, StringComparison.Ordinal);
+        Assert.Contains("3 images of PrivateTest are exact duplicates of Training images", text, StringComparison.Ordinal);
+        Assert.Contains("| [`foreign`](foreign/MODEL_CARD.md) | 10.0 % | 60.0 % | 10.0 % |\n", text, StringComparison.Ordinal);
+        // Models without a counterpart are compared with the study's best model, resnet50.
+        Assert.Contains("| +3.1 to its best model |", text, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void The_json_has_figures_per_class_and_the_studys()
+    public void ToJson_Model_HasMetricsPerClassAndStudy()
     {
         var model = new ModelReport([Cnn]).ToJson()["models"]![0]!;
 
@@ -57,13 +57,13 @@ public sealed class ReportTests : IDisposable
     }
 
     [Fact]
-    public void Everything_is_written_from_manifests_alone_and_the_same_each_time()
+    public void ReportWrite_Manifests_WritesSameFilesEachTime()
     {
-        Assert.SkipWhen(SKFontManager.Default.FontFamilyCount == 0, "plots need a font");
+        Assert.SkipWhen(SKFontManager.Default.FontFamilyCount == 0, "plots require a font");
         foreach (var manifest in (ModelManifest[])[Cnn, Foreign])
         {
             Directory.CreateDirectory(Path.Combine(_folder, manifest.Name));
-            ModelFolder.WriteWhole(Path.Combine(_folder, manifest.Name, "manifest.json"),
+            ModelFolder.WriteAtomically(Path.Combine(_folder, manifest.Name, "manifest.json"),
                 ReadableJson.Write(System.Text.Json.JsonSerializer.SerializeToNode(manifest, ModelManifest.Json)!));
         }
 
@@ -76,11 +76,11 @@ public sealed class ReportTests : IDisposable
             first.Keys.Order(StringComparer.Ordinal));
         Assert.Equal(first, Files());
         Assert.Contains("![learning](learning.svg)", first["cnn/MODEL_CARD.md"], StringComparison.Ordinal);
-        Assert.Contains("of which 2 were run", first["cnn/MODEL_CARD.md"], StringComparison.Ordinal);
+        Assert.Contains("stopped after 2", first["cnn/MODEL_CARD.md"], StringComparison.Ordinal);
     }
 
     [Fact]
-    public void A_wrong_manifest_is_named()
+    public void ReportWrite_InvalidManifest_IsNamed()
     {
         Directory.CreateDirectory(Path.Combine(_folder, "broken"));
         File.WriteAllText(Path.Combine(_folder, "broken", "manifest.json"), "{}");
@@ -89,11 +89,11 @@ public sealed class ReportTests : IDisposable
     }
 
     [Fact]
-    public void Plots_are_svg_with_their_axes_named()
+    public void PlotsDraw_Manifest_ReturnsSvgWithAxisLabels()
     {
-        Assert.SkipWhen(SKFontManager.Default.FontFamilyCount == 0, "plots need a font");
+        Assert.SkipWhen(SKFontManager.Default.FontFamilyCount == 0, "plots require a font");
 
-        var plots = Plots.Of(Cnn).ToDictionary();
+        var plots = Plots.Draw(Cnn).ToDictionary();
 
         Assert.Equal(Plots.Names, plots.Keys);
         foreach (var (name, svg) in plots)
@@ -104,12 +104,12 @@ public sealed class ReportTests : IDisposable
             Assert.Contains(name switch { "confusion.svg" => "true emotion", "learning.svg" => "cross-entropy (nats)", _ => "accuracy (%)" }, texts);
             Assert.InRange(svg.Length, 1000, 60_000);
         }
-        // Seven rows of seven shares; all sad ones are 70 % sad.
+        // 70 % of the sad samples are predicted as sad.
         Assert.Contains(">70</text>", plots["confusion.svg"], StringComparison.Ordinal);
     }
 
     [Fact]
-    public void What_the_repository_shows_is_what_its_manifests_say()
+    public void ModelRepository_GeneratedFiles_AreUpToDate()
     {
         var shipped = Path.Combine(AppContext.BaseDirectory, "models");
         var manifests = Directory.GetDirectories(shipped).Select(folder =>
@@ -117,7 +117,7 @@ public sealed class ReportTests : IDisposable
         var plots = manifests.ToDictionary(manifest => manifest.Name, manifest =>
             (IReadOnlyList<string>)[.. Plots.Names.Where(name => File.Exists(Path.Combine(shipped, manifest.Name, name)))]);
 
-        // Where these differ, `report` was not run after the last `evaluate`.
+        // A difference means that `report` was not run after the last `evaluate`.
         Assert.Equal(File.ReadAllText(Path.Combine(shipped, "README.md")), new ModelReport(manifests).ToMarkdown(plots));
         Assert.Equal(File.ReadAllBytes(Path.Combine(shipped, "report.json")), ReadableJson.Write(new ModelReport(manifests).ToJson()));
         Assert.All(manifests.Where(manifest => Affect.Training.Architectures.Architecture.All.ContainsKey(manifest.Name)), manifest => Assert.Equal(
@@ -126,7 +126,7 @@ public sealed class ReportTests : IDisposable
     }
 
     [Fact]
-    public void Json_keeps_rows_on_lines_and_means_the_same()
+    public void ReadableJsonWrite_Node_KeepsRowsOnLinesAndContent()
     {
         var node = JsonNode.Parse("""{"a":[[1,2],[3,4]],"b":{"c":1.5,"d":"µ"},"e":[],"f":null,"long":[""" + string.Join(',', Enumerable.Range(1000, 100)) + "]}")!;
 
@@ -166,7 +166,7 @@ public sealed class ReportTests : IDisposable
             Measured("speech-random", "8 kHz, µ-law", 10, 0.4),
             Measured("speech-ravdess", null, 10, 0.7) with
             {
-                Protocol = "unseen speakers: 2 of 5 folds, weights trained for each",
+                Protocol = "unseen speakers (2 of 5 folds, speaker-independent)",
                 Folds = [new("speech-ravdess-fold-1", 5, 0.6, 0.6), new("speech-ravdess-fold-2", 5, 0.8, 0.8)],
             },
         ],
@@ -174,12 +174,12 @@ public sealed class ReportTests : IDisposable
         Learning = new([2, 1], [0.3, 0.6], [1.9, 1.2], [0.4, 0.5]),
     };
 
-    // All samples are sad; so many are said to be, the rest angry.
+    // The samples are sad; the given share is predicted as sad, the rest as angry.
     private static ModelMetrics Measured(string split, string? condition, int samples, double accuracy)
     {
-        var right = (int)Math.Round(samples * accuracy);
-        var scores = Enumerable.Range(0, samples).Select(i => EmotionScores.FromWeights(i < right ? [0, 0, 0.8f, 0.2f, 0, 0, 0] : [0, 0, 0.4f, 0.6f, 0, 0, 0])).ToList();
-        var metrics = Metrics.Of(split, "RAVDESS+SAVEE+TESS test", scores, [.. Enumerable.Repeat(Emotion.Sad, samples)]);
+        var correct = (int)Math.Round(samples * accuracy);
+        var scores = Enumerable.Range(0, samples).Select(i => EmotionScores.FromWeights(i < correct ? [0, 0, 0.8f, 0.2f, 0, 0, 0] : [0, 0, 0.4f, 0.6f, 0, 0, 0])).ToList();
+        var metrics = Metrics.Compute(split, "RAVDESS+SAVEE+TESS test", scores, [.. Enumerable.Repeat(Emotion.Sad, samples)]);
         return metrics with { Split = split, Condition = condition, Accuracy = accuracy, MacroPrecision = 0.1, UnweightedAverageRecall = 0.1, MacroF1 = 0.1 };
     }
 }

@@ -7,7 +7,7 @@ public sealed class SpecAugmentTests
     private const int Frames = 130, Bands = 128;
 
     [Fact]
-    public void What_is_no_band_is_masked_in_time_alone()
+    public void SpecAugmentApply_WithoutMelBands_MasksTimeOnly()
     {
         const int Count = 42;
         var before = Enumerable.Range(0, Frames * Count).Select(i => MathF.Sin(i)).ToArray();
@@ -16,17 +16,17 @@ public sealed class SpecAugmentTests
         {
             var after = before.ToArray();
 
-            SpecAugment.Apply(new Random(seed), after, Count, bands: false);
+            SpecAugment.Apply(new Random(seed), after, Count, mel: false);
 
             var changed = Enumerable.Range(0, Frames).Count(frame => !after.AsSpan(frame * Count, Count).SequenceEqual(before.AsSpan(frame * Count, Count)));
             Assert.InRange(changed, 0, 2 * 15);
             masked += changed > 0 ? 1 : 0;
         }
-        Assert.InRange(masked, 5, 19); // two times in three, and not always
+        Assert.InRange(masked, 5, 19); // two in three on average
     }
 
     [Fact]
-    public void A_line_in_a_spectrogram_moves_by_no_more_than_another_voice_would_move_it()
+    public void SpecAugmentApply_SpectralLine_MovesWithinLimits()
     {
         const int Line = 40;
         var moved = 0;
@@ -36,9 +36,9 @@ public sealed class SpecAugmentTests
             for (var frame = 0; frame < Frames; frame++)
                 values[frame * Bands + Line] = 60;
 
-            SpecAugment.Apply(new Random(seed), values, Bands, bands: true);
+            SpecAugment.Apply(new Random(seed), values, Bands, mel: true);
 
-            // 10 % and 3 bands, and the neighbours that interpolation reaches; tilt and curve add 3 dB each at most, up or down.
+            // 10 % and 3 bands plus interpolation; tilt and filter add at most 3 dB each.
             Assert.All(values, value => Assert.InRange(value, -6.01f, 66.01f));
             for (var frame = 0; frame < Frames; frame++)
                 for (var band = 0; band < Bands; band++)
@@ -50,12 +50,12 @@ public sealed class SpecAugmentTests
     }
 
     [Fact]
-    public void The_same_random_numbers_change_it_the_same_way()
+    public void SpecAugmentApply_SameSeed_IsDeterministic()
     {
         var (first, second) = (Noise(), Noise());
 
-        SpecAugment.Apply(new Random(3), first, Bands, bands: true);
-        SpecAugment.Apply(new Random(3), second, Bands, bands: true);
+        SpecAugment.Apply(new Random(3), first, Bands, mel: true);
+        SpecAugment.Apply(new Random(3), second, Bands, mel: true);
 
         Assert.Equal(first, second);
         Assert.NotEqual(Noise(), first);

@@ -11,21 +11,21 @@ public sealed class SplitTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public void A_full_id_comes_before_a_prefix_and_a_long_prefix_before_a_short_one()
+    public void SplitPartOf_FullIdAndPrefixes_LongestMatchWins()
     {
         var path = Path.Combine(_folder, "split.tsv");
         File.WriteAllText(path, "# by hand\n# more\ntrain\ta/\ntest\ta/1/\nvalidation\ta/1/x\n");
         var split = Split.Read(path);
 
         Assert.Equal("by hand", split.Protocol);
-        Assert.Equal(Part.Validation, split.Of("a/1/x"));
-        Assert.Equal(Part.Test, split.Of("a/1/y"));
-        Assert.Equal(Part.Train, split.Of("a/2/x"));
-        Assert.Null(split.Of("b/1/x"));
+        Assert.Equal(Part.Validation, split.PartOf("a/1/x"));
+        Assert.Equal(Part.Test, split.PartOf("a/1/y"));
+        Assert.Equal(Part.Train, split.PartOf("a/2/x"));
+        Assert.Null(split.PartOf("b/1/x"));
     }
 
     [Fact]
-    public void A_line_that_is_not_understood_is_named()
+    public void SplitRead_InvalidLine_IsNamed()
     {
         var path = Path.Combine(_folder, "split.tsv");
         File.WriteAllText(path, "# by hand\nteach\ta/\n");
@@ -34,7 +34,7 @@ public sealed class SplitTests : IDisposable
     }
 
     [Fact]
-    public void The_committed_random_split_is_what_its_seed_draws()
+    public void WriteRandom_SeedOfCommittedSplit_ReproducesIt()
     {
         var lines = File.ReadAllLines(Committed("speech-random")).Skip(1).Select(line => line.Split('\t')).ToList();
         var path = Path.Combine(_folder, "again.tsv");
@@ -47,16 +47,16 @@ public sealed class SplitTests : IDisposable
     }
 
     [Fact]
-    public void An_id_is_on_one_side_only()
+    public void SplitRead_DuplicateId_IsRejected()
     {
         var path = Path.Combine(_folder, "split.tsv");
         File.WriteAllText(path, "# by hand\ntrain\ta/\ntest\ta/\n");
 
-        Assert.Contains("'a/' is there twice", Assert.Throws<InvalidDataException>(() => Split.Read(path)).Message, StringComparison.Ordinal);
+        Assert.Contains("'a/' is duplicated", Assert.Throws<InvalidDataException>(() => Split.Read(path)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void A_split_has_a_name()
+    public void SplitRead_MissingName_IsRejected()
     {
         var path = Path.Combine(_folder, "split.tsv");
         File.WriteAllText(path, "train\ta/\n");
@@ -84,18 +84,18 @@ public sealed class SplitTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Speech))]
-    public void Every_clip_has_one_part_and_no_speaker_who_is_tested_is_heard_before(string name, string[]? tested)
+    public void CommittedSplits_Speech_AreCompleteAndSpeakerIndependent(string name, string[]? tested)
     {
         // The random split lists every clip of the corpora.
         var ids = Split.Read(Committed("speech-random")).Ids.ToList();
         var split = Split.Read(Committed(name));
 
         Assert.Equal(4719, ids.Count);
-        Assert.All(ids, id => Assert.NotNull(split.Of(id)));
-        Assert.All(Enum.GetValues<Part>(), part => Assert.Contains(ids, id => split.Of(id) == part));
+        Assert.All(ids, id => Assert.NotNull(split.PartOf(id)));
+        Assert.All(Enum.GetValues<Part>(), part => Assert.Contains(ids, id => split.PartOf(id) == part));
         if (tested is null)
             return;
-        var speakers = ids.ToLookup(id => split.Of(id), id => id[..id.LastIndexOf('/')]);
+        var speakers = ids.ToLookup(id => split.PartOf(id), id => id[..id.LastIndexOf('/')]);
         Assert.Equal(tested, speakers[Part.Test].Distinct().Order(StringComparer.Ordinal));
         Assert.Empty(speakers[Part.Test].Intersect(speakers[Part.Train].Concat(speakers[Part.Validation])));
         Assert.Empty(speakers[Part.Validation].Intersect(speakers[Part.Train]));
@@ -103,21 +103,21 @@ public sealed class SplitTests : IDisposable
     }
 
     [Fact]
-    public void No_split_goes_untested() =>
+    public void CommittedSplits_Files_AreAllTested() =>
         Assert.Equal(
             Directory.GetFiles(Path.GetDirectoryName(Committed(""))!, "*.tsv").Select(Path.GetFileNameWithoutExtension).Order(StringComparer.Ordinal),
             Speech.Select(row => row.Data.Item1).Concat(["fer2013-official", "fer2013-70-15-15"]).Order(StringComparer.Ordinal));
 
     [Fact]
-    public void Fer2013_s_official_parts_are_its_own()
+    public void CommittedSplits_Fer2013Official_FollowsUsage()
     {
         var split = Split.Read(Committed("fer2013-official"));
 
-        Assert.Equal((Part.Train, Part.Validation, Part.Test), (split.Of("fer2013/Training/1"), split.Of("fer2013/PublicTest/28710"), split.Of("fer2013/PrivateTest/35887")));
+        Assert.Equal((Part.Train, Part.Validation, Part.Test), (split.PartOf("fer2013/Training/1"), split.PartOf("fer2013/PublicTest/28710"), split.PartOf("fer2013/PrivateTest/35887")));
     }
 
     [Fact]
-    public void The_committed_parts_of_fer2013_are_what_their_seed_draws()
+    public void CommittedSplits_Fer2013Random_IsReproducible()
     {
         var split = Split.Read(Committed("fer2013-70-15-15"));
         var rows = Enumerable.Range(1, 35_887).ToArray();
@@ -126,7 +126,7 @@ public sealed class SplitTests : IDisposable
         for (var i = 0; i < rows.Length; i++)
         {
             var usage = rows[i] switch { <= 28_709 => "Training", <= 32_298 => "PublicTest", _ => "PrivateTest" };
-            Assert.Equal(i switch { < 5_383 => Part.Test, < 10_766 => Part.Validation, _ => Part.Train }, split.Of($"fer2013/{usage}/{rows[i]}"));
+            Assert.Equal(i switch { < 5_383 => Part.Test, < 10_766 => Part.Validation, _ => Part.Train }, split.PartOf($"fer2013/{usage}/{rows[i]}"));
         }
     }
 

@@ -15,7 +15,7 @@ public sealed class TrainerTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public async Task A_tiny_network_learns()
+    public async Task Run_TinyNetwork_Learns()
     {
         Torch.Require();
 
@@ -30,10 +30,10 @@ public sealed class TrainerTests : IDisposable
     [InlineData(10, false)] // at the end of the second epoch
     [InlineData(13, false)] // in the middle of the third
     [InlineData(13, true)]
-    public async Task A_run_that_was_interrupted_ends_where_it_would_have_ended(int steps, bool mixed)
+    public async Task Run_Interrupted_ResumesToSameBytes(int steps, bool mixed)
     {
         Torch.Require();
-        var recipe = _architecture.Recipe with { Mixed = mixed };
+        var recipe = _architecture.Recipe with { MixedPrecision = mixed };
         var straight = await RunAsync("straight", recipe: recipe);
 
         await Assert.ThrowsAsync<OperationCanceledException>(() => RunAsync("resumed", interruptAfter: steps, recipe: recipe));
@@ -45,12 +45,12 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
-    public async Task A_run_that_was_killed_ends_where_it_would_have_ended()
+    public async Task Run_Killed_ResumesToSameBytes()
     {
         Torch.Require();
         await RunAsync("straight");
 
-        // Killed: the third epoch goes unfinished, nothing is written after the second, and a file is left half written.
+        // Killed in the third epoch: the last checkpoint is the second epoch's, and a temporary file is incomplete.
         await Assert.ThrowsAsync<AbandonedException>(() => RunAsync("killed", killAfter: 13));
         await File.WriteAllTextAsync(Path.Combine(_folder, "killed", "checkpoint.safetensors.new"), "half", TestContext.Current.CancellationToken);
         await RunAsync("killed");
@@ -59,7 +59,7 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
-    public async Task A_run_that_is_done_stays_as_it_is()
+    public async Task Run_Finished_LeavesCheckpointUnchanged()
     {
         Torch.Require();
         await RunAsync("done");
@@ -71,7 +71,7 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
-    public async Task A_checkpoint_of_another_recipe_is_refused()
+    public async Task Run_CheckpointOfOtherRecipe_IsRejected()
     {
         Torch.Require();
         await RunAsync("other");
@@ -82,86 +82,86 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
-    public async Task A_run_may_begin_with_the_weights_of_another()
+    public async Task Run_PretrainedWeights_StartsFromThem()
     {
         Torch.Require();
-        var learnt = await RunAsync("learnt");
+        var pretrained = await RunAsync("learned");
 
-        var straight = await RunAsync("on", seed: 2, from: "learnt");
+        var straight = await RunAsync("on", seed: 2, pretrained: "learned");
         var random = await RunAsync("random", seed: 2);
 
         Assert.True(straight.History[0].ValidationLoss < random.History[0].ValidationLoss);
-        Assert.True(straight.History[0].Loss < learnt.History[0].Loss);
+        Assert.True(straight.History[0].Loss < pretrained.History[0].Loss);
     }
 
     [Fact]
-    public async Task A_run_that_is_born_again_learns_from_what_the_run_before_believes()
+    public async Task Run_SelfDistillation_LearnsFromTeacherScores()
     {
         Torch.Require();
-        var recipe = _architecture.Recipe with { BornAgain = true, Taught = 1, Epochs = 16 };
+        var recipe = _architecture.Recipe with { SelfDistillation = true, DistillationWeight = 1, Epochs = 16 };
         await RunAsync("teacher", recipe: _architecture.Recipe with { Epochs = 16 });
-        await RunAsync("ignorant", recipe: _architecture.Recipe with { Rate = 0 });
+        await RunAsync("random-teacher", recipe: _architecture.Recipe with { LearningRate = 0 });
 
-        var pupil = await RunAsync("pupil", seed: 2, recipe: recipe, from: "teacher");
-        var misled = await RunAsync("misled", seed: 2, recipe: recipe, from: "ignorant");
+        var student = await RunAsync("student", seed: 2, recipe: recipe, pretrained: "teacher");
+        var misled = await RunAsync("misled", seed: 2, recipe: recipe, pretrained: "random-teacher");
 
-        Assert.True(pupil.History[^1].ValidationAccuracy > 0.5, $"{pupil.History[^1]}");
+        Assert.True(student.History[^1].ValidationAccuracy > 0.5, $"{student.History[^1]}");
         Assert.True(misled.History[^1].ValidationAccuracy < 0.5, $"{misled.History[^1]}");
     }
 
     [Fact]
-    public async Task A_run_that_is_born_again_goes_on_where_it_was_interrupted()
+    public async Task Run_SelfDistillationInterrupted_ResumesToSameBytes()
     {
         Torch.Require();
-        var recipe = _architecture.Recipe with { BornAgain = true, Taught = 0.5, Detail = 0.5 };
+        var recipe = _architecture.Recipe with { SelfDistillation = true, DistillationWeight = 0.5, AuxiliaryLossWeight = 0.5 };
         await RunAsync("teacher");
-        await RunAsync("straight", recipe: recipe, from: "teacher");
+        await RunAsync("straight", recipe: recipe, pretrained: "teacher");
 
-        await Assert.ThrowsAsync<OperationCanceledException>(() => RunAsync("resumed", interruptAfter: 13, recipe: recipe, from: "teacher"));
-        await RunAsync("resumed", recipe: recipe, from: "teacher");
+        await Assert.ThrowsAsync<OperationCanceledException>(() => RunAsync("resumed", interruptAfter: 13, recipe: recipe, pretrained: "teacher"));
+        await RunAsync("resumed", recipe: recipe, pretrained: "teacher");
 
         Assert.Equal(Bytes("straight", "checkpoint"), Bytes("resumed", "checkpoint"));
-        var refusal = await Assert.ThrowsAsync<InvalidDataException>(() => RunAsync("orphan", recipe: recipe));
-        Assert.Contains("taught by an earlier run", refusal.Message, StringComparison.Ordinal);
+        var refusal = await Assert.ThrowsAsync<InvalidDataException>(() => RunAsync("without-teacher", recipe: recipe));
+        Assert.Contains("requires the weights of a preceding run", refusal.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task A_second_head_learns_what_else_is_known()
+    public async Task Run_AuxiliaryLoss_TrainsAuxiliaryHead()
     {
         Torch.Require();
-        await RunAsync("detailed", recipe: _architecture.Recipe with { Detail = 1, Epochs = 16 });
-        var (network, normalization) = Trainer.LoadBest(_architecture, _ => Path.Combine(_folder, "detailed", "best.safetensors"));
+        await RunAsync("auxiliary", recipe: _architecture.Recipe with { AuxiliaryLossWeight = 1, Epochs = 16 });
+        var (network, normalization) = Trainer.LoadBest(_architecture, _ => Path.Combine(_folder, "auxiliary", "best.safetensors"));
         var right = 0;
 
         await foreach (var batch in new Batches(_architecture, _architecture.Recipe, normalization).Evaluation(TinyFaces.Data.Validation, TestContext.Current.CancellationToken))
         {
             using var scope = torch.NewDisposeScope();
-            var told = network.Details!.call(network.call(torch.tensor(batch.Features, batch.Shape)).Embedding).argmax(1).data<long>().ToArray();
-            right += told.Zip(batch.Labels).Count(pair => pair.First == 2 * pair.Second);
+            var predicted = network.AuxiliaryHead!.call(network.call(torch.tensor(batch.Features, batch.Shape)).Embedding).argmax(1).data<long>().ToArray();
+            right += predicted.Zip(batch.Labels).Count(pair => pair.First == 2 * pair.Second);
         }
 
         Assert.InRange(right, TinyFaces.Data.Validation.Count / 2, TinyFaces.Data.Validation.Count);
     }
 
     [Fact]
-    public async Task Mixed_precision_learns_as_well_and_keeps_weights_in_float32()
+    public async Task Run_MixedPrecision_MatchesFloat32Loss()
     {
         Torch.Require();
 
         var exact = await RunAsync("exact");
-        var mixed = await RunAsync("mixed", recipe: _architecture.Recipe with { Mixed = true });
+        var mixed = await RunAsync("mixed", recipe: _architecture.Recipe with { MixedPrecision = true });
 
-        if (Avx512BW.IsSupported) // elsewhere all is float32
+        if (Avx512BW.IsSupported) // otherwise float32
             Assert.NotEqual(exact.History, mixed.History);
         Assert.Equal(exact.History[^1].ValidationLoss, mixed.History[^1].ValidationLoss, 0.1);
-        Assert.Equal(Bytes("exact", "best").Length, Bytes("mixed", "best").Length, 4096.0); // but for the text of the state
+        Assert.Equal(Bytes("exact", "best").Length, Bytes("mixed", "best").Length, 4096.0); // except for the metadata
     }
 
     [Fact]
-    public async Task Without_an_average_the_weights_to_use_are_those_of_the_last_step()
+    public async Task Run_WithoutEma_KeepsLastWeights()
     {
         Torch.Require();
-        await RunAsync("plain", recipe: _architecture.Recipe with { AverageDecay = 0 });
+        await RunAsync("plain", recipe: _architecture.Recipe with { EmaDecay = 0 });
         using var network = _architecture.Build();
         var weights = network.State.ToDictionary(tensor => tensor.Name, tensor => torch.zeros_like(tensor.Value));
 
@@ -172,26 +172,26 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
-    public void What_a_network_has_learnt_is_listed_once()
+    public void NetworkState_Tensors_AreListedOnce()
     {
         Torch.Require();
         using var network = _architecture.Build();
 
-        // Of the convolution a weight, γ and β, mean, variance and number of batches; of the layer before both heads, and of these, a weight and a bias.
+        // ConvBlock: weight, γ, β, mean, variance and number of batches; fully connected layer and both heads: weight and bias.
         Assert.Equal(1 + 5 + 3 * 2, network.State.Count());
         Assert.True(network.state_dict().Count > network.State.Count()); // or State is no longer needed
         Assert.Equal(network.parameters().Sum(parameter => parameter.NumberOfElements), network.State.Where(tensor => tensor.Value.requires_grad).Sum(tensor => tensor.Value.NumberOfElements));
     }
 
     [Fact]
-    public async Task Samples_that_are_not_augmented_are_the_same_in_each_epoch()
+    public async Task TrainingBatches_WithoutAugmentation_AreEqualInEachEpoch()
     {
-        var recipe = _architecture.Recipe with { Augment = false, Mixup = 0 };
+        var recipe = _architecture.Recipe with { Augment = false, MixupAlpha = 0 };
         var batches = new Batches(_architecture, recipe, new([0], [1]));
 
         var (first, second) = (await SumsAsync(0), await SumsAsync(1));
 
-        Assert.NotEqual(first, second); // in another order
+        Assert.NotEqual(first, second); // shuffled differently
         Assert.Equal(first.Order(), second.Order());
 
         async Task<List<float>> SumsAsync(int epoch)
@@ -204,7 +204,7 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
-    public async Task Another_seed_gives_other_weights()
+    public async Task Run_OtherSeed_GivesOtherWeights()
     {
         Torch.Require();
 
@@ -214,15 +214,15 @@ public sealed class TrainerTests : IDisposable
         Assert.NotEqual(Bytes("one", "best"), Bytes("two", "best"));
     }
 
-    private async Task<RunState> RunAsync(string run, int? interruptAfter = null, int? killAfter = null, int seed = 1, Recipe? recipe = null, string? from = null)
+    private async Task<RunState> RunAsync(string run, int? interruptAfter = null, int? killAfter = null, int seed = 1, Recipe? recipe = null, string? pretrained = null)
     {
         using var interrupt = new CancellationTokenSource();
         var steps = 0;
         var trainer = new Trainer(_architecture, recipe ?? _architecture.Recipe, TinyFaces.Data, seed, Path.Combine(_folder, run),
-            from is null ? null : Path.Combine(_folder, from, "best.safetensors"));
-        return await trainer.RunAsync(glance =>
+            pretrained is null ? null : Path.Combine(_folder, pretrained, "best.safetensors"));
+        return await trainer.RunAsync(progress =>
         {
-            if (glance.Done is not null)
+            if (progress.Completed is not null)
                 return;
             steps++;
             if (steps == interruptAfter)

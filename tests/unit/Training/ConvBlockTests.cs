@@ -4,22 +4,22 @@ using static TorchSharp.torch;
 namespace Affect.UnitTests.Training;
 
 [Collection(nameof(Torch))] // torch has one generator for the whole process
-public sealed class ConvolutionTests
+public sealed class ConvBlockTests
 {
     [Theory]
-    [InlineData(1, 1, 12)] // a matrix product
+    [InlineData(1, 1, 12)] // im2col
     [InlineData(1, 2, 5)]
     [InlineData(3, 1, 12)] // oneDNN's convolution
     [InlineData(3, 2, 12)]
-    [InlineData(3, 1, 2)] // so small that it is a product
+    [InlineData(3, 1, 2)] // small: im2col
     [InlineData(3, 2, 3)]
     [InlineData(3, 2, 4)]
-    public void In_bfloat16_results_and_gradients_are_nearly_those_in_float32(int kernel, int stride, int edge)
+    public void ConvBlock_Bfloat16Input_MatchesFloat32OutputAndGradient(int kernel, int stride, int edge)
     {
         Torch.Require();
         manual_seed(1);
         using var scope = NewDisposeScope();
-        using var layer = Convolution.OverPicture(32, 48, kernel, stride, relu: false);
+        using var layer = ConvBlock.Conv2d(32, 48, kernel, stride, relu: false);
         var picture = randn(6, 32, edge, edge);
 
         var (exact, exactGradient) = Run(picture);

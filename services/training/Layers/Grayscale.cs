@@ -4,10 +4,10 @@ using static TorchSharp.torch;
 namespace Affect.Training.Layers;
 
 /// <summary>
-/// Red, green and blue become three times the brightness that they make together (ITU-R BT.601): a picture in colour looks
-/// like a grey one. Nothing is learnt. [N, 3, H, W] → [N, 3, H, W]; mean and scale must be equal for the three channels.
+/// Replaces red, green and blue by their luma (ITU-R BT.601): [N, 3, H, W] → [N, 3, H, W]. Without parameters; mean and scale
+/// of the three channels must be equal.
 /// </summary>
-internal sealed class Luma() : Layer(nameof(Luma))
+internal sealed class Grayscale() : Layer(nameof(Grayscale))
 {
     private const float Red = 0.299f, Green = 0.587f, Blue = 0.114f;
 

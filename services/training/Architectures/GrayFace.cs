@@ -2,8 +2,8 @@ using Affect.Inference;
 
 namespace Affect.Training.Architectures;
 
-/// <summary>What looks at faces as FER2013 has them: 48×48 pixels, grey.</summary>
-internal abstract class GreyFace : Architecture
+/// <summary>Base of the face models with the input of FER2013: 48×48 gray pixels.</summary>
+internal abstract class GrayFace : Architecture
 {
     private const int Edge = 48;
 

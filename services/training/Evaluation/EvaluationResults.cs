@@ -1,0 +1,47 @@
+using Affect.Inference;
+using Affect.Training.Learning;
+
+namespace Affect.Training.Evaluation;
+
+/// <summary>Converts predictions and training histories to the values of a manifest.</summary>
+internal static class EvaluationResults
+{
+    /// <summary>
+    /// Computes the metrics of each condition. The predictions of several folds, each by separately trained weights, are pooled,
+    /// so that each sample counts once; the metrics of each fold are kept.
+    /// </summary>
+    /// <param name="protocol">Name of the protocol.</param>
+    /// <param name="split">Name of the split, or the common prefix of the folds.</param>
+    /// <param name="data">Name of the test data.</param>
+    /// <param name="parts">Name and predictions by condition of each split; the conditions must be equal.</param>
+    public static IReadOnlyList<ModelMetrics> Pool(
+        string protocol, string split, string data, IReadOnlyList<(string Split, IReadOnlyList<(string? Condition, List<Prediction> Predictions)> Conditions)> parts)
+    {
+        return [.. parts[0].Conditions.Select((first, i) => Compute([.. parts.SelectMany(part => part.Conditions[i].Predictions)]) with
+        {
+            Split = split,
+            Condition = first.Condition,
+            Folds = parts[0].Split == split ? [] : [.. parts.Select(part => Fold(part.Split, Compute(part.Conditions[i].Predictions)))],
+        })];
+
+        static FoldMetrics Fold(string name, ModelMetrics metrics) => new(name, metrics.Samples, metrics.Accuracy, metrics.UnweightedAverageRecall);
+
+        ModelMetrics Compute(List<Prediction> predictions)
+        {
+            var (scores, labels) = (predictions.ConvertAll(prediction => prediction.Scores), predictions.ConvertAll(prediction => prediction.Label));
+            return Metrics.Compute(protocol, data, scores, labels) with
+            {
+                AtThreshold = Metrics.Selective(scores, labels, Enumerable.Range(0, labels.Count).Where(i => predictions[i].Answered)),
+            };
+        }
+    }
+
+    /// <summary>The learning curves of a run; null without a run.</summary>
+    public static LearningCurves? LearningCurves(RunState? run)
+    {
+        return run is null ? null : new(
+            Round(epoch => epoch.Loss), Round(epoch => epoch.Accuracy), Round(epoch => epoch.ValidationLoss), Round(epoch => epoch.ValidationAccuracy));
+
+        IReadOnlyList<double> Round(Func<EpochResult, double> value) => [.. run.History.Select(epoch => Math.Round(value(epoch), 4))];
+    }
+}
