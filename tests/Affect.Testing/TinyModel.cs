@@ -8,25 +8,24 @@ using Onnx;
 namespace Affect.Testing;
 
 /// <summary>
-/// A whole model folder (manifest.json and VERSION/model.onnx) in one line, small enough to be computed
-/// by hand: <c>logits = bias + weights · x</c>, where x is the input after mean and scale, flattened in the order of
+/// Writes a model folder (manifest.json and VERSION/model.onnx) that is small enough to compute by hand: <c>logits = bias + weights · x</c>, where x is the input after mean and scale, flattened in the order of
 /// the manifest's layout. Where the manifest names an embedding, it is <c>max(0, logits)</c>.
 /// </summary>
 /// <example>
 /// <code>
-/// TinyModel.Write(root, TinyModel.Speech());                                  // says happy, whatever it hears
+/// TinyModel.Write(root, TinyModel.Speech());                                  // answers happy for any input
 /// TinyModel.Write(root, TinyModel.Face() with { Default = false }, bias: [5, 0, 0, 0, 0, 0, 0]);
 /// TinyModel.Write(root, TinyModel.Face(), weight: (i, label) => label == 2 ? 0.1f : 0);  // sad grows with light
 /// </code>
 /// </example>
 public static class TinyModel
 {
-    /// <summary>The logits that are given where no others are asked for: happy, and rather sure of it.</summary>
+    /// <summary>The default logits: happy, with high confidence.</summary>
     public static IReadOnlyList<float> Happy { get; } = [0, 4, 0, 0, 0, 0, 0];
 
     private static readonly string[] Seven = ["neutral", "happy", "sad", "angry", "fear", "disgust", "surprise"];
 
-    /// <summary>The manifest of a speech model that takes 3 s windows of 42 features; it has no versions yet.</summary>
+    /// <summary>The manifest of a speech model that takes 3 s windows of 42 features, without versions.</summary>
     public static ModelManifest Speech(string name = "tiny-speech") => new()
     {
         Name = name,
@@ -45,7 +44,7 @@ public static class TinyModel
         License = "Apache-2.0",
     };
 
-    /// <summary>The manifest of a face model that takes grey crops of 48×48; it has no versions yet.</summary>
+    /// <summary>The manifest of a face model that takes gray crops of 48×48, without versions.</summary>
     public static ModelManifest Face(string name = "tiny-face") => Speech(name) with
     {
         Modality = Modality.Face,
@@ -59,14 +58,14 @@ public static class TinyModel
         },
     };
 
-    /// <summary>Writes one more version of a model, and its manifest with this version as the newest.</summary>
-    /// <param name="root">The model repository; the model's folder is made in it.</param>
-    /// <param name="manifest">What the manifest says, with the versions that were written before.</param>
-    /// <param name="bias">One logit per label; <see cref="Happy"/> where there are seven labels and no bias is given.</param>
-    /// <param name="weight">Weight from flattened input value to label; zero where not given.</param>
-    /// <param name="last">Operator behind the logits, whose result is given in their place: "Softmax", "LogSoftmax".</param>
-    /// <param name="batch">Number of inputs that the file takes at a time; any where null.</param>
-    /// <returns>The manifest as written.</returns>
+    /// <summary>Writes a new version of a model and its manifest.</summary>
+    /// <param name="root">The model repository.</param>
+    /// <param name="manifest">The manifest with its existing versions.</param>
+    /// <param name="bias">One logit per label; <see cref="Happy"/> by default for seven labels.</param>
+    /// <param name="weight">Weight from flattened input value to label; zero by default.</param>
+    /// <param name="last">Operator applied to the logits: "Softmax", "LogSoftmax".</param>
+    /// <param name="batch">Fixed batch size; null for a dynamic one.</param>
+    /// <returns>The written manifest.</returns>
     public static ModelManifest Write(
         string root, ModelManifest manifest, IReadOnlyList<float>? bias = null, Func<int, int, float>? weight = null,
         string? last = null, int? batch = null)
@@ -88,7 +87,7 @@ public static class TinyModel
         return manifest;
     }
 
-    /// <summary>Writes manifest.json alone, right or wrong.</summary>
+    /// <summary>Writes manifest.json only, without validation.</summary>
     public static void WriteManifest(string root, ModelManifest manifest)
     {
         var folder = Directory.CreateDirectory(Path.Combine(root, manifest.Name)).FullName;
