@@ -166,10 +166,8 @@ internal sealed class FeaturesService(
     private static TimeSpan Between(
         string field, Duration? duration, TimeSpan min, TimeSpan max, List<(string Field, string Description)> violations)
     {
-        // In seconds first: a Duration may be out of order, or longer than any TimeSpan.
-        var seconds = duration is null ? double.NaN : duration.Seconds + duration.Nanos / 1e9;
-        if (seconds >= min.TotalSeconds && seconds <= max.TotalSeconds)
-            return TimeSpan.FromSeconds(seconds);
+        if (duration.TryToTimeSpan(min, max, out var time))
+            return time;
         violations.Add((field, $"It must lie between {min.TotalSeconds} s and {max.TotalSeconds} s."));
         return default;
     }

@@ -4,6 +4,7 @@ using Affect.Fusion;
 using Affect.Gateway;
 using Affect.Speech;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Logging.Testing;
 
 namespace Affect.Testing;
 
@@ -13,7 +14,7 @@ namespace Affect.Testing;
 /// </summary>
 public sealed class AffectHost : IAsyncDisposable
 {
-    private AffectHost(LogCapture logs, TestService features, TestService speech, TestService face, TestService fusion, TestService gateway)
+    private AffectHost(FakeLogCollector logs, TestService features, TestService speech, TestService face, TestService fusion, TestService gateway)
     {
         Logs = logs;
         Features = features;
@@ -24,7 +25,7 @@ public sealed class AffectHost : IAsyncDisposable
     }
 
     /// <summary>What all services logged.</summary>
-    public LogCapture Logs { get; }
+    public FakeLogCollector Logs { get; }
 
     public TestService Features { get; }
 
@@ -41,7 +42,7 @@ public sealed class AffectHost : IAsyncDisposable
     /// <param name="configuration">Over the defaults of this host, for all services: "Gateway:RequireApiKey", "Speech:ModelsPath".</param>
     public static async Task<AffectHost> StartAsync(IReadOnlyDictionary<string, string?>? configuration = null)
     {
-        var logs = new LogCapture();
+        var logs = new FakeLogCollector();
         var settings = new Dictionary<string, string?>
         {
             ["Features:FaceDetectorPath"] = Environment.GetEnvironmentVariable("AFFECT_YUNET"),
@@ -73,6 +74,6 @@ public sealed class AffectHost : IAsyncDisposable
     {
         foreach (var service in (TestService[])[Gateway, Fusion, Face, Speech, Features])
             await service.DisposeAsync();
-        Logs.ThrowOnUnexpectedErrors();
+        Logs.ThrowOnErrors();
     }
 }

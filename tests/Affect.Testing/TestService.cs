@@ -8,6 +8,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Testing;
 
 namespace Affect.Testing;
 
@@ -19,7 +20,7 @@ public sealed class TestService : IAsyncDisposable
 {
     private readonly string _name;
     private readonly bool _http;
-    private readonly LogCapture _logs;
+    private readonly FakeLogCollector _logs;
     private readonly Action<WebApplicationBuilder> _add;
     private readonly Action<WebApplication> _map;
     private readonly IReadOnlyDictionary<string, string?> _configuration;
@@ -28,7 +29,7 @@ public sealed class TestService : IAsyncDisposable
     private Uri? _restAndPages;
 
     private TestService(
-        string name, bool http, LogCapture logs, Action<WebApplicationBuilder> add, Action<WebApplication> map,
+        string name, bool http, FakeLogCollector logs, Action<WebApplicationBuilder> add, Action<WebApplication> map,
         IReadOnlyDictionary<string, string?> configuration)
     {
         _name = name;
@@ -58,7 +59,7 @@ public sealed class TestService : IAsyncDisposable
     /// <param name="configuration">Over environment and defaults.</param>
     /// <param name="http">Whether it serves HTTP/1.1 beside gRPC.</param>
     public static async Task<TestService> StartAsync(
-        string name, LogCapture logs, Action<WebApplicationBuilder> add, Action<WebApplication> map,
+        string name, FakeLogCollector logs, Action<WebApplicationBuilder> add, Action<WebApplication> map,
         IReadOnlyDictionary<string, string?>? configuration = null, bool http = false)
     {
         var service = new TestService(name, http, logs, add, map, configuration ?? new Dictionary<string, string?>());
@@ -106,7 +107,7 @@ public sealed class TestService : IAsyncDisposable
             builder.Configuration["Server:GrpcPort"] = _grpc.Port.ToString();
         if (_restAndPages is not null)
             builder.Configuration["Server:HttpPort"] = _restAndPages.Port.ToString();
-        builder.Logging.ClearProviders().AddProvider(_logs).SetMinimumLevel(LogLevel.Information);
+        builder.Logging.ClearProviders().AddProvider(new FakeLoggerProvider(_logs)).SetMinimumLevel(LogLevel.Information);
         builder.AddAffectDefaults(_name, _http);
         add(builder);
         var app = builder.Build();

@@ -9,6 +9,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Logging.Testing;
 
 namespace Affect.FunctionalTests;
 
@@ -42,7 +43,7 @@ internal sealed class BreakingGateway : EmotionService.EmotionServiceBase, IAsyn
     {
         var gateway = new BreakingGateway(plan ?? (_ => Break.Never));
         gateway._service = await TestService.StartAsync(
-            "breaking-gateway", new LogCapture(),
+            "breaking-gateway", new FakeLogCollector(),
             builder => builder.Services.AddSingleton(gateway).AddHealthChecks().AddCheck("breaking", () => HealthCheckResult.Healthy()),
             app => app.MapGrpcService<BreakingGateway>());
         return gateway;

@@ -11,6 +11,7 @@ using Affect.V1;
 using Google.Protobuf;
 using Grpc.Core;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Testing;
 
 namespace Affect.FunctionalTests;
 
@@ -19,7 +20,7 @@ public sealed class EventsTests : IAsyncLifetime
 {
     private const string AppToken = "token-of-sidecar";
 
-    private readonly LogCapture _logs = new();
+    private readonly FakeLogCollector _logs = new();
     private readonly FakeFusion _fusion = new();
     private TestService? _fusionService;
     private FakeDapr? _dapr;
@@ -38,7 +39,7 @@ public sealed class EventsTests : IAsyncLifetime
     {
         await Dapr.DisposeAsync();
         await _fusionService!.DisposeAsync();
-        _logs.ThrowOnUnexpectedErrors();
+        _logs.ThrowOnErrors();
     }
 
     [Fact]
@@ -113,11 +114,11 @@ public sealed class EventsTests : IAsyncLifetime
             await Dapr.Entered.WaitAsync(Cancellation);
         await drops.AtLeastAsync(98, Cancellation);
         // Whoever drops first tells it, and may still be about to when others have dropped the rest.
-        while (!_logs.Records.Any(IsTold))
+        while (!_logs.GetSnapshot().Any(IsTold))
             await Task.Delay(10, Cancellation);
-        Assert.Single(_logs.Records, IsTold);
+        Assert.Single(_logs.GetSnapshot(), IsTold);
 
-        static bool IsTold(LogRecord record) => record.Event == "events.dropped";
+        static bool IsTold(FakeLogRecord record) => record.Id.Name == "events.dropped";
     }
 
     [Fact]

@@ -8,6 +8,7 @@ using Grpc.Core;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Logging.Testing;
 
 namespace Affect.FunctionalTests;
 
@@ -34,7 +35,7 @@ internal sealed class FakeDapr : DaprBase, IAsyncDisposable
     /// <summary>Completes once an event was offered.</summary>
     public Task Entered => _entered.Task;
 
-    public static async Task<FakeDapr> StartAsync(LogCapture logs)
+    public static async Task<FakeDapr> StartAsync(FakeLogCollector logs)
     {
         var dapr = new FakeDapr();
         dapr._service = await TestService.StartAsync(

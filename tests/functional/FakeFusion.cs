@@ -8,6 +8,7 @@ using Grpc.Core;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Logging.Testing;
 using AnalyzeStreamRequest = Affect.Fusion.V1.AnalyzeStreamRequest;
 using AnalyzeStreamResponse = Affect.Fusion.V1.AnalyzeStreamResponse;
 
@@ -38,7 +39,7 @@ internal sealed class FakeFusion : FusionService.FusionServiceBase
 
     public ConcurrentQueue<VideoFrame> Frames { get; } = new();
 
-    public Task<TestService> StartAsync(LogCapture logs) => TestService.StartAsync(
+    public Task<TestService> StartAsync(FakeLogCollector logs) => TestService.StartAsync(
         "fake-fusion", logs,
         builder =>
         {

@@ -9,6 +9,7 @@ using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
 using Grpc.Core;
 using Grpc.Net.Client;
+using Microsoft.Extensions.Logging.Testing;
 using FeaturesClient = Affect.Features.V1.FeaturesService.FeaturesServiceClient;
 
 namespace Affect.FunctionalTests;
@@ -16,7 +17,7 @@ namespace Affect.FunctionalTests;
 /// <summary>The features service through gRPC: what goes in, what comes out, and what is refused.</summary>
 public sealed class FeaturesTests : IAsyncLifetime
 {
-    private readonly LogCapture _logs = new();
+    private readonly FakeLogCollector _logs = new();
     private TestService _service = null!;
     private GrpcChannel _channel = null!;
     private FeaturesClient _client = null!;
@@ -41,7 +42,7 @@ public sealed class FeaturesTests : IAsyncLifetime
             return;
         _channel.Dispose();
         await _service.DisposeAsync();
-        _logs.ThrowOnUnexpectedErrors();
+        _logs.ThrowOnErrors();
     }
 
     [Fact]
@@ -141,7 +142,7 @@ public sealed class FeaturesTests : IAsyncLifetime
         })
         {
             // Without ffmpeg the one that only looks like FLAC is not looked into.
-            if (name == "garbage with a name" && _logs.Records.Any(record => record.Event == "audio.ffmpeg.missing"))
+            if (name == "garbage with a name" && _logs.GetSnapshot().Any(record => record.Id.Name == "audio.ffmpeg.missing"))
                 continue;
             var refusal = await Assert.ThrowsAsync<RpcException>(() => ExtractAsync(file));
             AssertRefused(refusal, name, "audio");
@@ -241,7 +242,7 @@ public sealed class FeaturesTests : IAsyncLifetime
 
     [Fact]
     public void The_log_says_which_detector_finds_the_faces() =>
-        Assert.Single(_logs.Records, record => record.Event is "faces.detector.yunet" or "faces.detector.haar");
+        Assert.Single(_logs.GetSnapshot(), record => record.Id.Name is "faces.detector.yunet" or "faces.detector.haar");
 
     private static void AssertRefused(RpcException refusal, string what, params string[] fields)
     {

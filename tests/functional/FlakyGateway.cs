@@ -4,6 +4,7 @@ using Grpc.Core;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Logging.Testing;
 
 namespace Affect.FunctionalTests;
 
@@ -43,7 +44,7 @@ internal sealed class FlakyGateway : EmotionService.EmotionServiceBase, IAsyncDi
     {
         var gateway = new FlakyGateway(failures, error ?? (() => new RpcException(Status.DefaultCancelled)), hang);
         gateway._service = await TestService.StartAsync(
-            "flaky-gateway", new LogCapture(),
+            "flaky-gateway", new FakeLogCollector(),
             builder => builder.Services.AddSingleton(gateway).AddHealthChecks().AddCheck("flaky", () => HealthCheckResult.Healthy()),
             app => app.MapGrpcService<FlakyGateway>(),
             new Dictionary<string, string?> { ["Server:Address"] = address, ["Server:GrpcPort"] = port.ToString() });

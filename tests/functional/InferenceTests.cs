@@ -8,6 +8,7 @@ using Google.Protobuf;
 using Google.Rpc;
 using Grpc.Core;
 using Grpc.Net.Client;
+using Microsoft.Extensions.Logging.Testing;
 using ClassifierClient = Affect.Classifier.V1.ClassifierService.ClassifierServiceClient;
 
 namespace Affect.FunctionalTests;
@@ -19,7 +20,7 @@ public sealed class InferenceTests : IAsyncDisposable
     private const int FaceBytes = 48 * 48;
 
     private readonly ModelFolder _models = new();
-    private readonly LogCapture _logs = new();
+    private readonly FakeLogCollector _logs = new();
     private readonly List<IAsyncDisposable> _services = [];
     private readonly List<GrpcChannel> _channels = [];
 
@@ -32,7 +33,7 @@ public sealed class InferenceTests : IAsyncDisposable
         foreach (var service in _services)
             await service.DisposeAsync();
         _models.Dispose();
-        _logs.ThrowOnUnexpectedErrors();
+        _logs.ThrowOnErrors();
     }
 
     [Fact]

@@ -17,6 +17,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Testing;
 using Microsoft.Extensions.Options;
 
 namespace Affect.FunctionalTests;
@@ -25,7 +26,7 @@ namespace Affect.FunctionalTests;
 public sealed class ServerTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("affect-server-").FullName;
-    private readonly LogCapture _logs = new();
+    private readonly FakeLogCollector _logs = new();
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -170,7 +171,7 @@ public sealed class ServerTests : IDisposable
     public void Dispose()
     {
         Directory.Delete(_folder, recursive: true);
-        _logs.ThrowOnUnexpectedErrors();
+        _logs.ThrowOnErrors();
     }
 
     private Task<Server> StartAsync(params (string Key, string Value)[] settings) => StartAsync(_ => { }, settings);
@@ -180,7 +181,7 @@ public sealed class ServerTests : IDisposable
         var builder = WebApplication.CreateBuilder(["--hostBuilder:reloadConfigOnChange=false"]);
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?> { ["Server:Address"] = "127.0.0.1", ["Server:GrpcPort"] = "0" });
         builder.Configuration.AddInMemoryCollection(settings.ToDictionary(setting => setting.Key, setting => (string?)setting.Value));
-        builder.Logging.ClearProviders().AddProvider(_logs).SetMinimumLevel(LogLevel.Information);
+        builder.Logging.ClearProviders().AddProvider(new FakeLoggerProvider(_logs)).SetMinimumLevel(LogLevel.Information);
         builder.AddAffectDefaults("affect-test");
         add(builder);
         var app = builder.Build();

@@ -12,6 +12,7 @@ using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
 using Grpc.Core;
 using Grpc.Net.Client;
+using Microsoft.Extensions.Logging.Testing;
 
 namespace Affect.FunctionalTests;
 
@@ -20,7 +21,7 @@ public sealed class StreamGatewayTests : IAsyncLifetime
 {
     private const string Config = """{"session_id": "c-17", "audio": {"encoding": "AUDIO_ENCODING_MULAW", "sample_rate": 8000, "channels": [{"role": "SPEAKER_ROLE_CUSTOMER"}]}}""";
 
-    private readonly LogCapture _logs = new();
+    private readonly FakeLogCollector _logs = new();
     private readonly FakeFusion _fusion = new();
     private TestService? _fusionService;
     private TestService? _gateway;
@@ -57,7 +58,7 @@ public sealed class StreamGatewayTests : IAsyncLifetime
         _channel!.Dispose();
         await Gateway.DisposeAsync();
         await _fusionService!.DisposeAsync();
-        _logs.ThrowOnUnexpectedErrors();
+        _logs.ThrowOnErrors();
     }
 
     [Fact]
@@ -386,7 +387,7 @@ public sealed class StreamGatewayTests : IAsyncLifetime
             await Assert.ThrowsAsync<WebSocketException>(() => connecting);
             Assert.Equal(refused, socket.HttpStatusCode);
         }
-        Assert.DoesNotContain(_logs.Records, record => key is not null && record.Message.Contains(key, StringComparison.Ordinal));
+        Assert.DoesNotContain(_logs.GetSnapshot(), record => key is not null && record.Message.Contains(key, StringComparison.Ordinal));
     }
 
     [Fact]

@@ -328,7 +328,7 @@ public sealed class StreamTests(AffectFixture fixture)
         Assert.Equal(CallEnd.Stalled, messages[^1].Summary.End);
         Assert.NotEmpty(Windows(messages));
         Assert.Equal("always", Assert.Single(messages, message => message.Alert is not null).Alert.Rule);
-        Assert.Single(host.Logs.Records, record => record.Event == "policy.agent_emotion");
+        Assert.Single(host.Logs.GetSnapshot(), record => record.Id.Name == "policy.agent_emotion");
     }
 
     public static TheoryData<string, StreamConfig> WrongConfigs => new()

@@ -37,9 +37,7 @@ internal sealed class CallFrames(
     /// <exception cref="Grpc.Core.RpcException">INVALID_ARGUMENT: its time cannot be, or it is no picture by its size.</exception>
     public async Task TakeAsync(VideoFrame frame, TimeSpan now, CancellationToken cancellation)
     {
-        // In seconds first: a Duration may be out of order, or longer than any TimeSpan.
-        var seconds = frame.Time is { Nanos: >= 0 and < 1_000_000_000 } given ? given.Seconds + given.Nanos / 1e9 : double.NaN;
-        if (!(seconds >= 0 && seconds <= (now + MaxGap).TotalSeconds))
+        if (!frame.Time.TryToTimeSpan(TimeSpan.Zero, now + MaxGap, out var at))
             throw RpcErrors.InvalidArgument("frame.time", $"It must not be negative, nor more than {MaxGap.TotalSeconds} s ahead of the call.");
         if (frame.Image.IsEmpty)
             throw RpcErrors.InvalidArgument("frame.image", "The file is empty.");
@@ -49,7 +47,6 @@ internal sealed class CallFrames(
             return;
 
         await _slots.WaitAsync(cancellation);
-        var at = TimeSpan.FromSeconds(seconds);
         var image = LookAsync(frame.Image);
         lock (_frames)
         {

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Affect.Audio;
 using Affect.Fusion.Clips;
+using Affect.Hosting;
 using Affect.V1;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
@@ -142,10 +143,8 @@ internal sealed record CallPlan
         {
             if (duration is null)
                 return absent;
-            // In seconds first: a Duration may be out of order, or longer than any TimeSpan.
-            var seconds = duration.Nanos is >= 0 and < 1_000_000_000 ? duration.Seconds + duration.Nanos / 1e9 : double.NaN;
-            if (seconds >= min.TotalSeconds && seconds <= max.TotalSeconds)
-                return TimeSpan.FromSeconds(seconds);
+            if (duration.TryToTimeSpan(min, max, out var time))
+                return time;
             refusal.Add(field, $"It must lie between {min.TotalSeconds} s and {max.TotalSeconds} s.");
             return absent;
         }

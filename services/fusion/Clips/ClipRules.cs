@@ -1,3 +1,4 @@
+using Affect.Hosting;
 using Affect.V1;
 using Google.Protobuf.WellKnownTypes;
 
@@ -30,9 +31,5 @@ internal static class ClipRules
     /// <summary>The hop to cut with; the default also where the clip's is wrong, so that its audio is checked all the same.</summary>
     public static Duration Hop(Clip clip) => clip.Hop is { } hop && IsHop(hop) ? hop : Duration.FromTimeSpan(DefaultHop);
 
-    // Not by ToTimeSpan, which throws on a duration that is none.
-    private static bool IsHop(Duration hop) =>
-        hop.Nanos is >= 0 and < 1_000_000_000
-        && hop.Seconds + hop.Nanos / 1e9 is var seconds
-        && seconds >= MinHop.TotalSeconds && seconds <= MaxHop.TotalSeconds;
+    private static bool IsHop(Duration hop) => hop.TryToTimeSpan(MinHop, MaxHop, out _);
 }

@@ -1,4 +1,4 @@
-using Google.Rpc;
+using Affect.Hosting;
 using Grpc.Core;
 
 namespace Affect.Fusion.Peers;
@@ -17,7 +17,7 @@ internal readonly record struct CallBudget(TimeSpan Time, int AtOnce, int Retrie
 /// </summary>
 internal sealed class PeerCalls : IDisposable
 {
-    private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(50), LongestDelay = TimeSpan.FromSeconds(1);
+    private static readonly Backoff Backoff = new(First: TimeSpan.FromMilliseconds(50), Max: TimeSpan.FromSeconds(1));
 
     private readonly TimeProvider _time;
     private readonly DateTimeOffset _deadline;
@@ -102,16 +102,12 @@ internal sealed class PeerCalls : IDisposable
     /// <summary>Whether a failed call may be made again, which takes from the budget, and after which delay.</summary>
     public bool MayRepeat(RpcException exception, int attempt, out TimeSpan delay)
     {
-        delay = FirstDelay * Math.Pow(2, Math.Min(attempt, 10));
-        delay = (delay < LongestDelay ? delay : LongestDelay) * (0.5 + Random.Shared.NextDouble());
-        var asked = exception.GetRpcStatus()?.GetDetail<RetryInfo>()?.RetryDelay?.ToTimeSpan();
-        // Jitter goes on top: no sooner than the peer asked, and not all at the same time.
-        if (asked > TimeSpan.Zero)
-            delay = asked.Value * (1 + 0.25 * Random.Shared.NextDouble());
+        var retryAfter = exception.RetryAfter();
+        delay = Backoff.Delay(attempt, retryAfter);
         // A connection that breaks in the midst of a call shows in several ways; what a peer says has no exception behind it.
         var lost = exception.StatusCode == StatusCode.Unavailable
             || (exception.StatusCode != StatusCode.DeadlineExceeded && exception.Status.DebugException is not null)
-            || (exception.StatusCode == StatusCode.ResourceExhausted && asked is not null);
+            || (exception.StatusCode == StatusCode.ResourceExhausted && retryAfter is not null);
         return lost
             && attempt < _retriesPerCall
             && !Token.IsCancellationRequested

@@ -6,8 +6,8 @@ using Microsoft.Extensions.Logging;
 namespace Affect.Hosting;
 
 /// <summary>
-/// The one place where exceptions become statuses. What a service throws on purpose (RpcException)
-/// passes; a caller that went away is CANCELLED; anything else is logged and becomes INTERNAL, without its text.
+/// Maps exceptions to statuses. An <see cref="RpcException"/> passes unchanged; a client that disconnected is CANCELLED;
+/// anything else is logged and becomes INTERNAL, without its text.
 /// </summary>
 internal sealed class ErrorInterceptor(ILogger<ErrorInterceptor> logger) : Interceptor
 {
@@ -48,8 +48,8 @@ internal sealed class ErrorInterceptor(ILogger<ErrorInterceptor> logger) : Inter
         }
         catch (Exception exception) when (exception is IOException or ConnectionAbortedException)
         {
-            // A read told of the lost connection before the call's token did.
-            throw RpcErrors.Status(StatusCode.Cancelled, "the caller went away");
+            // A read can report the lost connection before the request's token fires.
+            throw RpcErrors.Status(StatusCode.Cancelled, "the client disconnected");
         }
         catch (Exception exception) when (exception is not RpcException)
         {
@@ -59,13 +59,13 @@ internal sealed class ErrorInterceptor(ILogger<ErrorInterceptor> logger) : Inter
 
     private RpcException ToStatus(Exception exception, ServerCallContext context)
     {
-        // A client that resets its stream shows first where its messages are read (an IOException of Kestrel's), then in the
-        // request, and only then in the call's own token, which grpc-dotnet links to it.
+        // A client that resets its stream shows first where its messages are read (an IOException of Kestrel), then in
+        // RequestAborted, and last in the token of the gRPC call, which grpc-dotnet links to it.
         if (exception is IOException || context.CancellationToken.IsCancellationRequested || context.GetHttpContext().RequestAborted.IsCancellationRequested)
             return context.Deadline < DateTime.UtcNow
-                ? RpcErrors.Status(StatusCode.DeadlineExceeded, "the deadline passed")
-                : RpcErrors.Status(StatusCode.Cancelled, "the caller went away");
-        Log.CallFailed(logger, context.Method, exception);
-        return RpcErrors.Status(StatusCode.Internal, "an internal error; the log has it");
+                ? RpcErrors.Status(StatusCode.DeadlineExceeded, "the deadline expired")
+                : RpcErrors.Status(StatusCode.Cancelled, "the client disconnected");
+        Log.RequestFailed(logger, context.Method, exception);
+        return RpcErrors.Status(StatusCode.Internal, "internal error; see the service log");
     }
 }

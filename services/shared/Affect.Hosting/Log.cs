@@ -4,6 +4,6 @@ namespace Affect.Hosting;
 
 internal static partial class Log
 {
-    [LoggerMessage(EventName = "call.failed", Level = LogLevel.Error, Message = "{Method} failed")]
-    public static partial void CallFailed(ILogger logger, string method, Exception exception);
+    [LoggerMessage(EventName = "request.failed", Level = LogLevel.Error, Message = "{Method} failed")]
+    public static partial void RequestFailed(ILogger logger, string method, Exception exception);
 }

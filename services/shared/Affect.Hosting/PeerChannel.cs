@@ -9,24 +9,24 @@ namespace Affect.Hosting;
 /// <summary>Channels from one service to another inside the cluster (HTTP/2, with mutual TLS where configured).</summary>
 public static class PeerChannel
 {
-    /// <summary>How often the names behind <c>dns:///</c> are asked again, so that new pods are found.</summary>
+    /// <summary>Interval at which <c>dns:///</c> names are resolved again, so that new pods are found.</summary>
     private static readonly TimeSpan DnsRefresh = TimeSpan.FromSeconds(15);
 
     /// <summary>
-    /// A channel that spreads calls over every pod behind the address. It repeats nothing: callers
-    /// repeat what they can afford to, within their deadlines.
+    /// Creates a channel that spreads requests over every pod behind the address. Without <paramref name="retry"/> it retries
+    /// nothing: callers retry within their own budgets and deadlines.
     /// </summary>
     /// <param name="address">"http://host:8081", "https://host:8081", or "dns:///headless-service:8081" for round robin over its pods.</param>
     /// <param name="tlsPath">As <see cref="ServerOptions.PeerTlsPath"/>.</param>
-    /// <param name="maxMessageBytes">Largest message that is taken back.</param>
-    /// <param name="retry">Repeats by the channel itself, for a caller that has no budget of its own.</param>
+    /// <param name="maxMessageBytes">Largest response.</param>
+    /// <param name="retry">Retries by the channel itself, if the caller has no retry budget.</param>
     public static GrpcChannel Create(string address, string? tlsPath = null, int maxMessageBytes = 64 << 20, RetryPolicy? retry = null)
     {
         var service = new ServiceConfig { LoadBalancingConfigs = { new RoundRobinConfig() } };
         if (retry is not null)
         {
             service.MethodConfigs.Add(new MethodConfig { Names = { MethodName.Default }, RetryPolicy = retry });
-            // Where most calls fail, repeating them all would only add to the load (gRFC A6).
+            // If most requests fail, retrying them all would only add to the load (gRFC A6).
             service.RetryThrottling = new RetryThrottlingPolicy { MaxTokens = 10, TokenRatio = 0.1 };
         }
         var tls = tlsPath is null ? null : new TlsFolder(tlsPath);
@@ -38,10 +38,10 @@ public static class PeerChannel
             ServiceConfig = service,
             ServiceProvider = Resolvers,
             MaxReceiveMessageSize = maxMessageBytes,
-            // A request that does not fit into these buffers is sent once and never repeated.
+            // A request that does not fit into these buffers is never retried.
             MaxRetryBufferPerCallSize = maxMessageBytes,
             MaxRetryBufferSize = 4L * maxMessageBytes,
-            // A peer that is back is found again within a second: calls fail until then.
+            // Requests fail until a restarted peer is connected again: within a second.
             InitialReconnectBackoff = TimeSpan.FromMilliseconds(100),
             MaxReconnectBackoff = TimeSpan.FromSeconds(1),
             DisposeHttpClient = true,
@@ -50,7 +50,7 @@ public static class PeerChannel
                 SslOptions = tls?.ClientOptions() ?? new(),
                 ConnectTimeout = TimeSpan.FromSeconds(3),
                 EnableMultipleHttp2Connections = true,
-                // A peer that vanished without closing its connection is noticed by unanswered pings.
+                // Unanswered pings reveal a peer that vanished without closing its connection.
                 KeepAlivePingDelay = TimeSpan.FromSeconds(20),
                 KeepAlivePingTimeout = TimeSpan.FromSeconds(5),
                 PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
@@ -58,7 +58,7 @@ public static class PeerChannel
         });
     }
 
-    /// <summary>Whether <see cref="Create"/> takes the address.</summary>
+    /// <summary>True if <see cref="Create"/> accepts the address.</summary>
     public static bool IsAddress(string address) =>
         Uri.TryCreate(address, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" or "dns";
 

@@ -7,18 +7,18 @@ using Grpc.Core;
 namespace Affect.Hosting;
 
 /// <summary>
-/// The errors that clients see: google.rpc.Status with the details of
-/// https://google.aip.dev/193. Descriptions are for people, and never exception texts.
+/// Errors that clients see: google.rpc.Status with details, as https://google.aip.dev/193 describes. Descriptions never
+/// contain exception texts.
 /// </summary>
 public static class RpcErrors
 {
     /// <summary>INVALID_ARGUMENT for one field.</summary>
     /// <param name="field">Path in the request, as in the proto: "clip.audio", "clip.images[2]".</param>
-    /// <param name="description">What is wrong with it, and what would be right.</param>
+    /// <param name="description">The expected value, in short: "must lie between 0.1 s and 10 s".</param>
     public static RpcException InvalidArgument(string field, string description) =>
         InvalidArgument([(field, description)]);
 
-    /// <summary>INVALID_ARGUMENT for every field that is wrong, at once.</summary>
+    /// <summary>INVALID_ARGUMENT for every invalid field.</summary>
     public static RpcException InvalidArgument(IReadOnlyList<(string Field, string Description)> violations)
     {
         var details = new BadRequest();
@@ -27,16 +27,20 @@ public static class RpcErrors
         return Error(Code.InvalidArgument, string.Join("; ", violations.Select(v => $"{v.Field}: {v.Description}")), details);
     }
 
-    /// <summary>NOT_FOUND for one named thing.</summary>
+    /// <summary>NOT_FOUND for one named resource.</summary>
     public static RpcException NotFound(string type, string name) =>
         Error(Code.NotFound, $"{type} '{name}' does not exist", new ResourceInfo { ResourceType = type, ResourceName = name });
 
-    /// <summary>RESOURCE_EXHAUSTED: a full queue or a limit, which is worth another try after a while.</summary>
+    /// <summary>RESOURCE_EXHAUSTED with RetryInfo: a full queue or a limit.</summary>
     public static RpcException ResourceExhausted(string description, TimeSpan retryAfter) =>
         Error(Code.ResourceExhausted, description, new RetryInfo { RetryDelay = Duration.FromTimeSpan(retryAfter) });
 
-    /// <summary>Any other status without details.</summary>
+    /// <summary>Any other status, without details.</summary>
     public static RpcException Status(StatusCode code, string description) => Error((Code)(int)code, description);
+
+    /// <summary>The delay that the server asks for before a retry; null if it does not.</summary>
+    public static TimeSpan? RetryAfter(this RpcException exception) =>
+        exception.GetRpcStatus()?.GetDetail<RetryInfo>()?.RetryDelay?.ToTimeSpan();
 
     /// <summary>"INVALID_ARGUMENT", as google.rpc.Code spells it.</summary>
     public static string Name(StatusCode code) => JsonNamingPolicy.SnakeCaseUpper.ConvertName(code.ToString());

@@ -6,9 +6,9 @@ using Microsoft.AspNetCore.Server.Kestrel.Https;
 namespace Affect.Hosting;
 
 /// <summary>
-/// A certificate with what it needs, as Kubernetes mounts a TLS secret: <c>tls.crt</c> (with the certificates between it and its
-/// authority), <c>tls.key</c>, and the authority that vouches for the other side, <c>ca.crt</c>, without which nobody does. Read again
-/// every minute, for certificates are renewed under running processes. Safe to share.
+/// A TLS secret as Kubernetes mounts it: <c>tls.crt</c> (with intermediate certificates), <c>tls.key</c>, and optionally
+/// <c>ca.crt</c>, the authority that must have issued the certificates of the other side. Read again every minute, because
+/// certificates are renewed while the process runs. Thread-safe.
 /// </summary>
 public sealed class TlsFolder
 {
@@ -23,8 +23,8 @@ public sealed class TlsFolder
 
     /// <summary>Reads the folder.</summary>
     /// <exception cref="IOException">A file cannot be read.</exception>
-    /// <exception cref="CryptographicException">A file is not what its name says.</exception>
-    /// <exception cref="ArgumentException">The key is not the certificate's.</exception>
+    /// <exception cref="CryptographicException">A file is not a PEM certificate or key.</exception>
+    /// <exception cref="ArgumentException">The key does not match the certificate.</exception>
     public TlsFolder(string path, TimeProvider? time = null)
     {
         (_path, _time) = (path, time ?? TimeProvider.System);
@@ -32,26 +32,26 @@ public sealed class TlsFolder
         _read = _time.GetTimestamp();
     }
 
-    /// <summary>What is wrong with a folder; null where nothing is.</summary>
+    /// <summary>Returns the first error of a folder; null if it is valid.</summary>
     /// <param name="path">The folder.</param>
-    /// <param name="authority">Whether the other side must be vouched for.</param>
-    public static string? Mistake(string path, bool authority)
+    /// <param name="authority">True if ca.crt is required.</param>
+    public static string? Validate(string path, bool authority)
     {
         try
         {
             var contents = Contents.Read(path);
             return authority && contents.Authorities.Count == 0
-                ? $"'{path}' holds no ca.crt, so that nobody would be trusted."
+                ? $"'{path}' must contain ca.crt."
                 : null;
         }
         catch (Exception exception) when (IsUnusable(exception))
         {
-            return $"'{path}' does not hold tls.crt and its tls.key: {exception.Message}";
+            return $"'{path}' must contain tls.crt and its tls.key: {exception.Message}";
         }
     }
 
-    /// <summary>For a server; new connections get what the folder holds then.</summary>
-    /// <param name="requireClientCertificate">Whether the clients must be vouched for as well.</param>
+    /// <summary>Options of a server; each new connection uses the current contents.</summary>
+    /// <param name="requireClientCertificate">True if ca.crt must have issued the client's certificate.</param>
     public TlsHandshakeCallbackOptions ServerOptions(bool requireClientCertificate) => new()
     {
         OnConnection = _ =>
@@ -66,13 +66,13 @@ public sealed class TlsFolder
         },
     };
 
-    /// <summary>For a client that shows the certificate and takes servers that the authority vouches for by their names.</summary>
+    /// <summary>Options of a client that presents the certificate and accepts servers whose names and issuer match.</summary>
     public SslClientAuthenticationOptions ClientOptions() => new()
     {
         LocalCertificateSelectionCallback = (_, _, _, _, _) => Current().Certificate.TargetCertificate,
         RemoteCertificateValidationCallback = (_, certificate, sent, errors) =>
         {
-            // That this machine does not know the authority is no error: the folder's is asked instead.
+            // Chain errors against the machine's store do not count: the chain is built against ca.crt instead.
             if (certificate is null || (errors & ~SslPolicyErrors.RemoteCertificateChainErrors) != 0)
                 return false;
             using var chain = new X509Chain { ChainPolicy = Current().Trust() };
@@ -84,7 +84,7 @@ public sealed class TlsFolder
         },
     };
 
-    /// <summary>A key that is none of the certificate's is an ArgumentException.</summary>
+    /// <summary>A key that does not match its certificate is an ArgumentException.</summary>
     private static bool IsUnusable(Exception exception) =>
         exception is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException;
 
@@ -101,25 +101,25 @@ public sealed class TlsFolder
             }
             catch (Exception exception) when (IsUnusable(exception))
             {
-                // Files that are being replaced do not fit together for a moment; what was good still is.
+                // Files do not match while they are being replaced; the last valid contents stay in use.
             }
             return _contents;
         }
     }
 
-    /// <summary>What the files held. Not disposed: handshakes that go on may still use it.</summary>
+    /// <summary>Contents of the files. Not disposed: handshakes in progress may still use them.</summary>
     private sealed record Contents(SslStreamCertificateContext Certificate, X509Certificate2Collection Authorities)
     {
         public static Contents Read(string path)
         {
             var certificate = Path.Combine(path, "tls.crt");
-            var between = new X509Certificate2Collection();
-            between.ImportFromPemFile(certificate);
+            var intermediates = new X509Certificate2Collection();
+            intermediates.ImportFromPemFile(certificate);
             var authorities = new X509Certificate2Collection();
             if (Path.Combine(path, "ca.crt") is var authority && File.Exists(authority))
                 authorities.ImportFromPemFile(authority);
             return new(
-                SslStreamCertificateContext.Create(X509Certificate2.CreateFromPemFile(certificate, Path.Combine(path, "tls.key")), between, offline: true),
+                SslStreamCertificateContext.Create(X509Certificate2.CreateFromPemFile(certificate, Path.Combine(path, "tls.key")), intermediates, offline: true),
                 authorities);
         }
 

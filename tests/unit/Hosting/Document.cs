@@ -1,11 +1,11 @@
 namespace Affect.UnitTests.Hosting;
 
-/// <summary>A document of the repository, beside the tests.</summary>
+/// <summary>A Markdown document of the repository, copied beside the tests.</summary>
 internal static class Document
 {
-    /// <summary>The rows of every table whose first column has a heading, cell by cell.</summary>
-    /// <param name="path">From the root of the repository.</param>
-    /// <param name="heading">Of the table's first column.</param>
+    /// <summary>The rows, as cells, of every table whose first column has the given heading.</summary>
+    /// <param name="path">Relative to the root of the repository.</param>
+    /// <param name="heading">Heading of the first column.</param>
     public static IEnumerable<string[]> Rows(string path, string heading)
     {
         var inside = false;

@@ -3,44 +3,45 @@ using Affect.Testing;
 using Grpc.Core;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Testing;
 
 namespace Affect.UnitTests.Hosting;
 
 public sealed class ErrorInterceptorTests
 {
     [Fact]
-    public async Task A_request_that_was_aborted_is_no_error_though_the_call_does_not_know_yet()
+    public async Task UnaryServerHandler_RequestAborted_IsCancelledAndNotLogged()
     {
-        var logs = new LogCapture();
+        var logs = new FakeLogCollector();
         var request = new DefaultHttpContext { RequestAborted = new CancellationToken(canceled: true) };
 
         var status = await FailAsync(logs, new FakeCall(request));
 
         Assert.Equal(StatusCode.Cancelled, status);
-        logs.ThrowOnUnexpectedErrors();
+        logs.ThrowOnErrors();
     }
 
     [Fact]
-    public async Task A_call_whose_caller_waits_is_an_error_in_the_log()
+    public async Task UnaryServerHandler_UnexpectedException_IsInternalAndLogged()
     {
-        var logs = new LogCapture();
+        var logs = new FakeLogCollector();
 
         var status = await FailAsync(logs, new FakeCall(new DefaultHttpContext()));
 
         Assert.Equal(StatusCode.Internal, status);
-        Assert.Throws<InvalidOperationException>(logs.ThrowOnUnexpectedErrors);
+        Assert.Throws<InvalidOperationException>(logs.ThrowOnErrors);
     }
 
-    private static async Task<StatusCode> FailAsync(LogCapture logs, ServerCallContext call)
+    private static async Task<StatusCode> FailAsync(FakeLogCollector logs, ServerCallContext call)
     {
-        using var factory = LoggerFactory.Create(builder => builder.AddProvider(logs));
+        using var factory = LoggerFactory.Create(builder => builder.AddProvider(new FakeLoggerProvider(logs)));
         var interceptor = new ErrorInterceptor(factory.CreateLogger<ErrorInterceptor>());
         var thrown = await Assert.ThrowsAsync<RpcException>(() => interceptor.UnaryServerHandler<string, string>(
             "", call, (_, _) => throw new InvalidOperationException("the request is complete")));
         return thrown.StatusCode;
     }
 
-    /// <summary>A fake: a call of grpc-dotnet cannot be had in the moment between its request's end and its own.</summary>
+    /// <summary>A fake: grpc-dotnet offers no context between the abort of the HTTP request and that of the gRPC call.</summary>
     private sealed class FakeCall : ServerCallContext
     {
         public FakeCall(HttpContext request) => UserState["__HttpContext"] = request;

@@ -7,11 +7,11 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Affect.UnitTests.Hosting;
 
-/// <summary>What deploy/observability/README.md says of metrics.</summary>
+/// <summary>The table of metrics in deploy/observability/README.md.</summary>
 public sealed class MetricsTests
 {
     [Fact]
-    public void The_table_names_every_metric_of_the_services_and_no_other()
+    public void Table_AllServices_NamesEveryMetric()
     {
         var documented = Document.Rows("deploy/observability/README.md", "metric")
             .Select(cells => $"{cells[0].Trim('`')}, {cells[1].Trim('`')}, {cells[2]}: {cells[4]}");
@@ -28,7 +28,7 @@ public sealed class MetricsTests
         {
             InstrumentPublished = (instrument, _) =>
             {
-                // Other tests have metrics as well.
+                // Other tests publish instruments as well.
                 if (instrument.Meter.Scope == factory)
                     instruments.Add(instrument);
             },
@@ -49,7 +49,7 @@ public sealed class MetricsTests
         {
             "s" => "_seconds",
             ['{', .., '}'] => "",
-            var other => throw new ArgumentException($"How Prometheus writes the unit {other} is not known here.", nameof(instrument)),
+            var other => throw new ArgumentException($"The Prometheus suffix of unit {other} is unknown.", nameof(instrument)),
         };
         return name + unit + (instrument is Counter<long> ? "_total" : "");
     }

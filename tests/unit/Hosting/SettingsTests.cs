@@ -8,10 +8,10 @@ using Affect.Speech;
 
 namespace Affect.UnitTests.Hosting;
 
-/// <summary>The tables of settings, one for each section, hold what the options hold.</summary>
+/// <summary>The tables of settings in the READMEs, one per section, match the options classes.</summary>
 public sealed class SettingsTests
 {
-    /// <summary>Defaults that are no constants, or long.</summary>
+    /// <summary>Defaults that are computed, or too long for a table.</summary>
     private static readonly Dictionary<string, string> Words = new()
     {
         [nameof(FeaturesOptions.MaxConcurrency)] = "the cores",
@@ -30,13 +30,13 @@ public sealed class SettingsTests
 
     [Theory]
     [MemberData(nameof(Tables))]
-    public void Every_setting_is_in_the_table_with_its_default_and_no_other(string path, Type options)
+    public void Table_OptionsOfSection_NamesEverySettingWithItsDefault(string path, Type options)
     {
         var documented = Document.Rows(path, "setting").SelectMany(Named).ToDictionary();
         var settings = Settings("", Activator.CreateInstance(options)!).ToDictionary();
 
         Assert.Equal(settings.Keys.Order(), documented.Keys.Order());
-        Assert.All(settings, setting => Assert.Contains(documented[setting.Key], Ways(setting.Key, setting.Value)));
+        Assert.All(settings, setting => Assert.Contains(documented[setting.Key], Spellings(setting.Key, setting.Value)));
     }
 
     /// <summary>A row may name several settings, with a default for each or one for all.</summary>
@@ -65,8 +65,8 @@ public sealed class SettingsTests
         }
     }
 
-    /// <summary>How a default may be written.</summary>
-    private static string[] Ways(string name, object? value) => Words.TryGetValue(name, out var words) ? [words] : value switch
+    /// <summary>Accepted spellings of a default.</summary>
+    private static string[] Spellings(string name, object? value) => Words.TryGetValue(name, out var words) ? [words] : value switch
     {
         null or "" or ICollection { Count: 0 } => ["–"],
         bool => [$"`{value}`".ToLowerInvariant()],
@@ -75,6 +75,6 @@ public sealed class SettingsTests
         TimeSpan time => [$"{time.TotalSeconds} s", $"{time.TotalMinutes} min"],
         int number => [$"{number}", $"{number:N0}", $"{number >> 20} MiB"],
         float or double => [$"{value}", $"{value:F2}"],
-        _ => throw new ArgumentException($"How a {value.GetType()} is written is not known here.", nameof(value)),
+        _ => throw new ArgumentException($"The spelling of a {value.GetType()} is unknown.", nameof(value)),
     };
 }

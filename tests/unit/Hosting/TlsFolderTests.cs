@@ -11,21 +11,21 @@ public sealed class TlsFolderTests : IDisposable
     private readonly FakeTimeProvider _time = new();
 
     [Fact]
-    public async Task A_renewed_certificate_is_shown_within_a_minute()
+    public async Task ServerOptions_CertificateRenewed_IsPresentedWithinAMinute()
     {
         var first = Write("tls.crt", "tls.key");
         var folder = new TlsFolder(_folder, _time);
-        Assert.Equal(first, await ShownAsync(folder));
+        Assert.Equal(first, await PresentedAsync(folder));
 
         var second = Write("tls.crt", "tls.key");
         _time.Advance(TimeSpan.FromMinutes(1));
 
         Assert.NotEqual(first, second);
-        Assert.Equal(second, await ShownAsync(folder));
+        Assert.Equal(second, await PresentedAsync(folder));
     }
 
     [Fact]
-    public async Task Files_that_do_not_fit_together_leave_the_last_good_ones()
+    public async Task ServerOptions_KeyMissingDuringRenewal_KeepsTheLastCertificate()
     {
         var good = Write("tls.crt", "tls.key");
         var folder = new TlsFolder(_folder, _time);
@@ -33,29 +33,29 @@ public sealed class TlsFolderTests : IDisposable
         Write("tls.crt", "tls.key.not-there-yet");
         _time.Advance(TimeSpan.FromMinutes(1));
 
-        Assert.Equal(good, await ShownAsync(folder));
+        Assert.Equal(good, await PresentedAsync(folder));
     }
 
     [Fact]
-    public void Without_an_authority_a_folder_serves_but_trusts_nobody()
+    public void Validate_MissingAuthority_IsRejectedOnlyWhereRequired()
     {
         Write("tls.crt", "tls.key");
-        Assert.Null(TlsFolder.Mistake(_folder, authority: false));
-        Assert.Contains("ca.crt", TlsFolder.Mistake(_folder, authority: true));
+        Assert.Null(TlsFolder.Validate(_folder, authority: false));
+        Assert.Contains("ca.crt", TlsFolder.Validate(_folder, authority: true));
     }
 
     [Fact]
-    public void A_key_of_another_certificate_is_a_mistake()
+    public void Validate_KeyOfAnotherCertificate_IsRejected()
     {
         Write("tls.crt", "tls.key");
         Write("tls.crt", "other.key");
-        Assert.Contains(_folder, TlsFolder.Mistake(_folder, authority: false));
+        Assert.Contains(_folder, TlsFolder.Validate(_folder, authority: false));
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    /// <summary>The thumbprint of what a new connection would be shown.</summary>
-    private static async Task<string> ShownAsync(TlsFolder folder)
+    /// <summary>The thumbprint of the certificate presented to a new connection.</summary>
+    private static async Task<string> PresentedAsync(TlsFolder folder)
     {
         var options = folder.ServerOptions(requireClientCertificate: false);
         var answer = await options.OnConnection(null!);

@@ -2,9 +2,9 @@ using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using Affect.Emotions;
 using Affect.Inference;
-using Affect.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Testing;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Affect.UnitTests.Inference;
@@ -19,7 +19,7 @@ public sealed class BatcherTests : IDisposable
 
     private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
     private readonly FakeTimeProvider _time = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
-    private readonly LogCapture _logs = new();
+    private readonly FakeLogCollector _logs = new();
     private readonly ILoggerFactory _loggers;
     private readonly InferenceMetrics _metrics;
     private readonly BlockingCollection<byte[]> _started = [];
@@ -27,7 +27,7 @@ public sealed class BatcherTests : IDisposable
 
     public BatcherTests()
     {
-        _loggers = LoggerFactory.Create(logging => logging.AddProvider(_logs));
+        _loggers = LoggerFactory.Create(logging => logging.AddProvider(new FakeLoggerProvider(_logs)));
         _metrics = new InferenceMetrics(_services.GetRequiredService<IMeterFactory>());
     }
 
@@ -207,7 +207,7 @@ public sealed class BatcherTests : IDisposable
         foreach (var answer in failing)
             Assert.IsType<InvalidOperationException>((await Assert.ThrowsAsync<BatchFailedException>(() => answer)).InnerException);
         Assert.Equal([1, 4], (await Task.WhenAll(first, next)).Select(Number));
-        Assert.Equal("batch.failed", Assert.Single(_logs.Records).Event);
+        Assert.Equal("batch.failed", Assert.Single(_logs.GetSnapshot()).Id.Name);
     }
 
     [Fact]

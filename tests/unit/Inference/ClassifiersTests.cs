@@ -5,6 +5,7 @@ using Affect.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Testing;
 using Microsoft.Extensions.Options;
 
 namespace Affect.UnitTests.Inference;
@@ -15,7 +16,7 @@ public sealed class ClassifiersTests : IDisposable
     private const int SpeechBytes = 130 * 42 * sizeof(float);
 
     private readonly ModelFolder _folder = new();
-    private readonly LogCapture _logs = new();
+    private readonly FakeLogCollector _logs = new();
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -37,7 +38,7 @@ public sealed class ClassifiersTests : IDisposable
         Assert.Equal(Outcome.Ok, answer.Outcome);
         Assert.Empty(answer.Embedding);
         Assert.True(served.Healthy);
-        _logs.ThrowOnUnexpectedErrors();
+        _logs.ThrowOnErrors();
     }
 
     [Fact]
@@ -114,7 +115,7 @@ public sealed class ClassifiersTests : IDisposable
         var answer = await speech.Find("another")!.ClassifyAsync(new byte[SpeechBytes], DateTime.MaxValue, Cancel);
         Assert.Equal(Emotion.Angry, answer.Scores.Best);
         Assert.Null(speech.Find("tiny-face"));
-        _logs.ThrowOnUnexpectedErrors();
+        _logs.ThrowOnErrors();
     }
 
     [Fact]
@@ -319,7 +320,7 @@ public sealed class ClassifiersTests : IDisposable
         float[] weights = [0, MathF.Exp(0.5f) + MathF.Exp(1), MathF.Exp(sadness / 2), 1, 1, 1, 1];
         Assert.Equal(weights.Select(weight => weight / weights.Sum()), Enumerable.Range(0, 7).Select(i => answer.Scores[i]), Close);
         Assert.Equal([0, 9, 1, 0, sadness, 2, 0, 0], answer.Embedding, Close);
-        _logs.ThrowOnUnexpectedErrors();
+        _logs.ThrowOnErrors();
     }
 
     [Fact]
@@ -358,7 +359,7 @@ public sealed class ClassifiersTests : IDisposable
         float[] weights = [1 + MathF.Exp(2), 1, 1, 1, MathF.Exp(1), 1, 1];
         Assert.Equal(weights.Select(weight => weight / weights.Sum()), Enumerable.Range(0, 7).Select(i => answer.Scores[i]), Close);
         Assert.Empty(answer.Embedding);
-        _logs.ThrowOnUnexpectedErrors();
+        _logs.ThrowOnErrors();
     }
 
     [Fact]
@@ -381,7 +382,7 @@ public sealed class ClassifiersTests : IDisposable
             Assert.Equal(MathF.Exp(features[at]) / (MathF.Exp(features[at]) + 6), answer.Scores.Confidence, 1e-5);
             Assert.Equal(features[at], answer.Embedding.Max(), 1e-5);
         });
-        _logs.ThrowOnUnexpectedErrors();
+        _logs.ThrowOnErrors();
     }
 
     [Fact]
@@ -406,7 +407,7 @@ public sealed class ClassifiersTests : IDisposable
         var answer = await served.Find("")!.ClassifyAsync(new byte[SpeechBytes], DateTime.MaxValue, Cancel);
 
         Assert.Equal(MathF.Exp(2) / (MathF.Exp(2) + 6), answer.Scores[Emotion.Happy], 1e-5);
-        _logs.ThrowOnUnexpectedErrors();
+        _logs.ThrowOnErrors();
     }
 
     [Fact]
@@ -457,7 +458,7 @@ public sealed class ClassifiersTests : IDisposable
         var (_, answer) = (await served.ClassifyAsync())!.Value;
         Assert.Equal(Emotion.Sad, answer.Scores.Best);
         Assert.True(served.Healthy);
-        _logs.ThrowOnUnexpectedErrors();
+        _logs.ThrowOnErrors();
     }
 
     [Fact]
@@ -494,7 +495,7 @@ public sealed class ClassifiersTests : IDisposable
         await Eventually(() => !served.Names.Contains("second"));
 
         Assert.Equal("1", await served.VersionAsync());
-        _logs.ThrowOnUnexpectedErrors();
+        _logs.ThrowOnErrors();
     }
 
     [Fact]
@@ -513,7 +514,7 @@ public sealed class ClassifiersTests : IDisposable
             tried += served.Find("")!.Version == "2" ? 1 : 0;
         // Six standard deviations on either side.
         Assert.InRange(tried, 836, 1164);
-        _logs.ThrowOnUnexpectedErrors();
+        _logs.ThrowOnErrors();
     }
 
     [Fact]
@@ -532,7 +533,7 @@ public sealed class ClassifiersTests : IDisposable
 
     private static bool Close(float expected, float actual) => MathF.Abs(expected - actual) < 1e-5;
 
-    private string Errors() => string.Join('\n', _logs.Records.Where(record => record.Level == LogLevel.Error).Select(record => record.Message));
+    private string Errors() => string.Join('\n', _logs.GetSnapshot().Where(record => record.Level == LogLevel.Error).Select(record => record.Message));
 
     private static void Flip(string path)
     {
@@ -557,7 +558,7 @@ public sealed class ClassifiersTests : IDisposable
         var services = new ServiceCollection();
         services.AddSingleton(TimeProvider.System);
         services.AddMetrics();
-        services.AddLogging(logging => logging.AddProvider(_logs));
+        services.AddLogging(logging => logging.AddProvider(new FakeLoggerProvider(_logs)));
         services.AddSingleton(Options.Create(new TestOptions
         {
             ModelsPath = _folder.Path,
