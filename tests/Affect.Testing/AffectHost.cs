@@ -9,8 +9,8 @@ using Microsoft.Extensions.Logging.Testing;
 namespace Affect.Testing;
 
 /// <summary>
-/// All of Affect, each service in a Kestrel of its own as in a cluster, wired by configuration. Disposing
-/// it fails where a service logged an error that the test did not expect.
+/// All services, each with its own Kestrel as in a cluster, connected by configuration. Disposing it fails if a service
+/// logged an error.
 /// </summary>
 public sealed class AffectHost : IAsyncDisposable
 {
@@ -24,7 +24,7 @@ public sealed class AffectHost : IAsyncDisposable
         Gateway = gateway;
     }
 
-    /// <summary>What all services logged.</summary>
+    /// <summary>Log of all services.</summary>
     public FakeLogCollector Logs { get; }
 
     public TestService Features { get; }
@@ -35,11 +35,11 @@ public sealed class AffectHost : IAsyncDisposable
 
     public TestService Fusion { get; }
 
-    /// <summary>The one that clients talk to.</summary>
+    /// <summary>The public API.</summary>
     public TestService Gateway { get; }
 
-    /// <summary>Starts everything; ready when it returns.</summary>
-    /// <param name="configuration">Over the defaults of this host, for all services: "Gateway:RequireApiKey", "Speech:ModelsPath".</param>
+    /// <summary>Starts all services and waits until they are ready.</summary>
+    /// <param name="configuration">Overrides the defaults of this host, for all services: "Gateway:RequireApiKey", "Speech:ModelsPath".</param>
     public static async Task<AffectHost> StartAsync(IReadOnlyDictionary<string, string?>? configuration = null)
     {
         var logs = new FakeLogCollector();
@@ -51,7 +51,7 @@ public sealed class AffectHost : IAsyncDisposable
         foreach (var (key, value) in configuration ?? new Dictionary<string, string?>())
             settings[key] = value;
 
-        // Models warm up side by side.
+        // Models warm up concurrently.
         var features = Start("affect-features", FeaturesHosting.AddFeatures, FeaturesHosting.MapFeatures);
         var speech = Start("affect-speech", SpeechHosting.AddSpeech, SpeechHosting.MapSpeech);
         var face = Start("affect-face", FaceHosting.AddFace, FaceHosting.MapFace);

@@ -123,7 +123,7 @@ public sealed class InferenceTests : IAsyncDisposable
             Speech(Zeros(bytes)), cancellationToken: Cancellation));
 
         Assert.Equal("input", field);
-        Assert.Equal($"has {bytes} bytes; this model takes 21840: 130 frames of 42 float32", description);
+        Assert.Equal($"has {bytes} bytes; must have 21840: 130 frames of 42 float32", description);
     }
 
     [Theory]
@@ -139,7 +139,7 @@ public sealed class InferenceTests : IAsyncDisposable
         var (field, description) = await InvalidAsync(() => client.ClassifyAsync(
             Speech(ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(features))), cancellationToken: Cancellation));
 
-        Assert.Equal(("input", "holds NaN or infinity"), (field, description));
+        Assert.Equal(("input", "must not contain NaN or infinity"), (field, description));
     }
 
     [Fact]
@@ -151,7 +151,7 @@ public sealed class InferenceTests : IAsyncDisposable
         var (field, description) = await InvalidAsync(() => client.ClassifyAsync(
             Face(Zeros(1)), cancellationToken: Cancellation));
 
-        Assert.Equal(("input", "has 1 bytes; this model takes 2304: 2304 pixels of 1"), (field, description));
+        Assert.Equal(("input", "has 1 bytes; must have 2304: 2304 pixels of 1"), (field, description));
     }
 
     [Theory]

@@ -4,7 +4,7 @@ namespace Affect.Emotions;
 
 /// <summary>
 /// Calibrated posterior probabilities of the seven emotions: each in [0, 1], sum 1,
-/// indexed in the order of <see cref="Emotion"/>. A value type, so that windows cost no allocation.
+/// indexed in the order of <see cref="Emotion"/>. A value type, so that scoring a window does not allocate.
 /// </summary>
 [InlineArray(EmotionLabels.Count)]
 public struct EmotionScores
@@ -14,7 +14,7 @@ public struct EmotionScores
     /// <summary>The score of one emotion.</summary>
     public readonly float this[Emotion emotion] => this[(int)emotion];
 
-    /// <summary>The likeliest emotion; on a tie the first in the order of <see cref="Emotion"/>.</summary>
+    /// <summary>The emotion with the highest score; the first one in the order of <see cref="Emotion"/> if several are equal.</summary>
     public readonly Emotion Best
     {
         get
@@ -27,20 +27,20 @@ public struct EmotionScores
         }
     }
 
-    /// <summary>The score of <see cref="Best"/>: what the model is calibrated to be right with.</summary>
+    /// <summary>The score of <see cref="Best"/>: its calibrated probability.</summary>
     public readonly float Confidence => this[Best];
 
     /// <summary>
     /// Softmax of logits divided by a temperature (Guo et al. 2017, "On Calibration of Modern Neural
-    /// Networks"): a temperature above 1 softens an overconfident model and leaves its order as it is.
+    /// Networks"): a temperature above 1 reduces overconfidence and preserves the ranking.
     /// </summary>
     /// <param name="logits">Seven finite logits in the order of <see cref="Emotion"/>.</param>
-    /// <param name="temperature">Positive; 1 leaves the logits as they are.</param>
+    /// <param name="temperature">Positive; 1 does not change the logits.</param>
     public static EmotionScores FromLogits(ReadOnlySpan<float> logits, float temperature = 1)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(logits.Length, EmotionLabels.Count);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(temperature);
-        // The largest is taken off first, so that no exponential overflows.
+        // Subtracting the largest logit prevents overflow.
         var largest = float.NegativeInfinity;
         foreach (var logit in logits)
             largest = MathF.Max(largest, logit);
@@ -53,7 +53,7 @@ public struct EmotionScores
         return scores;
     }
 
-    /// <summary>Scores from seven non-negative weights that are scaled to sum to 1.</summary>
+    /// <summary>Normalizes seven non-negative weights to sum to 1.</summary>
     public static EmotionScores FromWeights(ReadOnlySpan<float> weights)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(weights.Length, EmotionLabels.Count);

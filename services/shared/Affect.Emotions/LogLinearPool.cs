@@ -3,26 +3,24 @@ namespace Affect.Emotions;
 /// <summary>
 /// The logarithmic opinion pool of calibrated posteriors, divided by the prior that they share:
 /// <code>p(e) ∝ prior(e)^(1 - Σ w) · Π p_m(e)^w_m</code>
-/// It is the pool that commutes with Bayes' rule (Genest &amp; Zidek 1986, "Combining Probability
-/// Distributions", Statistical Science 1(1), section 3.2) and the one nearest to all its members in
-/// Kullback-Leibler divergence (Heskes 1998, "Selecting Weighting Factors in Logarithmic Opinion Pools",
+/// This pool commutes with Bayes' rule (Genest &amp; Zidek 1986, "Combining Probability
+/// Distributions", Statistical Science 1(1), section 3.2) and minimizes the weighted
+/// Kullback-Leibler divergence to its members (Heskes 1998, "Selecting Weighting Factors in Logarithmic Opinion Pools",
 /// NIPS 10). With every weight 1 it is Bayes' rule for modalities that are independent given the emotion
-/// (a product of experts); one member with weight 1 comes out as it went in.
+/// (a product of experts); a single member with weight 1 is returned unchanged.
 /// </summary>
 public sealed class LogLinearPool
 {
     /// <summary>
-    /// Scores below this count as this: a zero would veto an emotion whatever the others say, and no
-    /// model is calibrated that finely.
+    /// Lower bound of scores: a zero would exclude an emotion regardless of the other members, and no model is calibrated
+    /// that finely.
     /// </summary>
     public const float Floor = 1e-6f;
 
     private readonly double[] _logPrior;
 
-    /// <summary>A pool over a prior.</summary>
-    /// <param name="prior">
-    /// How often each emotion occurred in what the members were trained on, or as their training weighed it.
-    /// </param>
+    /// <summary>Creates a pool.</summary>
+    /// <param name="prior">Class distribution of the members' training data, as weighted in training.</param>
     public LogLinearPool(EmotionScores prior)
     {
         _logPrior = new double[EmotionLabels.Count];
@@ -30,11 +28,11 @@ public sealed class LogLinearPool
             _logPrior[i] = Log(prior[i]);
     }
 
-    /// <summary>The prior that says nothing: one seventh each.</summary>
+    /// <summary>The uninformative prior: one seventh each.</summary>
     public static EmotionScores UniformPrior { get; } = EmotionScores.FromWeights([1, 1, 1, 1, 1, 1, 1]);
 
-    /// <summary>Pools posteriors; without any, the prior comes out.</summary>
-    /// <param name="members">Each with its weight, which is not negative; weight zero is as good as absent.</param>
+    /// <summary>Pools posteriors; returns the prior if there are none.</summary>
+    /// <param name="members">Posteriors with non-negative weights; weight 0 excludes a member.</param>
     public EmotionScores Combine(params ReadOnlySpan<(EmotionScores Scores, double Weight)> members)
     {
         Span<double> log = stackalloc double[EmotionLabels.Count];
@@ -45,10 +43,10 @@ public sealed class LogLinearPool
             for (var i = 0; i < EmotionLabels.Count; i++)
                 log[i] += weight * Evidence(scores, i);
         }
-        return Normalise(log);
+        return Normalize(log);
     }
 
-    /// <summary>What a posterior says beyond the prior, log p(e) - log prior(e).</summary>
+    /// <summary>Evidence of a posterior relative to the prior: log p(e) - log prior(e).</summary>
     internal double Evidence(EmotionScores scores, int emotion) => Log(scores[emotion]) - _logPrior[emotion];
 
     /// <summary>log prior(e).</summary>
@@ -56,7 +54,7 @@ public sealed class LogLinearPool
 
     private static double Log(float score) => Math.Log(Math.Max(score, Floor));
 
-    private static EmotionScores Normalise(ReadOnlySpan<double> log)
+    private static EmotionScores Normalize(ReadOnlySpan<double> log)
     {
         var largest = double.NegativeInfinity;
         foreach (var value in log)

@@ -1,26 +1,26 @@
 namespace Affect.Emotions;
 
 /// <summary>
-/// What an analysis came to. Only <see cref="Ok"/> and <see cref="Uncertain"/> carry scores:
-/// a label is never forced on silence, on an empty picture or on a service that did not answer.
+/// Result of an analysis. Only <see cref="Ok"/> and <see cref="Uncertain"/> have scores: silence, a picture without a face
+/// or a failed service never get a label.
 /// </summary>
 public enum Outcome
 {
-    /// <summary>Scores are there and the best is clear enough to name.</summary>
+    /// <summary>The best score reaches the model's abstention threshold.</summary>
     Ok,
 
-    /// <summary>The audio holds no voice.</summary>
+    /// <summary>The audio contains no speech.</summary>
     NoSpeech,
 
-    /// <summary>The audio is shorter than the least that can be judged.</summary>
+    /// <summary>The audio is shorter than the minimum.</summary>
     TooShort,
 
-    /// <summary>The picture holds no face.</summary>
+    /// <summary>The picture contains no face.</summary>
     NoFace,
 
-    /// <summary>Scores are there, but the best lies below the model's abstention threshold.</summary>
+    /// <summary>The best score is below the model's abstention threshold.</summary>
     Uncertain,
 
-    /// <summary>The service that would have answered did not, in time or at all.</summary>
+    /// <summary>A service failed or timed out.</summary>
     Unavailable,
 }

@@ -1,28 +1,27 @@
 namespace Affect.Emotions;
 
-/// <summary>What two modalities said of one emotion: a voice and a face that carry the same label.</summary>
-/// <param name="Speech">Calibrated posterior of the voice.</param>
-/// <param name="Face">Calibrated posterior of the face.</param>
-/// <param name="Label">What both show.</param>
+/// <summary>A speech sample and a face sample with the same label.</summary>
+/// <param name="Speech">Calibrated posterior of the speech model.</param>
+/// <param name="Face">Calibrated posterior of the face model.</param>
+/// <param name="Label">Label of both samples.</param>
 public readonly record struct PosteriorPair(EmotionScores Speech, EmotionScores Face, Emotion Label);
 
-/// <summary>The weights of a <see cref="LogLinearPool"/>, and how well they do.</summary>
-/// <param name="Speech">Weight of the voice, not negative.</param>
+/// <summary>The weights of a <see cref="LogLinearPool"/> and their log-likelihood.</summary>
+/// <param name="Speech">Weight of speech, not negative.</param>
 /// <param name="Face">Weight of the face, not negative.</param>
 /// <param name="LogLikelihood">Mean over the pairs of log p(label), in nats.</param>
 public readonly record struct PoolWeights(double Speech, double Face, double LogLikelihood);
 
 /// <summary>
-/// Learns the weights of the pool from pairs: the maximum of Σ log p(label) over weights that are not
-/// negative. In the weights the pool is an exponential family, so the log-likelihood is concave
-/// and Newton's method finds its one maximum; its gradient is the evidence of the label less its
-/// expectation, its Hessian minus the covariance of the evidence.
+/// Fits the weights of the pool to pairs: maximizes Σ log p(label) over non-negative weights. The pool is an exponential
+/// family in its weights, so the log-likelihood is concave and Newton's method finds the maximum. The gradient is the
+/// evidence of the label minus its expectation; the Hessian is minus the covariance of the evidence.
 /// </summary>
 public static class PoolFit
 {
     /// <summary>
-    /// Pulls both weights to 1 (independent modalities) as strongly as one pair would: nothing beside
-    /// hundreds of pairs, and an end to weights that would grow for ever on pairs without any error.
+    /// Regularizes both weights towards 1 (independent modalities). Negligible with hundreds of pairs, but bounds the weights
+    /// if the pairs are separable.
     /// </summary>
     private const double Ridge = 1;
 
@@ -31,58 +30,58 @@ public static class PoolFit
 
     /// <summary>Fits both weights.</summary>
     /// <param name="prior">The prior that the pool divides by.</param>
-    /// <param name="pairs">Validation samples: what the models were not trained on. At least one.</param>
+    /// <param name="pairs">Validation samples that the models were not trained on; at least one.</param>
     public static PoolWeights Fit(EmotionScores prior, IReadOnlyList<PosteriorPair> pairs)
     {
         ArgumentOutOfRangeException.ThrowIfZero(pairs.Count);
         var pool = new LogLinearPool(prior);
 
-        var both = Climb(pool, pairs, speech: true, face: true);
+        var both = Maximize(pool, pairs, speech: true, face: true);
         if (both is { Speech: >= 0, Face: >= 0 })
             return both;
-        // The maximum under the bounds lies on a bound that the free maximum oversteps.
-        var speechAlone = Climb(pool, pairs, speech: true, face: false);
-        var faceAlone = Climb(pool, pairs, speech: false, face: true);
+        // The constrained maximum lies on a bound that the unconstrained one violates.
+        var speechAlone = Maximize(pool, pairs, speech: true, face: false);
+        var faceAlone = Maximize(pool, pairs, speech: false, face: true);
         PoolWeights[] bounded =
         [
-            At(pool, pairs, 0, 0),
-            At(pool, pairs, Math.Max(0, speechAlone.Speech), 0),
-            At(pool, pairs, 0, Math.Max(0, faceAlone.Face)),
+            Evaluate(pool, pairs, 0, 0),
+            Evaluate(pool, pairs, Math.Max(0, speechAlone.Speech), 0),
+            Evaluate(pool, pairs, 0, Math.Max(0, faceAlone.Face)),
         ];
         return bounded.MaxBy(weights => weights.LogLikelihood);
     }
 
-    /// <summary>The mean log-likelihood of the labels under given weights.</summary>
-    public static PoolWeights At(LogLinearPool pool, IReadOnlyList<PosteriorPair> pairs, double speech, double face) =>
+    /// <summary>Evaluates the mean log-likelihood of the labels at given weights.</summary>
+    public static PoolWeights Evaluate(LogLinearPool pool, IReadOnlyList<PosteriorPair> pairs, double speech, double face) =>
         new(speech, face, Derive(pool, pairs, speech, face).Value / pairs.Count);
 
-    /// <summary>Newton's method with halved steps; a weight that is not free stays 0.</summary>
-    private static PoolWeights Climb(LogLinearPool pool, IReadOnlyList<PosteriorPair> pairs, bool speech, bool face)
+    /// <summary>Newton's method with step halving; a fixed weight stays 0.</summary>
+    private static PoolWeights Maximize(LogLinearPool pool, IReadOnlyList<PosteriorPair> pairs, bool speech, bool face)
     {
         var (s, f) = (speech ? 1.0 : 0, face ? 1.0 : 0);
-        var here = Objective(s, f);
+        var current = Objective(s, f);
         for (var step = 0; step < MaxSteps; step++)
         {
-            var (gs, gf) = (speech ? here.GradientS : 0, face ? here.GradientF : 0);
-            // A weight that is not free gets a unit curvature and no coupling, hence no step.
-            var ss = speech ? here.CurvatureSS : 1;
-            var ff = face ? here.CurvatureFF : 1;
-            var sf = speech && face ? here.CurvatureSF : 0;
+            var (gs, gf) = (speech ? current.GradientS : 0, face ? current.GradientF : 0);
+            // A fixed weight gets unit curvature and no coupling, hence no step.
+            var ss = speech ? current.CurvatureSS : 1;
+            var ff = face ? current.CurvatureFF : 1;
+            var sf = speech && face ? current.CurvatureSF : 0;
             var determinant = ss * ff - sf * sf;
             var (ds, df) = ((ff * gs - sf * gf) / determinant, (ss * gf - sf * gs) / determinant);
 
             var length = 1.0;
             var next = Objective(s + ds, f + df);
-            while (next.Value < here.Value && length > Converged)
+            while (next.Value < current.Value && length > Converged)
             {
                 length /= 2;
                 next = Objective(s + length * ds, f + length * df);
             }
-            (s, f, here) = (s + length * ds, f + length * df, next);
+            (s, f, current) = (s + length * ds, f + length * df, next);
             if (length * (Math.Abs(ds) + Math.Abs(df)) < Converged)
                 break;
         }
-        return At(pool, pairs, s, f);
+        return Evaluate(pool, pairs, s, f);
 
         Derivatives Objective(double s, double f)
         {

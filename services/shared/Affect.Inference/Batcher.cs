@@ -4,18 +4,18 @@ using Microsoft.Extensions.Logging;
 
 namespace Affect.Inference;
 
-/// <summary>Computes a batch: one result for each input, null where there is none for it.</summary>
+/// <summary>Computes a batch: one result per input, null if the model gives no finite output for it.</summary>
 public delegate void RunBatch(ReadOnlySpan<ReadOnlyMemory<byte>> inputs, Span<Classification?> results);
 
 /// <summary>
-/// Gathers single inputs into batches. The queue is bounded; one thread of its own takes inputs from it and
-/// computes, so that what runs never shares its thread with what waits. While one batch is computed
-/// the next forms by itself; a lone input goes at once unless a delay is asked for. Inputs that have expired or been
-/// cancelled are dropped when their turn comes, and a batch that fails fails its own inputs only.
+/// Batches single inputs. The queue is bounded; a dedicated thread dequeues inputs and computes, so that computing never
+/// blocks the thread pool. While one batch is computed the next one forms; a single input does not wait for others
+/// unless <see cref="InferenceOptions.MaxDelay"/> is set. Expired and canceled inputs are dropped when dequeued, and a failed
+/// batch fails its own inputs only. Thread-safe.
 /// </summary>
 public sealed class Batcher : IAsyncDisposable
 {
-    // The latest batches count most: a tenth each.
+    // Weight of the latest batch in the moving average.
     private const double Smoothing = 0.1;
 
     private static readonly TimeSpan ShortestRetry = TimeSpan.FromMilliseconds(10);
@@ -30,22 +30,22 @@ public sealed class Batcher : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    // Only the worker touches these.
+    // Used by the worker alone.
     private readonly List<Pending> _batch;
     private readonly ReadOnlyMemory<byte>[] _inputs;
     private readonly Classification?[] _results;
 
-    private double _secondsPerInput; // written by the worker, read by all
+    private double _secondsPerInput; // written by the worker, read by callers
     private volatile bool _stopping;
 
     /// <summary>Starts the worker.</summary>
-    /// <param name="name">Of the model, for thread, log and metrics.</param>
-    /// <param name="version">Of the model, for log and metrics.</param>
-    /// <param name="run">Computes a batch; called by one thread.</param>
-    /// <param name="options">Batch size, delay, length of the queue.</param>
-    /// <param name="metrics">Where durations and sizes go.</param>
-    /// <param name="time">For deadlines and durations.</param>
-    /// <param name="logger">Where batches that fail are told of.</param>
+    /// <param name="name">Name of the model in thread name, log and metrics.</param>
+    /// <param name="version">Version of the model in log and metrics.</param>
+    /// <param name="run">Computes a batch; called by the worker alone.</param>
+    /// <param name="options">Batch size, delay, queue capacity.</param>
+    /// <param name="metrics">Records durations and sizes.</param>
+    /// <param name="time">Clock of deadlines and durations.</param>
+    /// <param name="logger">Receives failed batches.</param>
     public Batcher(
         string name, string version, RunBatch run, InferenceOptions options,
         InferenceMetrics metrics, TimeProvider time, ILogger logger)
@@ -64,13 +64,13 @@ public sealed class Batcher : IAsyncDisposable
         new Thread(Work) { IsBackground = true, Name = $"{name} {version}" }.Start();
     }
 
-    /// <summary>Puts one input in the queue and waits for its turn.</summary>
-    /// <param name="input">Bytes that stay as they are until the answer comes.</param>
-    /// <param name="deadline">UTC; after it the input is not computed any more.</param>
-    /// <param name="cancellationToken">Once cancelled the input is not computed any more.</param>
-    /// <returns>The result; null where the model has none for this input.</returns>
-    /// <exception cref="QueueFullException">Too many inputs wait already.</exception>
-    /// <exception cref="DeadlinePassedException">The deadline came first.</exception>
+    /// <summary>Enqueues one input and waits for its result.</summary>
+    /// <param name="input">Must not change until the task completes.</param>
+    /// <param name="deadline">UTC; an input that is still queued then is dropped.</param>
+    /// <param name="cancellationToken">Drops the input if it is still queued.</param>
+    /// <returns>The result; null if the model gives no finite output for this input.</returns>
+    /// <exception cref="QueueFullException">The queue is full.</exception>
+    /// <exception cref="DeadlinePassedException">The deadline expired in the queue.</exception>
     /// <exception cref="BatchFailedException">The batch failed.</exception>
     /// <exception cref="NotServingException">The batcher has been stopped.</exception>
     public Task<Classification?> RunAsync(ReadOnlyMemory<byte> input, DateTime deadline, CancellationToken cancellationToken)
@@ -79,12 +79,12 @@ public sealed class Batcher : IAsyncDisposable
         if (_queue.Writer.TryWrite(pending))
             return pending.Task;
         if (_stopping)
-            throw new NotServingException("the model is being taken down");
-        _metrics.Refuse("full", 1, _tags);
+            throw new NotServingException("the model is shutting down");
+        _metrics.Rejected("full", 1, _tags);
         throw new QueueFullException(TimeToEmpty());
     }
 
-    /// <summary>Takes no more inputs, computes those that wait, and stops the worker.</summary>
+    /// <summary>Rejects further inputs, computes the queued ones, and stops the worker.</summary>
     public async ValueTask DisposeAsync()
     {
         _stopping = true;
@@ -108,14 +108,14 @@ public sealed class Batcher : IAsyncDisposable
         _stopped.SetResult();
     }
 
-    /// <summary>Fills the batch with at least one input; false once there will be no more.</summary>
+    /// <summary>Fills the batch with at least one input; false once the queue is completed and empty.</summary>
     private bool Gather()
     {
         while (_batch.Count == 0)
         {
             if (!Wait(_queue.Reader.WaitToReadAsync(CancellationToken.None)))
                 return false;
-            TakeWaiting();
+            DequeueAll();
         }
         if (_maxDelay > TimeSpan.Zero && _batch.Count < _maxBatchSize)
             GatherUntil(_batch[0].Arrived);
@@ -131,34 +131,34 @@ public sealed class Batcher : IAsyncDisposable
         try
         {
             while (_batch.Count < _maxBatchSize && Wait(_queue.Reader.WaitToReadAsync(late.Token)))
-                TakeWaiting();
+                DequeueAll();
         }
         catch (OperationCanceledException)
         {
-            // The delay is over.
+            // The delay has elapsed.
         }
-        _batch.RemoveAll(Dropped);
+        _batch.RemoveAll(TryDrop);
     }
 
-    private void TakeWaiting()
+    private void DequeueAll()
     {
         while (_batch.Count < _maxBatchSize && _queue.Reader.TryRead(out var pending))
-            if (!Dropped(pending))
+            if (!TryDrop(pending))
                 _batch.Add(pending);
     }
 
-    /// <summary>Tells the caller of an input that nobody waits for any more, and leaves it out.</summary>
-    private bool Dropped(Pending pending)
+    /// <summary>Completes a canceled or expired input without computing it; false if it must be computed.</summary>
+    private bool TryDrop(Pending pending)
     {
         if (pending.CancellationToken.IsCancellationRequested)
         {
-            _metrics.Refuse("cancelled", 1, _tags);
+            _metrics.Rejected("canceled", 1, _tags);
             pending.TrySetCanceled(pending.CancellationToken);
             return true;
         }
         if (pending.Deadline <= _time.GetUtcNow().UtcDateTime)
         {
-            _metrics.Refuse("expired", 1, _tags);
+            _metrics.Rejected("expired", 1, _tags);
             pending.TrySetException(new DeadlinePassedException());
             return true;
         }
@@ -190,8 +190,8 @@ public sealed class Batcher : IAsyncDisposable
         }
         catch (Exception exception)
         {
-            // Whatever it was, the next batch may be well: the worker lives on.
-            _metrics.Refuse("failed", count, _tags);
+            // The next batch may succeed: the worker survives any exception.
+            _metrics.Rejected("failed", count, _tags);
             Log.BatchFailed(_logger, Thread.CurrentThread.Name!, count, exception);
             foreach (var pending in _batch)
                 pending.TrySetException(new BatchFailedException(exception));
@@ -203,7 +203,7 @@ public sealed class Batcher : IAsyncDisposable
     private static bool Wait(ValueTask<bool> ready) =>
         ready.IsCompleted ? ready.Result : ready.AsTask().GetAwaiter().GetResult();
 
-    /// <summary>One input in the queue. Its caller's continuation never runs on the worker's thread.</summary>
+    /// <summary>One queued input. Continuations of its caller never run on the worker's thread.</summary>
     private sealed class Pending(ReadOnlyMemory<byte> input, DateTime deadline, long arrived, CancellationToken cancellationToken)
         : TaskCompletionSource<Classification?>(TaskCreationOptions.RunContinuationsAsynchronously)
     {

@@ -6,9 +6,9 @@ using Microsoft.Extensions.Logging;
 namespace Affect.Inference;
 
 /// <summary>
-/// The models of one modality. Loads them in the background once the process starts; healthy as soon as the default
-/// has been warmed up. Watches the repository: what changes in it is taken up while everything serves on. Safe to
-/// share: what serves is one immutable set, replaced as a whole.
+/// The models of one modality. Loads them in the background after the process starts; healthy once the default model is
+/// warmed up. Watches the repository and loads changes without interrupting service. Thread-safe: the models in service are
+/// one immutable set, replaced as a whole.
 /// </summary>
 public sealed class Classifiers(
     Modality modality, InferenceOptions options, InferenceMetrics metrics, TimeProvider time, ILogger<Classifiers> logger)
@@ -19,17 +19,17 @@ public sealed class Classifiers(
     private readonly ModelRepository _repository = new(options.ModelsPath, modality, logger);
     private volatile FrozenDictionary<string, Served> _byName = None;
     private volatile Served? _default;
-    private volatile string _state = "the models are being loaded";
+    private volatile string _state = "the models are loading";
 
-    /// <summary>What serves now, by name; versions on trial are not told of.</summary>
+    /// <summary>Models in service, by name, without versions on trial.</summary>
     public IEnumerable<Classifier> All => _byName.Values.Select(served => served.Stable)
         .OrderBy(classifier => classifier.Manifest.Name, StringComparer.Ordinal);
 
     /// <summary>
-    /// The model of that name, or the default where the name is empty; null where there is no such model. Where a version
-    /// is on trial, it is the one in its share of the calls.
+    /// The model of that name, or the default if the name is empty; null if no such model exists. A version on trial is
+    /// returned for its share of the requests.
     /// </summary>
-    /// <exception cref="NotServingException">No model serves (yet).</exception>
+    /// <exception cref="NotServingException">No model is loaded yet.</exception>
     public Classifier? Find(string name)
     {
         if (name.Length == 0)
@@ -39,9 +39,9 @@ public sealed class Classifiers(
             : null;
     }
 
-    /// <summary>Classifies one input by the model of that name, or by the default.</summary>
-    /// <returns>Null where there is no such model.</returns>
-    /// <exception cref="NotServingException">No model serves (yet, or any more).</exception>
+    /// <summary>Classifies one input with the model of that name, or the default if the name is empty.</summary>
+    /// <returns>Null if no such model exists.</returns>
+    /// <exception cref="NotServingException">No model is loaded yet, or the service is stopping.</exception>
     /// <inheritdoc cref="Classifier.ClassifyAsync" path="/param"/>
     /// <inheritdoc cref="Classifier.ClassifyAsync" path="/exception"/>
     public async Task<(Classifier Model, Classification Result)?> ClassifyAsync(
@@ -55,7 +55,7 @@ public sealed class Classifiers(
             }
             catch (NotServingException) when (!Serves(classifier))
             {
-                // It was replaced between being found and being asked.
+                // Replaced after it was found: find its successor.
             }
         }
         return null;
@@ -66,7 +66,7 @@ public sealed class Classifiers(
         Task.FromResult(_default is null ? HealthCheckResult.Unhealthy(_state) : HealthCheckResult.Healthy());
 
     /// <inheritdoc/>
-    /// <exception cref="InvalidOperationException">ONNX Runtime was built without the provider that is configured.</exception>
+    /// <exception cref="InvalidOperationException">ONNX Runtime was built without the configured provider.</exception>
     public override Task StartAsync(CancellationToken cancellationToken)
     {
         var provider = options.Provider switch
@@ -78,11 +78,11 @@ public sealed class Classifiers(
         var available = OnnxEnvironment.Instance.GetAvailableProviders();
         if (!available.Contains(provider))
             throw new InvalidOperationException(
-                $"Provider {options.Provider} is configured, but this build has only {string.Join(", ", available)}; build with -p:AffectGpu=true.");
+                $"Provider {options.Provider} must be one of this build's ({string.Join(", ", available)}); build with -p:AffectGpu=true.");
         return base.StartAsync(cancellationToken);
     }
 
-    /// <summary>Waits for what is being computed; no input is taken any more.</summary>
+    /// <summary>Rejects further inputs and waits for the queued ones.</summary>
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
@@ -102,14 +102,14 @@ public sealed class Classifiers(
         if (options.WatchInterval == TimeSpan.Zero)
             return;
 
-        // Volumes of other machines tell of no changes, so the folder is looked at.
+        // Network volumes raise no change events, so the folder is polled.
         using var timer = new PeriodicTimer(options.WatchInterval, time);
         var last = taken;
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
             if (_repository.Fingerprints() is not { } now)
                 continue;
-            // Not while it still changes: a large file takes a while to copy.
+            // Waits until two polls agree: copying a large file takes time.
             if (!Same(now, taken) && Same(now, last))
                 await LoadAsync(taken = now, stoppingToken);
             last = now;
@@ -119,7 +119,7 @@ public sealed class Classifiers(
             a.Count == b.Count && a.All(folder => b.GetValueOrDefault(folder.Key) == folder.Value);
     }
 
-    /// <summary>Loads what is new or has changed, and lets go of what it replaces.</summary>
+    /// <summary>Loads new and changed models, and disposes those they replace.</summary>
     private async Task LoadAsync(IReadOnlyDictionary<string, string> fingerprints, CancellationToken stoppingToken)
     {
         var before = _byName;
@@ -127,9 +127,9 @@ public sealed class Classifiers(
         var defaults = manifests.Where(manifest => manifest.Default).Select(manifest => manifest.Name).ToList();
         if (defaults.Count != 1)
         {
-            Refuse(defaults.Count == 0
-                ? $"of {manifests.Count} right manifests none says that it is the default"
-                : $"{string.Join(" and ", defaults)} all say that they are the default");
+            ReportNoDefault(defaults.Count == 0
+                ? $"one of {manifests.Count} valid manifests must set default"
+                : $"only one of {string.Join(", ", defaults)} may set default");
             return;
         }
 
@@ -144,7 +144,7 @@ public sealed class Classifiers(
             else if (Load(manifest, fingerprint) is { } served)
                 loaded.Add(manifest.Name, served);
         }
-        // What has become bad serves on as it was; what was taken away is gone.
+        // A model whose update is invalid stays in service; one whose folder was deleted does not.
         foreach (var (model, served) in before)
             if (fingerprints.ContainsKey(model))
                 loaded.TryAdd(model, served);
@@ -157,7 +157,7 @@ public sealed class Classifiers(
             Log.ModelsReady(logger, loaded.Count, modality, name);
         }
         else
-            Refuse($"{name}, the default, has no good version");
+            ReportNoDefault($"the default model, {name}, has no valid version");
 
         foreach (var (model, served) in before)
             if (!ReferenceEquals(_byName.GetValueOrDefault(model), served) && !ReferenceEquals(_default, served))
@@ -167,7 +167,7 @@ public sealed class Classifiers(
     private Served? Load(ModelManifest manifest, string fingerprint)
     {
         Classifier? trial = null;
-        var share = 1.0; // what is left for the version before
+        var share = 1.0; // of the version before the one on trial
         foreach (var version in manifest.Versions.Reverse())
         {
             var started = time.GetTimestamp();
@@ -176,15 +176,15 @@ public sealed class Classifiers(
             var classifier = new Classifier(model, manifest, version.Version, options, metrics, time, logger);
             var own = trial is null ? version.Share ?? 1 : share;
             var duration = time.GetElapsedTime(started);
-            Log.ModelServes(logger, manifest.Name, version.Version, own, duration);
+            Log.ModelServing(logger, manifest.Name, version.Version, own, duration);
             if (trial is not null || version.Share is null)
                 return new Served(classifier, trial, 1 - own, fingerprint);
             (trial, share) = (classifier, 1 - own);
         }
-        // Without the version that it would stand beside, the one on trial answers everything.
+        // Without a valid version beside it, the one on trial serves every request.
         if (trial is not null)
             return new Served(trial, null, 0, fingerprint);
-        Log.ModelLeftOut(logger, manifest.Name);
+        Log.ModelExcluded(logger, manifest.Name);
         return null;
     }
 
@@ -192,14 +192,14 @@ public sealed class Classifiers(
         _byName.TryGetValue(classifier.Manifest.Name, out var served)
         && (ReferenceEquals(served.Stable, classifier) || ReferenceEquals(served.Trial, classifier));
 
-    private void Refuse(string reason)
+    private void ReportNoDefault(string reason)
     {
         if (_default is null)
-            _state = "there is no default model; the log has why";
+            _state = "no default model is available; see the service log";
         Log.NoDefault(logger, modality, _repository.Root, reason);
     }
 
-    /// <summary>A model: the version that answers, and one on trial that does so in its share of the calls.</summary>
+    /// <summary>A model: its stable version, and optionally one on trial that serves a share of the requests.</summary>
     private sealed record Served(Classifier Stable, Classifier? Trial, double Share, string Fingerprint) : IAsyncDisposable
     {
         public Classifier Pick() => Trial is not null && Random.Shared.NextDouble() < Share ? Trial : Stable;

@@ -7,17 +7,17 @@ using Microsoft.Extensions.Options;
 
 namespace Affect.Inference;
 
-/// <summary>How a service gets its models.</summary>
+/// <summary>Registration of models in a service.</summary>
 public static class InferenceHosting
 {
     /// <summary>
     /// Adds the models of one modality as <c>[FromKeyedServices(modality)] Classifiers</c>, and a health check.
-    /// Several modalities may live in one process.
+    /// One process may host several modalities.
     /// </summary>
-    /// <param name="services">Where to add.</param>
-    /// <param name="modality">Which models of the repository.</param>
-    /// <param name="healthCheck">Name of the health check, which is the service's: "speech".</param>
-    /// <typeparam name="TOptions">The service's own options.</typeparam>
+    /// <param name="services">The service collection.</param>
+    /// <param name="modality">Selects the models of the repository.</param>
+    /// <param name="healthCheck">Name of the health check, for example "speech".</param>
+    /// <typeparam name="TOptions">Options class of the service.</typeparam>
     public static void AddClassifiers<TOptions>(this IServiceCollection services, Modality modality, string healthCheck)
         where TOptions : InferenceOptions
     {

@@ -4,7 +4,7 @@ using System.Diagnostics.Metrics;
 namespace Affect.Inference;
 
 /// <summary>
-/// Every metric of this project, in one place. All carry the tags <c>model</c> and <c>version</c>.
+/// All metrics of this project. Each carries the tags <c>model</c> and <c>version</c>.
 /// </summary>
 public sealed class InferenceMetrics
 {
@@ -23,7 +23,7 @@ public sealed class InferenceMetrics
     /// <summary>Counter, inputs, with the tag <c>reason</c>.</summary>
     public const string Refused = "affect.inference.refused";
 
-    // From far below a run's time to the longest that anyone waits.
+    // From well below the duration of a run to the longest queue time.
     private static readonly double[] Seconds =
         [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -37,16 +37,16 @@ public sealed class InferenceMetrics
     {
         var meter = factory.Create(MeterName);
         _queueDuration = meter.CreateHistogram(
-            QueueDuration, "s", "From arrival to the start of the batch that holds the input. Scale out on this.", null,
+            QueueDuration, "s", "Time from arrival of an input to the start of its batch. Scale out on this.", null,
             new InstrumentAdvice<double> { HistogramBucketBoundaries = Seconds });
         _runDuration = meter.CreateHistogram(
-            RunDuration, "s", "Computing one batch.", null,
+            RunDuration, "s", "Time to compute one batch.", null,
             new InstrumentAdvice<double> { HistogramBucketBoundaries = Seconds });
         _batchSize = meter.CreateHistogram(
-            BatchSize, "{input}", "Inputs of a batch.", null,
+            BatchSize, "{input}", "Inputs per batch.", null,
             new InstrumentAdvice<int> { HistogramBucketBoundaries = [1, 2, 4, 8, 16, 32, 64, 128, 256] });
         _refused = meter.CreateCounter<long>(
-            Refused, "{input}", "Inputs that were not computed, by the tag reason: full, expired, cancelled, failed.");
+            Refused, "{input}", "Inputs without a result, by reason: full, expired, canceled, failed.");
     }
 
     internal void Queued(TimeSpan duration, in TagList model) => _queueDuration.Record(duration.TotalSeconds, model);
@@ -57,7 +57,7 @@ public sealed class InferenceMetrics
         _batchSize.Record(batchSize, model);
     }
 
-    internal void Refuse(string reason, int count, TagList model)
+    internal void Rejected(string reason, int count, TagList model)
     {
         model.Add("reason", reason);
         _refused.Add(count, model);

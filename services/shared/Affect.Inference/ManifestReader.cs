@@ -6,32 +6,32 @@ using Affect.Emotions;
 namespace Affect.Inference;
 
 /// <summary>
-/// Reads a manifest and says everything that is wrong with it at once, each by the name of the
-/// property ("output.labels[3]: ..."): first its form, and where that is right its meaning.
+/// Reads a manifest and reports all errors together, each by the path of the property ("output.labels[3]: ..."): first of
+/// its structure, and if that is valid of its values.
 /// </summary>
 public static partial class ManifestReader
 {
-    // What the features service makes.
-    private const double ShortestWindowSeconds = 0.5;
-    private const double LongestWindowSeconds = 10;
-    private const int SmallestFace = 16;
-    private const int LargestFace = 512;
+    // Limits of the features service.
+    private const double MinWindowSeconds = 0.5;
+    private const double MaxWindowSeconds = 10;
+    private const int MinFaceSize = 16;
+    private const int MaxFaceSize = 512;
 
     private static readonly JsonTypeInfo ManifestType = TypeInfo(typeof(ModelManifest));
 
     /// <summary>Reads the manifest of a model.</summary>
     /// <param name="json">UTF-8 text of manifest.json.</param>
-    /// <param name="folder">Name of the folder it lies in, which is the model's name.</param>
-    /// <param name="mistakes">All that is wrong, empty where the manifest is right.</param>
-    /// <returns>The manifest, null where anything is wrong with it.</returns>
-    public static ModelManifest? Read(ReadOnlyMemory<byte> json, string folder, out IReadOnlyList<string> mistakes)
+    /// <param name="folder">Name of its folder, which must be the name of the model.</param>
+    /// <param name="errors">All errors; empty if the manifest is valid.</param>
+    /// <returns>The manifest; null if it is invalid.</returns>
+    public static ModelManifest? Read(ReadOnlyMemory<byte> json, string folder, out IReadOnlyList<string> errors)
     {
         var found = new List<string>();
-        mistakes = found;
+        errors = found;
         try
         {
             using var document = JsonDocument.Parse(json, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip });
-            CheckForm(document.RootElement, ManifestType, "manifest", found);
+            CheckStructure(document.RootElement, ManifestType, "manifest", found);
             if (found.Count > 0)
                 return null;
             var manifest = document.RootElement.Deserialize<ModelManifest>(ModelManifest.Json)!;
@@ -40,16 +40,15 @@ public static partial class ManifestReader
         }
         catch (JsonException exception)
         {
-            found.Add($"manifest: is no JSON ({exception.Message})");
+            found.Add($"manifest: must be JSON ({exception.Message})");
             return null;
         }
     }
 
     /// <summary>
-    /// Compares JSON with the type that it is to become. The serializer would do so as well, but stops at
-    /// the first mistake.
+    /// Checks JSON against a type. Unlike the serializer, it does not stop at the first error.
     /// </summary>
-    private static void CheckForm(JsonElement element, JsonTypeInfo type, string path, List<string> mistakes)
+    private static void CheckStructure(JsonElement element, JsonTypeInfo type, string path, List<string> errors)
     {
         switch (type.Kind)
         {
@@ -58,28 +57,28 @@ public static partial class ManifestReader
                 {
                     var name = Join(path, member.Name);
                     if (type.Properties.FirstOrDefault(property => property.Name == member.Name) is not { } property)
-                        mistakes.Add($"{name}: is unknown");
+                        errors.Add($"{name}: unknown property");
                     else if (member.Value.ValueKind != JsonValueKind.Null)
-                        CheckForm(member.Value, TypeInfo(property.PropertyType), name, mistakes);
+                        CheckStructure(member.Value, TypeInfo(property.PropertyType), name, errors);
                     else if (!property.IsSetNullable)
-                        mistakes.Add($"{name}: must not be null");
+                        errors.Add($"{name}: must not be null");
                 }
                 foreach (var property in type.Properties)
                     if (property.IsRequired && !element.TryGetProperty(property.Name, out _))
-                        mistakes.Add($"{Join(path, property.Name)}: is missing");
+                        errors.Add($"{Join(path, property.Name)}: required");
                 break;
             case JsonTypeInfoKind.Enumerable when element.ValueKind == JsonValueKind.Array:
                 var index = 0;
                 foreach (var item in element.EnumerateArray())
-                    CheckForm(item, TypeInfo(type.ElementType!), $"{path}[{index++}]", mistakes);
+                    CheckStructure(item, TypeInfo(type.ElementType!), $"{path}[{index++}]", errors);
                 break;
             case JsonTypeInfoKind.Dictionary when element.ValueKind == JsonValueKind.Object:
                 foreach (var entry in element.EnumerateObject())
-                    CheckForm(entry.Value, TypeInfo(type.ElementType!), $"{path}[{entry.Name}]", mistakes);
+                    CheckStructure(entry.Value, TypeInfo(type.ElementType!), $"{path}[{entry.Name}]", errors);
                 break;
             default:
                 if (!IsValue(element, type))
-                    mistakes.Add($"{path}: {element.GetRawText()} is not {Expected(type)}");
+                    errors.Add($"{path}: {element.GetRawText()} must be {Expected(type)}");
                 break;
         }
 
@@ -120,56 +119,56 @@ public static partial class ManifestReader
         return ModelManifest.Json.GetTypeInfo(type);
     }
 
-    /// <summary>All that is wrong with the meaning of a manifest, each by the name of the property.</summary>
+    /// <summary>All errors of a manifest's values, each by the path of the property.</summary>
     public static IEnumerable<string> Validate(ModelManifest manifest, string folder)
     {
         if (!ModelName().IsMatch(manifest.Name))
-            yield return $"name: '{manifest.Name}' must be lower-case letters, digits and single hyphens between them";
+            yield return $"name: '{manifest.Name}' must be lowercase letters and digits, separated by single hyphens";
         else if (manifest.Name != folder)
-            yield return $"name: '{manifest.Name}' is not the name of its folder, '{folder}'";
+            yield return $"name: '{manifest.Name}' must be the name of its folder, '{folder}'";
         if (string.IsNullOrWhiteSpace(manifest.Description))
-            yield return "description: is empty";
+            yield return "description: must not be empty";
         if (string.IsNullOrWhiteSpace(manifest.License))
-            yield return "license: is empty";
-        foreach (var mistake in Validate(manifest.Input, manifest.Modality))
-            yield return $"input.{mistake}";
-        foreach (var mistake in Validate(manifest.Output))
-            yield return $"output.{mistake}";
-        foreach (var mistake in Validate(manifest.Versions))
-            yield return $"versions{mistake}";
+            yield return "license: must not be empty";
+        foreach (var error in Validate(manifest.Input, manifest.Modality))
+            yield return $"input.{error}";
+        foreach (var error in Validate(manifest.Output))
+            yield return $"output.{error}";
+        foreach (var error in Validate(manifest.Versions))
+            yield return $"versions{error}";
         for (var i = 0; i < manifest.Metrics.Count; i++)
-            foreach (var mistake in Validate(manifest.Metrics[i]))
-                yield return $"metrics[{i}].{mistake}";
+            foreach (var error in Validate(manifest.Metrics[i]))
+                yield return $"metrics[{i}].{error}";
         if (manifest.Cost is { } cost && (cost.Parameters < 0 || cost.FileBytes < 0 || cost.LatencyMs is not (>= 0 and < double.PositiveInfinity)))
             yield return "cost: must not be negative";
         if (manifest.Learning is { } curves && new[] { curves.Accuracy, curves.ValidationLoss, curves.ValidationAccuracy }.Any(curve => curve.Count != curves.Loss.Count))
-            yield return "learning: needs as many values in each of its four";
+            yield return "learning: the four curves must have equal length";
     }
 
     private static IEnumerable<string> Validate(ModelInput input, Modality modality)
     {
         if (string.IsNullOrWhiteSpace(input.Tensor))
-            yield return "tensor: is empty";
+            yield return "tensor: must not be empty";
 
         var speech = modality == Modality.Speech;
         if (speech == input.Features is FeatureKind.Gray or FeatureKind.Rgb)
-            yield return $"features: {Name(input.Features)} is nothing for a {Name(modality)} model";
+            yield return $"features: '{Name(input.Features)}' is not valid for a {Name(modality)} model";
         if (speech == input.Layout is TensorLayout.Nchw or TensorLayout.Nhwc)
-            yield return $"layout: {Name(input.Layout)} is nothing for a {Name(modality)} model";
+            yield return $"layout: '{Name(input.Layout)}' is not valid for a {Name(modality)} model";
 
-        if (speech && input.WindowSeconds is not (>= ShortestWindowSeconds and <= LongestWindowSeconds))
-            yield return $"window_seconds: a speech model needs one from {ShortestWindowSeconds} to {LongestWindowSeconds}";
+        if (speech && input.WindowSeconds is not (>= MinWindowSeconds and <= MaxWindowSeconds))
+            yield return $"window_seconds: must lie between {MinWindowSeconds} and {MaxWindowSeconds} for a speech model";
         if (!speech && input.WindowSeconds is not null)
-            yield return "window_seconds: is nothing for a face model";
-        if (!speech && input.Size is not (>= SmallestFace and <= LargestFace))
-            yield return $"size: a face model needs one from {SmallestFace} to {LargestFace} pixels";
+            yield return "window_seconds: is not valid for a face model";
+        if (!speech && input.Size is not (>= MinFaceSize and <= MaxFaceSize))
+            yield return $"size: must lie between {MinFaceSize} and {MaxFaceSize} pixels for a face model";
         if (speech && input.Size is not null)
-            yield return "size: is nothing for a speech model";
+            yield return "size: is not valid for a speech model";
 
         foreach (var (name, values) in new[] { ("mean", input.Mean), ("scale", input.Scale) })
         {
             if (values.Count != 1 && values.Count != input.Channels)
-                yield return $"{name}: has {values.Count} values; {Name(input.Features)} needs 1 or {input.Channels}";
+                yield return $"{name}: has {values.Count} values; must have 1 or {input.Channels} for {Name(input.Features)}";
             for (var i = 0; i < values.Count; i++)
                 if (!float.IsFinite(values[i]) || name == "scale" && values[i] == 0)
                     yield return $"{name}[{i}]: {values[i]} must be finite{(name == "scale" ? " and not 0" : "")}";
@@ -179,29 +178,29 @@ public static partial class ManifestReader
     private static IEnumerable<string> Validate(ModelOutput output)
     {
         if (string.IsNullOrWhiteSpace(output.Logits))
-            yield return "logits: is empty";
+            yield return "logits: must not be empty";
         if (output.Embedding is not null && (string.IsNullOrWhiteSpace(output.Embedding) || output.Embedding == output.Logits))
-            yield return "embedding: must name another output than logits, or be left out";
+            yield return "embedding: must name another output than logits, or be omitted";
 
         if (output.Labels.Count < 2)
-            yield return $"labels: {output.Labels.Count} are too few; a model tells at least 2 apart";
+            yield return $"labels: has {output.Labels.Count}; must have at least 2";
         for (var i = 0; i < output.Labels.Count; i++)
         {
             var label = output.Labels[i];
             if (output.Labels.Take(i).Contains(label))
-                yield return $"labels[{i}]: '{label}' is there twice";
+                yield return $"labels[{i}]: '{label}' must not occur twice";
             if (!output.LabelMap.ContainsKey(label) && !EmotionLabels.TryParse(label, out _))
-                yield return $"labels[{i}]: '{label}' is none of the seven and label_map does not say which it is";
+                yield return $"labels[{i}]: '{label}' must be one of the seven emotions or be in label_map";
         }
         foreach (var (label, emotion) in output.LabelMap)
         {
             if (!output.Labels.Contains(label))
-                yield return $"label_map[{label}]: labels has no such label";
+                yield return $"label_map[{label}]: must be one of labels";
             if (emotion.Length > 0 && !EmotionLabels.TryParse(emotion, out _))
-                yield return $"label_map[{label}]: '{emotion}' is none of {string.Join(", ", EmotionLabels.Names)} and not empty";
+                yield return $"label_map[{label}]: '{emotion}' must be empty or one of {string.Join(", ", EmotionLabels.Names)}";
         }
         if (output.Labels.Count > 0 && output.Labels.All(label => output.LabelMap.GetValueOrDefault(label) == ""))
-            yield return "label_map: leaves every label out";
+            yield return "label_map: must not ignore every label";
 
         if (!float.IsFinite(output.Temperature) || output.Temperature <= 0)
             yield return $"temperature: {output.Temperature} must be above 0";
@@ -212,7 +211,7 @@ public static partial class ManifestReader
     private static IEnumerable<string> Validate(IReadOnlyList<ModelVersion> versions)
     {
         if (versions.Count == 0)
-            yield return ": are empty";
+            yield return ": must not be empty";
         for (var i = 0; i < versions.Count; i++)
         {
             var (version, file, sha256) = (versions[i].Version, versions[i].File, versions[i].Sha256);
@@ -220,24 +219,24 @@ public static partial class ManifestReader
                 yield return $"[{i}].version: '{version}' must be a whole number from 1";
             else if (i > 0 && VersionNumber().IsMatch(versions[i - 1].Version) && int.Parse(version) <= int.Parse(versions[i - 1].Version))
                 yield return $"[{i}].version: '{version}' must be above '{versions[i - 1].Version}'; the newest comes last";
-            // No manifest reaches out of its folder.
+            // A manifest must not refer to files outside its folder.
             if (file.Length == 0 || Path.IsPathRooted(file) || file.Split('/', '\\').Contains(".."))
                 yield return $"[{i}].file: '{file}' must be a path inside the model's folder";
             if (!Sha256().IsMatch(sha256))
-                yield return $"[{i}].sha256: '{sha256}' must be 64 lower-case hexadecimal digits";
+                yield return $"[{i}].sha256: '{sha256}' must be 64 lowercase hexadecimal digits";
             if (versions[i].Share is not (null or (> 0 and < 1)))
-                yield return $"[{i}].share: {versions[i].Share} must lie between 0 and 1; leave it out for all";
+                yield return $"[{i}].share: {versions[i].Share} must lie between 0 and 1; omit it to serve all requests";
             else if (versions[i].Share is not null && (i == 0 || i < versions.Count - 1))
-                yield return $"[{i}].share: only the newest version can be on trial, beside one that is not";
+                yield return $"[{i}].share: only the newest of several versions may be on trial";
         }
     }
 
     private static IEnumerable<string> Validate(ModelMetrics metrics)
     {
         if (string.IsNullOrWhiteSpace(metrics.Protocol))
-            yield return "protocol: is empty";
+            yield return "protocol: must not be empty";
         if (string.IsNullOrWhiteSpace(metrics.Data))
-            yield return "data: is empty";
+            yield return "data: must not be empty";
         if (metrics.Samples <= 0)
             yield return $"samples: {metrics.Samples} must be above 0";
         foreach (var (name, value) in new[]
@@ -254,9 +253,9 @@ public static partial class ManifestReader
             if (answered is not null && (answered.Coverage is not (>= 0 and <= 1) || answered.Accuracy is not (>= 0 and <= 1)))
                 yield return $"{name}: must lie in [0, 1]";
         if (metrics.Reliability.Any(bin => bin.Count < 0 || bin.Confidence is not (>= 0 and <= 1) || bin.Accuracy is not (>= 0 and <= 1)))
-            yield return "reliability: needs counts, and shares in [0, 1]";
+            yield return "reliability: counts must not be negative, and shares must lie in [0, 1]";
         if (metrics.Folds.Any(fold => fold.Samples <= 0 || fold.Accuracy is not (>= 0 and <= 1) || fold.UnweightedAverageRecall is not (>= 0 and <= 1)))
-            yield return "folds: need samples, and shares in [0, 1]";
+            yield return "folds: samples must be above 0, and shares must lie in [0, 1]";
         if (metrics.Confusion.Count > 0 && (metrics.Confusion.Count != EmotionLabels.Count
             || metrics.Confusion.Any(row => row.Count != EmotionLabels.Count || row.Any(count => count < 0))))
             yield return "confusion: must be 7 rows of 7 counts";

@@ -1,52 +1,51 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Affect.Audio;
 
 namespace Affect.Inference;
 
 /// <summary>
-/// All that is known of a model: <c>services/models/NAME/manifest.json</c>. Code knows nothing of a
-/// model that is not written here, so that a foreign ONNX file drops in by a manifest alone.
-/// Property names are snake_case in JSON; unknown properties are refused.
+/// The description of a model: <c>services/models/NAME/manifest.json</c>. Code contains no other knowledge of a model, so
+/// that a third-party ONNX file needs a manifest alone. Property names are snake_case in JSON; unknown properties are errors.
 /// </summary>
 public sealed record ModelManifest
 {
     /// <summary>Name of the model and of its folder: lower-case letters, digits and hyphens.</summary>
     public required string Name { get; init; }
 
-    /// <summary>What the model listens to or looks at.</summary>
+    /// <summary>Modality of the input.</summary>
     public required Modality Modality { get; init; }
 
-    /// <summary>One sentence for lists.</summary>
+    /// <summary>One sentence, shown in lists.</summary>
     public required string Description { get; init; }
 
-    /// <summary>Whether this model answers where a request names none. One per modality.</summary>
+    /// <summary>True if this model serves requests that name no model. One per modality.</summary>
     public bool Default { get; init; }
 
-    /// <summary>The tensor the model takes, and how features become that tensor.</summary>
+    /// <summary>The input tensor, and the features it is made of.</summary>
     public required ModelInput Input { get; init; }
 
-    /// <summary>The tensors the model gives.</summary>
+    /// <summary>The output tensors.</summary>
     public required ModelOutput Output { get; init; }
 
     /// <summary>
-    /// The versions on disk, newest last: the last whose file has its sha256 serves. A file that has
-    /// not is refused, and the version before it serves on.
+    /// The versions on disk, newest last. The last one whose file matches its sha256 serves; others are rejected.
     /// </summary>
     public required IReadOnlyList<ModelVersion> Versions { get; init; }
 
     /// <summary>License of the weights, and what the data they were trained on allow.</summary>
     public required string License { get; init; }
 
-    /// <summary>What was measured, each with protocol and data. Written by training, served by GetModel.</summary>
+    /// <summary>Evaluations, each with protocol and data. Written by training, served by GetModel.</summary>
     public IReadOnlyList<ModelMetrics> Metrics { get; init; } = [];
 
-    /// <summary>What the newest version takes; absent where nobody measured it.</summary>
+    /// <summary>Cost of the newest version; absent if not measured.</summary>
     public ModelCost? Cost { get; init; }
 
-    /// <summary>How the weights were learnt; absent where that is not known.</summary>
+    /// <summary>Learning curves of the weights; absent if unknown.</summary>
     public LearningCurves? Learning { get; init; }
 
-    /// <summary>The JSON form of every manifest: snake_case, indented, enums as snake_case strings.</summary>
+    /// <summary>JSON options of manifests: snake_case, indented, enums as snake_case strings.</summary>
     public static JsonSerializerOptions Json { get; } = new(JsonSerializerDefaults.Web)
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
@@ -59,14 +58,14 @@ public sealed record ModelManifest
     };
 }
 
-/// <summary>What a model listens to or looks at.</summary>
+/// <summary>Modality of a model's input.</summary>
 public enum Modality
 {
     Speech,
     Face,
 }
 
-/// <summary>The features that a model is fed with.</summary>
+/// <summary>Features of a model's input.</summary>
 public enum FeatureKind
 {
     /// <summary>Speech: per frame 40 MFCC, zero-crossing rate, RMS (42 values).</summary>
@@ -78,7 +77,7 @@ public enum FeatureKind
     /// <summary>Speech: per frame 128 log-mel energies in dB.</summary>
     LogMel,
 
-    /// <summary>Face: one channel of grey, 0 to 255.</summary>
+    /// <summary>Face: one gray channel, 0 to 255.</summary>
     Gray,
 
     /// <summary>Face: three channels in the order red, green, blue, 0 to 255.</summary>
@@ -97,7 +96,7 @@ public enum TensorLayout
     /// <summary>Speech: [batch, features, frames].</summary>
     Nft,
 
-    /// <summary>Speech: [batch, 1, features, frames], a picture of the sound.</summary>
+    /// <summary>Speech: [batch, 1, features, frames], an image with one channel.</summary>
     N1ft,
 
     /// <summary>Face: [batch, channels, height, width].</summary>
@@ -107,13 +106,13 @@ public enum TensorLayout
     Nhwc,
 }
 
-/// <summary>The tensor that a model takes: float32; the batch is dynamic, or 1, and then inputs are computed one by one.</summary>
+/// <summary>The input tensor of a model: float32. Its batch axis is dynamic, or 1; inputs are then computed one by one.</summary>
 public sealed record ModelInput
 {
     /// <summary>Name of the ONNX input.</summary>
     public required string Tensor { get; init; }
 
-    /// <summary>The features the tensor is made of.</summary>
+    /// <summary>Features that the tensor holds.</summary>
     public required FeatureKind Features { get; init; }
 
     /// <summary>Order of the axes.</summary>
@@ -131,32 +130,31 @@ public sealed record ModelInput
     /// </summary>
     public IReadOnlyList<float> Mean { get; init; } = [0];
 
-    /// <summary>Divides after <see cref="Mean"/> was subtracted; no zeros.</summary>
+    /// <summary>Divides after <see cref="Mean"/> was subtracted; must not be 0.</summary>
     public IReadOnlyList<float> Scale { get; init; } = [1];
 
-    /// <summary>Values in a frame (speech) or in a pixel (face).</summary>
+    /// <summary>Values per frame (speech) or pixel (face).</summary>
     [JsonIgnore]
     public int Channels => Features switch
     {
-        FeatureKind.MfccZcrRms => 42,
-        FeatureKind.MfccDeltaZcrRms => 82,
-        FeatureKind.LogMel => 128,
+        FeatureKind.MfccZcrRms => FeatureExtractor.FeatureCount(FeatureSet.MfccZcrRms),
+        FeatureKind.MfccDeltaZcrRms => FeatureExtractor.FeatureCount(FeatureSet.MfccDeltaZcrRms),
+        FeatureKind.LogMel => FeatureExtractor.FeatureCount(FeatureSet.LogMel),
+        FeatureKind.LogMelZcrRms => FeatureExtractor.FeatureCount(FeatureSet.LogMelZcrRms),
         FeatureKind.Gray => 1,
         FeatureKind.Rgb => 3,
-        FeatureKind.LogMelZcrRms => 130,
         _ => throw new InvalidOperationException($"Features {Features} has no size."),
     };
 
     /// <summary>
-    /// Frames (speech) or pixels (face) of one input. A window has one frame every 512 samples at 22,050 Hz,
-    /// centred, and so one more than fits (librosa's <c>center=True</c>): 130 for 3 s.
+    /// Frames (speech) or pixels (face) of one input. Frames are centered as in librosa (<c>center=True</c>): a window of 3 s has 130.
     /// </summary>
     [JsonIgnore]
     public int Positions => Size is { } size
         ? size * size
-        : 1 + (int)Math.Round(WindowSeconds.GetValueOrDefault() * 22050) / 512;
+        : FeatureExtractor.FrameCount((int)Math.Round(WindowSeconds.GetValueOrDefault() * FeatureExtractor.SampleRate));
 
-    /// <summary>The tensor's axes after the batch.</summary>
+    /// <summary>Axes of the tensor after the batch.</summary>
     public IReadOnlyList<int> ShapeOfOne() => Layout switch
     {
         TensorLayout.Ntf => [Positions, Channels],
@@ -168,26 +166,25 @@ public sealed record ModelInput
     };
 }
 
-/// <summary>The tensors that a model gives.</summary>
+/// <summary>The output tensors of a model.</summary>
 public sealed record ModelOutput
 {
     /// <summary>Name of the ONNX output with one logit (or log-probability) per label, [batch, labels].</summary>
     public required string Logits { get; init; }
 
-    /// <summary>Whether that output gives probabilities: the model's last layer is a softmax.</summary>
+    /// <summary>True if the logits output holds probabilities, because the last layer of the model is a softmax.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool Probabilities { get; init; }
 
-    /// <summary>Name of the ONNX output with the embedding, where the model has one.</summary>
+    /// <summary>Name of the ONNX output with the embedding, if the model has one.</summary>
     public string? Embedding { get; init; }
 
     /// <summary>The model's own labels in the order of its logits.</summary>
     public required IReadOnlyList<string> Labels { get; init; }
 
     /// <summary>
-    /// From own label to one of the seven, for labels that are called otherwise (calm → neutral). Labels
-    /// that fall together have their probabilities summed. A label mapped to "" is left out, and the
-    /// rest scaled to sum to 1.
+    /// Maps labels of the model to the seven emotions (calm → neutral). Probabilities of labels mapped to the same emotion are
+    /// summed. A label mapped to "" is ignored, and the rest are renormalized.
     /// </summary>
     public IReadOnlyDictionary<string, string> LabelMap { get; init; } = new Dictionary<string, string>();
 
@@ -201,7 +198,7 @@ public sealed record ModelOutput
 /// <summary>One version of a model on disk.</summary>
 public sealed record ModelVersion
 {
-    /// <summary>A number that only grows: "1", "2", ... ; also the folder's name.</summary>
+    /// <summary>An increasing number ("1", "2", ...); also the name of the folder.</summary>
     public required string Version { get; init; }
 
     /// <summary>The file, relative to the model's folder.</summary>
@@ -211,107 +208,107 @@ public sealed record ModelVersion
     public required string Sha256 { get; init; }
 
     /// <summary>
-    /// The share of the calls that the newest version answers while it is on trial, above 0 and below 1; the version
-    /// before it answers the rest. Absent: it answers all.
+    /// Share of the requests that the newest version serves while it is on trial, above 0 and below 1; the version
+    /// before it serves the rest. If absent, it serves all.
     /// </summary>
     public double? Share { get; init; }
 }
 
-/// <summary>What a model takes to run.</summary>
-/// <param name="Parameters">Numbers that were learnt, as the file holds them: batch normalisation is part of the convolutions.</param>
+/// <summary>Cost of inference.</summary>
+/// <param name="Parameters">Learned parameters in the file, batch normalization folded into the convolutions.</param>
 /// <param name="FileBytes">Size of the file.</param>
-/// <param name="LatencyMs">Median processor time of one input on one core of the machine that measured, in milliseconds; the model alone.</param>
+/// <param name="LatencyMs">Median CPU time of one input on one core in milliseconds, without features and transport.</param>
 public sealed record ModelCost(long Parameters, long FileBytes, double LatencyMs);
 
-/// <summary>One value for each epoch of the run that gave the weights; all four are of equal length.</summary>
-/// <param name="Loss">Mean cross-entropy on the training data as they were learnt from, in nats.</param>
-/// <param name="Accuracy">Share of these that were right, [0, 1].</param>
+/// <summary>One value per epoch of the run that trained the weights; the four lists have equal length.</summary>
+/// <param name="Loss">Mean cross-entropy on augmented training data, in nats.</param>
+/// <param name="Accuracy">Accuracy on augmented training data, [0, 1].</param>
 /// <param name="ValidationLoss">Mean cross-entropy on validation data in nats.</param>
-/// <param name="ValidationAccuracy">Share of these that were right, [0, 1].</param>
+/// <param name="ValidationAccuracy">Accuracy on validation data, [0, 1].</param>
 public sealed record LearningCurves(
     IReadOnlyList<double> Loss, IReadOnlyList<double> Accuracy, IReadOnlyList<double> ValidationLoss, IReadOnlyList<double> ValidationAccuracy);
 
-/// <summary>What was measured on one set of data under one protocol.</summary>
+/// <summary>An evaluation on one data set under one protocol.</summary>
 public sealed record ModelMetrics
 {
     /// <summary>For example "random 80/20, seed 1" or "unseen speakers: all 5 folds".</summary>
     public required string Protocol { get; init; }
 
-    /// <summary>The file of <c>services/training/splits</c> that says which sample is tested, or what the names of several have in common.</summary>
+    /// <summary>The file of <c>services/training/splits</c> that lists the test samples, or the common prefix of several files.</summary>
     public string? Split { get; init; }
 
     /// <summary>For example "RAVDESS+SAVEE+TESS test".</summary>
     public required string Data { get; init; }
 
-    /// <summary>What was done to the data before: "8 kHz", "µ-law". Absent where they are as they come.</summary>
+    /// <summary>Degradation of the data: "8 kHz", "µ-law". Absent for the original data.</summary>
     public string? Condition { get; init; }
 
-    /// <summary>Number of samples measured on.</summary>
+    /// <summary>Number of samples.</summary>
     public required int Samples { get; init; }
 
-    /// <summary>Fraction of samples whose best score is the label, [0, 1].</summary>
+    /// <summary>Share of the samples whose best score is the label, [0, 1].</summary>
     public required double Accuracy { get; init; }
 
-    /// <summary>Mean of the seven classes' recalls (UAR), [0, 1].</summary>
+    /// <summary>UAR: mean recall of the seven classes, [0, 1].</summary>
     public required double UnweightedAverageRecall { get; init; }
 
-    /// <summary>Mean of the seven classes' F1, [0, 1].</summary>
+    /// <summary>Mean F1 of the seven classes, [0, 1].</summary>
     public required double MacroF1 { get; init; }
 
-    /// <summary>Mean of the seven classes' precisions, [0, 1].</summary>
+    /// <summary>Mean precision of the seven classes, [0, 1].</summary>
     public required double MacroPrecision { get; init; }
 
-    /// <summary>Expected calibration error over 15 bins of confidence, [0, 1] (Guo et al. 2017).</summary>
+    /// <summary>ECE over 15 bins of confidence, [0, 1] (Guo et al. 2017).</summary>
     public required double ExpectedCalibrationError { get; init; }
 
-    /// <summary>The most certain 80 %: how many are right where the least certain fifth is left unanswered.</summary>
+    /// <summary>Accuracy at 80 % coverage: without the fifth of the samples with the lowest confidence.</summary>
     public Answered? MostCertain { get; init; }
 
-    /// <summary>The samples whose best score reaches <see cref="ModelOutput.AbstainBelow"/>.</summary>
+    /// <summary>Coverage and accuracy at <see cref="ModelOutput.AbstainBelow"/>.</summary>
     public Answered? AtThreshold { get; init; }
 
-    /// <summary>Equal bins of confidence from 0 to 1, the empty ones too.</summary>
+    /// <summary>Equal bins of confidence from 0 to 1, including empty ones.</summary>
     public IReadOnlyList<ReliabilityBin> Reliability { get; init; } = [];
 
-    /// <summary>Counts, [true label][predicted label], in the order of the seven.</summary>
+    /// <summary>Counts, [true label][predicted label], in the order of the emotions.</summary>
     public IReadOnlyList<IReadOnlyList<int>> Confusion { get; init; } = [];
 
-    /// <summary>The parts, where each was measured with weights of its own.</summary>
+    /// <summary>Results per fold, each with the weights of its fold.</summary>
     public IReadOnlyList<FoldMetrics> Folds { get; init; } = [];
 
-    /// <summary>Each of the seven by itself, from <see cref="Confusion"/>; none where that is not known.</summary>
+    /// <summary>Metrics per class, from <see cref="Confusion"/>; empty if that is empty.</summary>
     [JsonIgnore]
     public IReadOnlyList<ClassMetrics> Classes => [.. Confusion.Select((row, label) =>
     {
-        var (hits, are, said) = (row[label], row.Sum(), Confusion.Sum(other => other[label]));
-        // A class that never occurs or is never said counts as zero, as in scikit-learn (zero_division=0).
-        return new ClassMetrics(Share(hits, said), Share(hits, are), Share(2 * hits, are + said), are);
+        var (truePositives, actual, predicted) = (row[label], row.Sum(), Confusion.Sum(other => other[label]));
+        // 0 / 0 counts as 0, as in scikit-learn (zero_division=0).
+        return new ClassMetrics(Ratio(truePositives, predicted), Ratio(truePositives, actual), Ratio(2 * truePositives, actual + predicted), actual);
     })];
 
-    private static double Share(int part, int whole) => whole == 0 ? 0 : (double)part / whole;
+    private static double Ratio(int part, int whole) => whole == 0 ? 0 : (double)part / whole;
 }
 
-/// <summary>How one label fares against the six others.</summary>
-/// <param name="Precision">Share of the samples given this label that have it, [0, 1].</param>
-/// <param name="Recall">Share of the samples with this label that were given it, [0, 1].</param>
-/// <param name="F1">Harmonic mean of the two, [0, 1].</param>
-/// <param name="Support">Number of samples with this label.</param>
+/// <summary>Metrics of one class against the others.</summary>
+/// <param name="Precision">Share of the samples predicted as this class that belong to it, [0, 1].</param>
+/// <param name="Recall">Share of the samples of this class that are predicted as it, [0, 1].</param>
+/// <param name="F1">Harmonic mean of precision and recall, [0, 1].</param>
+/// <param name="Support">Number of samples of this class.</param>
 public readonly record struct ClassMetrics(double Precision, double Recall, double F1, int Support);
 
-/// <summary>What is right of what was answered, where uncertain samples are not.</summary>
+/// <summary>Accuracy with abstention.</summary>
 /// <param name="Coverage">Share of the samples that were answered, [0, 1].</param>
-/// <param name="Accuracy">Share of these that are right, [0, 1].</param>
+/// <param name="Accuracy">Accuracy on the answered samples, [0, 1].</param>
 public sealed record Answered(double Coverage, double Accuracy);
 
-/// <summary>Samples of about equal confidence: calibrated scores are as often right as they say.</summary>
+/// <summary>Samples of similar confidence. If scores are calibrated, accuracy equals confidence.</summary>
 /// <param name="Count">Number of samples.</param>
 /// <param name="Confidence">Mean of their best scores, [0, 1].</param>
-/// <param name="Accuracy">Share of them that are right, [0, 1].</param>
+/// <param name="Accuracy">Share of correct samples, [0, 1].</param>
 public sealed record ReliabilityBin(int Count, double Confidence, double Accuracy);
 
-/// <summary>One part of several that were measured with weights of their own.</summary>
+/// <summary>The result of one fold.</summary>
 /// <param name="Name">The file of <c>services/training/splits</c>.</param>
-/// <param name="Samples">Number of samples measured on.</param>
-/// <param name="Accuracy">Share of them that are right, [0, 1].</param>
-/// <param name="UnweightedAverageRecall">Mean of the recalls of the classes that occur, [0, 1].</param>
+/// <param name="Samples">Number of samples.</param>
+/// <param name="Accuracy">Share of correct samples, [0, 1].</param>
+/// <param name="UnweightedAverageRecall">UAR over the classes that occur, [0, 1].</param>
 public sealed record FoldMetrics(string Name, int Samples, double Accuracy, double UnweightedAverageRecall);

@@ -4,15 +4,15 @@ using Microsoft.Extensions.Logging;
 namespace Affect.Inference;
 
 /// <summary>
-/// The folder of models: <c>ROOT/NAME/manifest.json</c> and the files that the manifest names. Says in the log what it
-/// refuses and why, and goes on with the rest.
+/// The folder of models: <c>ROOT/NAME/manifest.json</c> and the files that the manifest names. Logs what it rejects and
+/// loads the rest.
 /// </summary>
 public sealed class ModelRepository(string root, Modality modality, ILogger logger)
 {
     /// <summary>Full path of the folder.</summary>
     public string Root { get; } = Path.GetFullPath(root, AppContext.BaseDirectory);
 
-    /// <summary>Every right manifest of the modality, by name; none where the folder does not exist.</summary>
+    /// <summary>Valid manifests of the modality, by name; empty if the folder does not exist.</summary>
     public IReadOnlyList<ModelManifest> ReadManifests()
     {
         if (!Directory.Exists(Root))
@@ -25,22 +25,22 @@ public sealed class ModelRepository(string root, Modality modality, ILogger logg
                 continue;
             try
             {
-                if (ManifestReader.Read(File.ReadAllBytes(path), Path.GetFileName(folder), out var mistakes) is not { } manifest)
-                    Log.ManifestRefused(logger, path, string.Join("; ", mistakes));
+                if (ManifestReader.Read(File.ReadAllBytes(path), Path.GetFileName(folder), out var errors) is not { } manifest)
+                    Log.ManifestRejected(logger, path, string.Join("; ", errors));
                 else if (manifest.Modality == modality)
                     manifests.Add(manifest);
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {
-                Log.ManifestRefused(logger, path, exception.Message);
+                Log.ManifestRejected(logger, path, exception.Message);
             }
         }
         return manifests;
     }
 
     /// <summary>
-    /// For each folder what tells whether anything in it has changed: names, lengths and times of its files. Null where it
-    /// cannot be told.
+    /// A fingerprint per folder that changes with its contents: names, lengths and times of its files. Null if the repository
+    /// cannot be read.
     /// </summary>
     public IReadOnlyDictionary<string, string>? Fingerprints()
     {
@@ -58,8 +58,8 @@ public sealed class ModelRepository(string root, Modality modality, ILogger logg
         }
     }
 
-    /// <summary>Loads a version of a model; null, with the reason in the log, where it is not good.</summary>
-    /// <param name="manifest">One that <see cref="ReadManifests"/> gave.</param>
+    /// <summary>Loads a version of a model; logs the reason and returns null if it is invalid.</summary>
+    /// <param name="manifest">One of <see cref="ReadManifests"/>.</param>
     /// <param name="version">One of its versions.</param>
     /// <param name="options">Provider, threads, batch sizes.</param>
     public OnnxModel? TryLoad(ModelManifest manifest, ModelVersion version, InferenceOptions options)
@@ -68,20 +68,20 @@ public sealed class ModelRepository(string root, Modality modality, ILogger logg
         {
             return Load(manifest, version, options);
         }
-        catch (Exception exception) when (exception is ModelRefusedException or IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is ModelRejectedException or IOException or UnauthorizedAccessException)
         {
-            Log.VersionRefused(logger, manifest.Name, version.Version, exception.Message);
+            Log.VersionRejected(logger, manifest.Name, version.Version, exception.Message);
             return null;
         }
     }
 
     private OnnxModel Load(ModelManifest manifest, ModelVersion version, InferenceOptions options)
     {
-        // The bytes that are hashed are the bytes that are loaded.
+        // Loads the hashed bytes, so that the file cannot change in between.
         var file = File.ReadAllBytes(Path.Combine(Root, manifest.Name, version.File));
         var sha256 = Convert.ToHexStringLower(SHA256.HashData(file));
         if (sha256 != version.Sha256)
-            throw new ModelRefusedException([$"{version.File} has the SHA-256 {sha256}, the manifest says {version.Sha256}"]);
+            throw new ModelRejectedException([$"{version.File} has the SHA-256 {sha256}; the manifest requires {version.Sha256}"]);
         return OnnxModel.Load(file, manifest, options);
     }
 }

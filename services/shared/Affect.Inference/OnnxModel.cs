@@ -7,8 +7,8 @@ using Microsoft.ML.OnnxRuntime.Tensors;
 namespace Affect.Inference;
 
 /// <summary>
-/// One ONNX Runtime session with the tensor of its largest batch. Loaded only when the file keeps every promise
-/// of the manifest and every bucket has been run once. One thread at a time may call <see cref="Run"/>.
+/// One ONNX Runtime session with the input tensor of its largest batch. Loading succeeds only if the file matches its
+/// manifest and every bucket has run once. One thread at a time may call <see cref="Run"/>.
 /// </summary>
 public sealed unsafe class OnnxModel : IDisposable
 {
@@ -33,25 +33,25 @@ public sealed unsafe class OnnxModel : IDisposable
         _labels = new LabelMapping(manifest.Output);
         _inputNames = [manifest.Input.Tensor];
         _outputNames = manifest.Output.Embedding is { } embedding ? [manifest.Output.Logits, embedding] : [manifest.Output.Logits];
-        // On a CPU the time of a batch grows with its size, so padding it would be paid for in full. CUDA and
-        // TensorRT choose kernels for each shape that they meet, so there only a few shapes may occur.
+        // On a CPU padding costs as much as real inputs. CUDA and TensorRT select kernels per shape, so that only a
+        // few shapes may occur.
         _pads = options.Provider != ExecutionProvider.Cpu;
         _oneByOne = session.InputMetadata[manifest.Input.Tensor].Dimensions[0] == 1;
         MaxBatchSize = options.MaxBatchSize;
         _batch = (float*)NativeMemory.AlignedAlloc((nuint)BatchBytes(MaxBatchSize), CacheLine);
     }
 
-    /// <summary>Most inputs of one run.</summary>
+    /// <summary>Largest number of inputs of one run.</summary>
     public int MaxBatchSize { get; }
 
-    /// <summary>How the bytes of a request become input.</summary>
+    /// <summary>Conversion of request bytes to the input tensor.</summary>
     public InputTensor Input => _input;
 
     /// <summary>Loads and warms up a model.</summary>
-    /// <param name="file">Bytes of the ONNX file, whose hash has been checked; weights must lie in it.</param>
-    /// <param name="manifest">What the file is to be, validated.</param>
+    /// <param name="file">Bytes of the ONNX file, hash verified; must contain the weights.</param>
+    /// <param name="manifest">Validated manifest that the file must match.</param>
     /// <param name="options">Provider, threads, batch sizes.</param>
-    /// <exception cref="ModelRefusedException">The file is no model, or another than the manifest says.</exception>
+    /// <exception cref="ModelRejectedException">The file is not a model, or does not match the manifest.</exception>
     public static OnnxModel Load(byte[] file, ModelManifest manifest, InferenceOptions options)
     {
         InferenceSession session;
@@ -63,7 +63,7 @@ public sealed unsafe class OnnxModel : IDisposable
         }
         catch (OnnxRuntimeException exception)
         {
-            throw new ModelRefusedException([$"ONNX Runtime cannot load it ({exception.Message})"]);
+            throw new ModelRejectedException([$"ONNX Runtime cannot load it ({exception.Message})"]);
         }
 
         OnnxModel? model = null;
@@ -80,14 +80,14 @@ public sealed unsafe class OnnxModel : IDisposable
                 session.Dispose();
             model?.Dispose();
             if (exception is OnnxRuntimeException)
-                throw new ModelRefusedException([$"ONNX Runtime cannot run it ({exception.Message})"]);
+                throw new ModelRejectedException([$"ONNX Runtime cannot run it ({exception.Message})"]);
             throw;
         }
     }
 
-    /// <summary>Computes a batch; one input after another where the file takes no more.</summary>
+    /// <summary>Computes a batch; one input after another if the batch of the file is fixed at 1.</summary>
     /// <param name="inputs">1 to <see cref="MaxBatchSize"/> inputs, checked with <see cref="InputTensor.Check"/>.</param>
-    /// <param name="results">One for each input; null where the model gave no finite logits for it.</param>
+    /// <param name="results">One per input; null if its logits are not finite.</param>
     public void Run(ReadOnlySpan<ReadOnlyMemory<byte>> inputs, Span<Classification?> results)
     {
         if (_oneByOne && inputs.Length > 1)
@@ -131,8 +131,8 @@ public sealed unsafe class OnnxModel : IDisposable
     }
 
     /// <summary>
-    /// Runs every bucket once, so that memory is there and kernels are chosen before the first caller comes, and looks at
-    /// what comes out.
+    /// Runs every bucket once, so that memory is allocated and kernels are selected before the first request, and checks
+    /// the outputs.
     /// </summary>
     private void WarmUp()
     {
@@ -140,29 +140,29 @@ public sealed unsafe class OnnxModel : IDisposable
         for (var size = 1; ; size = Bucket(size + 1))
         {
             using var outputs = RunBatch(size);
-            ThrowOn(outputs.Zip(_outputNames, Mistake).OfType<string>());
+            ThrowOn(outputs.Zip(_outputNames, CheckOutput).OfType<string>());
             if (size == MaxBatchSize || _oneByOne)
                 return;
 
-            string? Mistake(OrtValue output, string name)
+            string? CheckOutput(OrtValue output, string name)
             {
                 var shape = output.GetTensorTypeAndShape().Shape;
                 var labels = _manifest.Output.Labels.Count;
                 if (shape.Length < 2 || shape[0] != size)
-                    return $"output '{name}' has the shape {Text(shape)} for a batch of {size}; the batch must come first";
+                    return $"output '{name}' has the shape {Text(shape)} for a batch of {size}; the batch must be the first axis";
                 if (name == _manifest.Output.Logits && (shape.Length != 2 || shape[1] != labels))
-                    return $"output '{name}' has the shape {Text(shape)} for a batch of {size}; the manifest's {labels} labels need [{size}, {labels}]";
+                    return $"output '{name}' has the shape {Text(shape)} for a batch of {size}; must be [{size}, {labels}] for the manifest's labels";
                 foreach (var value in output.GetTensorDataAsSpan<float>())
                     if (!float.IsFinite(value))
-                        return $"output '{name}' is not finite for an input of zeros";
+                        return $"output '{name}' must be finite for an input of zeros";
                     else if (name == _manifest.Output.Logits && _manifest.Output.Probabilities && value is < -1e-3f or > 1 + 1e-3f)
-                        return $"output '{name}' gives {value} for an input of zeros, which is no probability; output.probabilities says that it gives these";
+                        return $"output '{name}' is {value} for an input of zeros; must lie in [0, 1] because output.probabilities is set";
                 return null;
             }
         }
     }
 
-    /// <summary>Powers of two, and the largest batch itself.</summary>
+    /// <summary>Rounds up to a power of two or the largest batch.</summary>
     private int Bucket(int count)
     {
         var bucket = 1;
@@ -173,38 +173,38 @@ public sealed unsafe class OnnxModel : IDisposable
 
     private long BatchBytes(int size) => (long)size * _input.Length * sizeof(float);
 
-    /// <summary>Every difference between the file's inputs and outputs and the manifest's.</summary>
+    /// <summary>Every difference between the inputs and outputs of the file and those of the manifest.</summary>
     private static IEnumerable<string> Differences(InferenceSession session, ModelManifest manifest)
     {
         if (!session.InputMetadata.TryGetValue(manifest.Input.Tensor, out var input))
-            yield return $"it has no input '{manifest.Input.Tensor}', only {Names(session.InputMetadata)}";
+            yield return $"input '{manifest.Input.Tensor}' not found; the file has {Names(session.InputMetadata)}";
         else
         {
             long[] expected = [-1, .. manifest.Input.ShapeOfOne().Select(axis => (long)axis)];
             long[] actual = [.. input.Dimensions.Select(axis => (long)axis)];
             if (!input.IsTensor || input.ElementDataType != TensorElementType.Float)
-                yield return $"input '{manifest.Input.Tensor}' is no tensor of float32";
+                yield return $"input '{manifest.Input.Tensor}' must be a tensor of float32";
             else if (actual.Length != expected.Length || !actual.Skip(1).Zip(expected.Skip(1), (a, e) => a == e || a < 0).All(fits => fits))
-                yield return $"input '{manifest.Input.Tensor}' has the shape {Text(actual)}; the manifest says {Text(expected)}";
+                yield return $"input '{manifest.Input.Tensor}' has the shape {Text(actual)}; the manifest requires {Text(expected)}";
             else if (actual[0] is 0 or > 1)
                 yield return $"input '{manifest.Input.Tensor}' has a batch fixed at {actual[0]}; it must be dynamic, or 1";
         }
         foreach (var other in session.InputMetadata.Keys.Where(name => name != manifest.Input.Tensor))
-            yield return $"it has a further input, '{other}'";
+            yield return $"input '{other}' is unexpected";
         foreach (var name in new[] { manifest.Output.Logits, manifest.Output.Embedding }.OfType<string>())
             if (!session.OutputMetadata.TryGetValue(name, out var output))
-                yield return $"it has no output '{name}', only {Names(session.OutputMetadata)}";
+                yield return $"output '{name}' not found; the file has {Names(session.OutputMetadata)}";
             else if (!output.IsTensor || output.ElementDataType != TensorElementType.Float)
-                yield return $"output '{name}' is no tensor of float32";
+                yield return $"output '{name}' must be a tensor of float32";
 
         static string Names(IReadOnlyDictionary<string, NodeMetadata> values) => string.Join(", ", values.Keys.Select(name => $"'{name}'"));
     }
 
-    private static void ThrowOn(IEnumerable<string> mistakes)
+    private static void ThrowOn(IEnumerable<string> errors)
     {
-        var all = mistakes.ToList();
+        var all = errors.ToList();
         if (all.Count > 0)
-            throw new ModelRefusedException(all);
+            throw new ModelRejectedException(all);
     }
 
     private static string Text(long[] shape) => $"[{string.Join(", ", shape.Select(axis => axis < 0 ? "batch" : axis.ToString()))}]";
@@ -215,16 +215,16 @@ public sealed unsafe class OnnxModel : IDisposable
         var session = new SessionOptions
         {
             GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL,
-            // Environment.ProcessorCount knows the limits of a container, ONNX Runtime does not.
+            // Unlike ONNX Runtime, Environment.ProcessorCount respects the limits of a container.
             IntraOpNumThreads = options.IntraOpThreads > 0 ? options.IntraOpThreads : Environment.ProcessorCount,
             LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
         };
-        // Threads that wait for work by spinning take the processor from those that bring it.
+        // Spinning threads would take CPU time from the threads that deliver work.
         session.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
 
         if (options.Provider == ExecutionProvider.TensorRt)
         {
-            // One engine for every batch size, tuned for the largest.
+            // One engine for all batch sizes, optimized for the largest.
             string Shape(int batch) => $"{manifest.Input.Tensor}:{batch}x{string.Join('x', manifest.Input.ShapeOfOne())}";
             using var tensorRt = new OrtTensorRTProviderOptions();
             tensorRt.UpdateOptions(new Dictionary<string, string>

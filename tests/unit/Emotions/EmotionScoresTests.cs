@@ -5,7 +5,7 @@ namespace Affect.UnitTests.Emotions;
 public sealed class EmotionScoresTests
 {
     [Fact]
-    public void Softmax_sums_to_one_and_keeps_the_order_of_the_logits()
+    public void FromLogits_AnyLogits_SumsToOneAndPreservesTheRanking()
     {
         var scores = EmotionScores.FromLogits([1, 5, 2, -3, 0, 4, 3]);
 
@@ -15,7 +15,7 @@ public sealed class EmotionScoresTests
     }
 
     [Fact]
-    public void Huge_logits_do_not_overflow()
+    public void FromLogits_HugeLogits_DoesNotOverflow()
     {
         var scores = EmotionScores.FromLogits([1e30f, 0, 0, 0, 0, 0, -1e30f]);
 
@@ -24,7 +24,7 @@ public sealed class EmotionScoresTests
     }
 
     [Fact]
-    public void A_higher_temperature_softens_and_keeps_the_best()
+    public void FromLogits_HigherTemperature_IsLessConfidentWithTheSameBest()
     {
         float[] logits = [0, 0, 3, 1, 0, 0, 0];
 
@@ -36,13 +36,13 @@ public sealed class EmotionScoresTests
     }
 
     [Fact]
-    public void The_first_of_two_equals_is_the_best() =>
+    public void Best_EqualScores_IsTheFirst() =>
         Assert.Equal(Emotion.Sad, EmotionScores.FromWeights([0, 0, 2, 2, 1, 0, 0]).Best);
 
     [Theory]
     [InlineData("neutral", Emotion.Neutral)]
     [InlineData("surprise", Emotion.Surprise)]
-    public void Names_go_both_ways(string name, Emotion emotion)
+    public void TryParse_NameOfAnEmotion_RoundTrips(string name, Emotion emotion)
     {
         Assert.True(EmotionLabels.TryParse(name, out var parsed));
         Assert.Equal(emotion, parsed);
@@ -50,5 +50,5 @@ public sealed class EmotionScoresTests
     }
 
     [Fact]
-    public void An_unknown_name_is_no_emotion() => Assert.False(EmotionLabels.TryParse("calm", out _));
+    public void TryParse_UnknownName_IsFalse() => Assert.False(EmotionLabels.TryParse("calm", out _));
 }

@@ -9,7 +9,7 @@ public sealed class LogLinearPoolTests
     private static readonly EmotionScores Sad = EmotionScores.FromWeights([1, 1, 4, 1, 1, 1, 1]);
 
     [Fact]
-    public void One_member_of_weight_one_comes_out_as_it_went_in()
+    public void Combine_SingleMemberOfWeightOne_IsUnchanged()
     {
         EmotionScores[] priors = [LogLinearPool.UniformPrior, EmotionScores.FromWeights([5, 3, 1, 1, 1, 1, 1])];
         foreach (var prior in priors)
@@ -17,7 +17,7 @@ public sealed class LogLinearPoolTests
     }
 
     [Fact]
-    public void Weights_of_one_are_Bayes_rule_for_independent_modalities()
+    public void Combine_WeightsOfOne_IsBayesRuleForIndependentModalities()
     {
         var prior = EmotionScores.FromWeights([4, 2, 1, 1, 1, 1, 1]);
         Span<float> product = stackalloc float[EmotionLabels.Count];
@@ -28,7 +28,7 @@ public sealed class LogLinearPoolTests
     }
 
     [Fact]
-    public void Members_that_agree_are_surer_together()
+    public void Combine_AgreeingMembers_IsMoreConfident()
     {
         var pooled = Uniform.Combine((Happy, 1), (Happy, 1));
 
@@ -37,25 +37,25 @@ public sealed class LogLinearPoolTests
     }
 
     [Fact]
-    public void The_heavier_member_wins_an_argument()
+    public void Combine_DisagreeingMembers_FollowsTheLargerWeight()
     {
         Assert.Equal(Emotion.Happy, Uniform.Combine((Happy, 1), (Sad, 0.5)).Best);
         Assert.Equal(Emotion.Sad, Uniform.Combine((Happy, 0.2), (Sad, 1)).Best);
     }
 
     [Fact]
-    public void Weight_zero_is_as_good_as_absent() =>
+    public void Combine_WeightZero_ExcludesTheMember() =>
         AssertEqual(Sad, Uniform.Combine((Happy, 0), (Sad, 1)));
 
     [Fact]
-    public void Nobody_s_word_is_the_prior()
+    public void Combine_NoMembers_IsThePrior()
     {
         var prior = EmotionScores.FromWeights([4, 2, 1, 1, 1, 1, 1]);
         AssertEqual(prior, new LogLinearPool(prior).Combine());
     }
 
     [Fact]
-    public void A_score_of_zero_is_no_veto_and_no_NaN()
+    public void Combine_ScoreOfZero_DoesNotExcludeTheEmotion()
     {
         var certain = EmotionScores.FromWeights([0, 1, 0, 0, 0, 0, 0]);
         var contrary = EmotionScores.FromWeights([0, 0, 1, 0, 0, 0, 0]);
@@ -67,7 +67,7 @@ public sealed class LogLinearPoolTests
     }
 
     [Fact]
-    public void A_negative_weight_is_refused() =>
+    public void Combine_NegativeWeight_Throws() =>
         Assert.Throws<ArgumentOutOfRangeException>(() => Uniform.Combine((Happy, -1)));
 
     private static void AssertEqual(EmotionScores expected, EmotionScores actual)

@@ -6,14 +6,12 @@ public sealed class PoolFitTests
 {
     private static readonly EmotionScores Uniform = LogLinearPool.UniformPrior;
 
-    /// <summary>
-    /// Labels are drawn from the pool itself under known weights: the fit has to find them again.
-    /// </summary>
+    /// <summary>Labels are drawn from the pool with known weights, which the fit must recover.</summary>
     [Theory]
     [InlineData(1.0, 1.0)]
     [InlineData(0.6, 1.2)]
     [InlineData(1.5, 0.3)]
-    public void Finds_the_weights_that_made_the_data(double speech, double face)
+    public void Fit_LabelsDrawnFromThePool_RecoversItsWeights(double speech, double face)
     {
         var pairs = Draw(20_000, speech, face);
 
@@ -24,7 +22,7 @@ public sealed class PoolFitTests
     }
 
     [Fact]
-    public void No_weights_nearby_do_better()
+    public void Fit_AnyPairs_IsALocalMaximum()
     {
         var pairs = Draw(2_000, 0.7, 0.9);
         var pool = new LogLinearPool(Uniform);
@@ -32,13 +30,13 @@ public sealed class PoolFitTests
         var best = PoolFit.Fit(Uniform, pairs);
 
         foreach (var (s, f) in ((double, double)[])[(0.05, 0), (-0.05, 0), (0, 0.05), (0, -0.05)])
-            Assert.True(PoolFit.At(pool, pairs, best.Speech + s, best.Face + f).LogLikelihood < best.LogLikelihood);
+            Assert.True(PoolFit.Evaluate(pool, pairs, best.Speech + s, best.Face + f).LogLikelihood < best.LogLikelihood);
     }
 
     [Fact]
-    public void What_misleads_gets_weight_zero_and_not_less()
+    public void Fit_MisleadingModality_GetsWeightZero()
     {
-        // The voice names the next emotion always: evidence against itself.
+        // Speech always predicts the next emotion: negative evidence.
         var random = new Random(7);
         var pairs = Enumerable.Range(0, 500).Select(_ =>
         {
@@ -54,7 +52,7 @@ public sealed class PoolFitTests
     }
 
     [Fact]
-    public void Faultless_pairs_give_finite_weights()
+    public void Fit_SeparablePairs_GivesFiniteWeights()
     {
         var pairs = Enum.GetValues<Emotion>().Select(label => new PosteriorPair(Peak(label, 0.9f), Peak(label, 0.9f), label)).ToList();
 
@@ -65,7 +63,7 @@ public sealed class PoolFitTests
     }
 
     [Fact]
-    public void No_pairs_are_refused() => Assert.Throws<ArgumentOutOfRangeException>(() => PoolFit.Fit(Uniform, []));
+    public void Fit_NoPairs_Throws() => Assert.Throws<ArgumentOutOfRangeException>(() => PoolFit.Fit(Uniform, []));
 
     private static List<PosteriorPair> Draw(int count, double speech, double face)
     {
@@ -74,12 +72,12 @@ public sealed class PoolFitTests
         var pairs = new List<PosteriorPair>(count);
         for (var n = 0; n < count; n++)
         {
-            var (heard, seen) = (Random(random), Random(random));
-            var truth = pool.Combine((heard, speech), (seen, face));
+            var (speechScores, faceScores) = (Random(random), Random(random));
+            var truth = pool.Combine((speechScores, speech), (faceScores, face));
             var (label, rest) = (0, random.NextDouble());
             while (label < EmotionLabels.Count - 1 && (rest -= truth[label]) > 0)
                 label++;
-            pairs.Add(new(heard, seen, (Emotion)label));
+            pairs.Add(new(speechScores, faceScores, (Emotion)label));
         }
         return pairs;
     }

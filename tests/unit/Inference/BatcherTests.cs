@@ -10,12 +10,12 @@ using Microsoft.Extensions.Time.Testing;
 namespace Affect.UnitTests.Inference;
 
 /// <summary>
-/// The model of these tests computes when it is told to: a test sees each batch as it starts, does something while it is
-/// "being computed", and lets it end.
+/// The model of these tests blocks until it is released: a test observes the start of each batch, acts while it is
+/// computed, and then lets it finish.
 /// </summary>
 public sealed class BatcherTests : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30); // until a test has failed, never a measure
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30); // bounds a failing test
 
     private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
     private readonly FakeTimeProvider _time = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
@@ -42,7 +42,7 @@ public sealed class BatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task A_lone_input_goes_at_once()
+    public async Task RunAsync_SingleInput_IsComputedImmediately()
     {
         await using var batcher = Batcher(new TestOptions());
 
@@ -54,7 +54,7 @@ public sealed class BatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task What_comes_while_a_batch_is_computed_is_the_next_batch()
+    public async Task RunAsync_InputsDuringABatch_FormTheNextBatch()
     {
         await using var batcher = Batcher(new TestOptions());
         var first = Send(batcher, 1);
@@ -70,7 +70,7 @@ public sealed class BatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task No_batch_is_larger_than_the_largest()
+    public async Task RunAsync_MoreInputsThanMaxBatchSize_AreSplit()
     {
         await using var batcher = Batcher(new TestOptions { MaxBatchSize = 3 });
         var answers = new List<Task<Classification?>> { Send(batcher, 0) };
@@ -86,27 +86,27 @@ public sealed class BatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task With_a_delay_the_first_input_waits_for_others()
+    public async Task RunAsync_MaxDelay_WaitsForAFullBatch()
     {
         await using var batcher = Batcher(new TestOptions { MaxDelay = TimeSpan.FromMilliseconds(5), MaxBatchSize = 3 });
 
         var answers = new[] { Send(batcher, 1), Send(batcher, 2), Send(batcher, 3) };
 
-        // The clock stands still: only the full batch can have started it.
+        // The clock does not advance: only the full batch can have started it.
         Assert.Equal([1, 2, 3], Started());
         _go.Release();
         await Task.WhenAll(answers);
     }
 
     [Fact]
-    public async Task A_delay_ends()
+    public async Task RunAsync_MaxDelayElapsed_ComputesAPartialBatch()
     {
         await using var batcher = Batcher(new TestOptions { MaxDelay = TimeSpan.FromMilliseconds(5) });
 
         var answer = Send(batcher, 1);
         byte[]? batch;
         while (!_started.TryTake(out batch, TimeSpan.FromMilliseconds(1)))
-            _time.Advance(TimeSpan.FromMilliseconds(5)); // before or after the worker set its timer: time goes on
+            _time.Advance(TimeSpan.FromMilliseconds(5)); // repeated, because the worker may set its timer later
 
         Assert.Equal([1], batch);
         _go.Release();
@@ -114,13 +114,13 @@ public sealed class BatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task A_full_queue_says_when_to_come_back()
+    public async Task RunAsync_FullQueue_ThrowsWithEstimatedRetryAfter()
     {
         await using var batcher = Batcher(new TestOptions { QueueCapacity = 2, MaxBatchSize = 1 });
         using var refused = new Measured(_services, InferenceMetrics.Refused);
         var answers = new List<Task<Classification?>> { Send(batcher, 0) };
         Assert.Equal([0], Started());
-        _time.Advance(TimeSpan.FromSeconds(3)); // so long does one input take
+        _time.Advance(TimeSpan.FromSeconds(3)); // duration of one input
         answers.Add(Send(batcher, 1));
         _go.Release();
         Assert.Equal([1], Started());
@@ -135,25 +135,25 @@ public sealed class BatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task What_was_cancelled_is_never_computed()
+    public async Task RunAsync_CanceledWhileQueued_IsNotComputed()
     {
         await using var batcher = Batcher(new TestOptions());
         using var cancellation = new CancellationTokenSource();
         var first = Send(batcher, 1);
         Assert.Equal([1], Started());
 
-        var cancelled = SendCancellable(batcher, 2, cancellation.Token);
+        var canceled = SendCancellable(batcher, 2, cancellation.Token);
         var third = Send(batcher, 3);
         await cancellation.CancelAsync();
         _go.Release(2);
 
         Assert.Equal([3], Started());
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => cancelled);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => canceled);
         Assert.Equal([1, 3], (await Task.WhenAll(first, third)).Select(Number));
     }
 
     [Fact]
-    public async Task What_has_expired_is_never_computed()
+    public async Task RunAsync_DeadlineExpiredWhileQueued_IsNotComputed()
     {
         await using var batcher = Batcher(new TestOptions());
         using var refused = new Measured(_services, InferenceMetrics.Refused);
@@ -172,17 +172,17 @@ public sealed class BatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task A_queue_full_of_cancelled_inputs_starts_no_batch()
+    public async Task RunAsync_OnlyCanceledInputsQueued_StartsNoBatch()
     {
         await using var batcher = Batcher(new TestOptions());
         using var cancellation = new CancellationTokenSource();
         var first = Send(batcher, 1);
         Assert.Equal([1], Started());
-        var cancelled = Enumerable.Range(2, 10).Select(i => SendCancellable(batcher, (byte)i, cancellation.Token)).ToList();
+        var canceled = Enumerable.Range(2, 10).Select(i => SendCancellable(batcher, (byte)i, cancellation.Token)).ToList();
         await cancellation.CancelAsync();
         _go.Release();
         await first;
-        foreach (var answer in cancelled)
+        foreach (var answer in canceled)
             await Assert.ThrowsAnyAsync<OperationCanceledException>(() => answer);
 
         var next = Send(batcher, 99);
@@ -193,7 +193,7 @@ public sealed class BatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task A_batch_that_fails_fails_alone()
+    public async Task RunAsync_FailingBatch_FailsItsOwnInputsOnly()
     {
         await using var batcher = Batcher(new TestOptions());
         var first = Send(batcher, 1);
@@ -211,7 +211,7 @@ public sealed class BatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task Stopping_computes_what_waits_and_takes_no_more()
+    public async Task DisposeAsync_QueuedInputs_AreComputedAndFurtherOnesRejected()
     {
         var batcher = Batcher(new TestOptions());
         var first = Send(batcher, 1);
@@ -223,12 +223,12 @@ public sealed class BatcherTests : IDisposable
         Assert.False(stopped.IsCompleted);
         _go.Release(2);
 
-        await stopped.WaitAsync(Patience, Cancel);
+        await stopped.WaitAsync(Timeout, Cancel);
         Assert.Equal([1, 2], (await Task.WhenAll(first, second)).Select(Number));
     }
 
     [Fact]
-    public async Task Queue_time_batch_size_and_run_time_are_measured()
+    public async Task RunAsync_Batches_RecordQueueTimeRunTimeAndSize()
     {
         using var queue = new Measured(_services, InferenceMetrics.QueueDuration);
         using var run = new Measured(_services, InferenceMetrics.RunDuration);
@@ -253,7 +253,7 @@ public sealed class BatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task Many_callers_all_get_their_own_answer()
+    public async Task RunAsync_ConcurrentCallers_GetTheirOwnResults()
     {
         await using var batcher = Batcher(new TestOptions { MaxBatchSize = 8 });
         _go.Release(10_000);
@@ -277,31 +277,31 @@ public sealed class BatcherTests : IDisposable
         for (var i = 0; i < inputs.Length; i++)
             numbers[i] = inputs[i].Span[0];
         _started.Add(numbers);
-        Assert.True(_go.Wait(Patience));
+        Assert.True(_go.Wait(Timeout));
         if (numbers.Contains(Poison))
             throw new InvalidOperationException("poison");
         for (var i = 0; i < inputs.Length; i++)
             results[i] = new Classification(Outcome.Ok, default, [numbers[i]]);
     }
 
-    /// <summary>The numbers of the next batch that starts.</summary>
+    /// <summary>Waits for the next batch and returns its numbers.</summary>
     private byte[] Started()
     {
-        Assert.True(_started.TryTake(out var batch, (int)Patience.TotalMilliseconds, Cancel));
+        Assert.True(_started.TryTake(out var batch, (int)Timeout.TotalMilliseconds, Cancel));
         return batch;
     }
 
     private static async Task<Classification?> Send(Batcher batcher, byte number, DateTime? deadline = null) =>
-        await batcher.RunAsync(new[] { number }, deadline ?? DateTime.MaxValue, Cancel).WaitAsync(Patience, Cancel);
+        await batcher.RunAsync(new[] { number }, deadline ?? DateTime.MaxValue, Cancel).WaitAsync(Timeout, Cancel);
 
     private static async Task<Classification?> SendCancellable(Batcher batcher, byte number, CancellationToken cancellationToken) =>
-        await batcher.RunAsync(new[] { number }, DateTime.MaxValue, cancellationToken).WaitAsync(Patience, Cancel);
+        await batcher.RunAsync(new[] { number }, DateTime.MaxValue, cancellationToken).WaitAsync(Timeout, Cancel);
 
     private static int Number(Classification? classification) => (int)Assert.Single(classification!.Embedding);
 
     private sealed class TestOptions : InferenceOptions;
 
-    /// <summary>What one instrument measured.</summary>
+    /// <summary>Measurements of one instrument.</summary>
     private sealed class Measured : IDisposable
     {
         private readonly ConcurrentQueue<(double Value, KeyValuePair<string, object?>[] Tags)> _measured = new();

@@ -10,7 +10,7 @@ using Microsoft.Extensions.Options;
 
 namespace Affect.UnitTests.Inference;
 
-/// <summary>A model repository on disk, and ONNX Runtime on what lies in it.</summary>
+/// <summary>A model repository on disk, loaded by ONNX Runtime.</summary>
 public sealed class ClassifiersTests : IDisposable
 {
     private const int SpeechBytes = 130 * 42 * sizeof(float);
@@ -23,7 +23,7 @@ public sealed class ClassifiersTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public async Task The_newest_version_serves()
+    public async Task Load_SeveralVersions_ServesTheNewest()
     {
         var manifest = TinyModel.Write(_folder.Path, TinyModel.Speech());
         TinyModel.Write(_folder.Path, manifest, bias: [0, 0, 5, 0, 0, 0, 0]);
@@ -42,7 +42,7 @@ public sealed class ClassifiersTests : IDisposable
     }
 
     [Fact]
-    public async Task A_file_that_is_not_the_manifest_s_is_refused_and_the_version_before_it_serves()
+    public async Task Load_FileWithAnotherHash_ServesTheVersionBefore()
     {
         var manifest = TinyModel.Write(_folder.Path, TinyModel.Speech());
         TinyModel.Write(_folder.Path, manifest, bias: [0, 0, 5, 0, 0, 0, 0]);
@@ -52,15 +52,15 @@ public sealed class ClassifiersTests : IDisposable
 
         Assert.Equal("1", served.Find("")!.Version);
         Assert.True(served.Healthy);
-        Assert.Contains("Model tiny-speech version 2 is refused: 2/model.onnx has the SHA-256", Errors());
+        Assert.Contains("Rejected model tiny-speech version 2: 2/model.onnx has the SHA-256", Errors());
     }
 
     [Fact]
-    public async Task A_file_that_is_no_model_is_refused_and_the_version_before_it_serves()
+    public async Task Load_FileThatIsNotAModel_ServesTheVersionBefore()
     {
         var manifest = TinyModel.Write(_folder.Path, TinyModel.Speech());
         manifest = TinyModel.Write(_folder.Path, manifest);
-        await File.WriteAllTextAsync(_folder["tiny-speech/2/model.onnx"], "no model", Cancel);
+        await File.WriteAllTextAsync(_folder["tiny-speech/2/model.onnx"], "not a model", Cancel);
         TinyModel.WriteManifest(_folder.Path, manifest with
         {
             Versions = [manifest.Versions[0], manifest.Versions[1] with { Sha256 = Sha256(_folder["tiny-speech/2/model.onnx"]) }],
@@ -69,11 +69,11 @@ public sealed class ClassifiersTests : IDisposable
         await using var served = await LoadAsync();
 
         Assert.Equal("1", served.Find("")!.Version);
-        Assert.Contains("version 2 is refused: ONNX Runtime cannot load it", Errors());
+        Assert.Contains("version 2: ONNX Runtime cannot load it", Errors());
     }
 
     [Fact]
-    public async Task A_file_that_is_missing_is_refused_and_the_version_before_it_serves()
+    public async Task Load_MissingFile_ServesTheVersionBefore()
     {
         var manifest = TinyModel.Write(_folder.Path, TinyModel.Speech());
         TinyModel.Write(_folder.Path, manifest);
@@ -85,7 +85,7 @@ public sealed class ClassifiersTests : IDisposable
     }
 
     [Fact]
-    public async Task A_model_without_a_good_version_is_left_out_and_the_others_serve()
+    public async Task Load_ModelWithoutAValidVersion_ServesTheOthers()
     {
         TinyModel.Write(_folder.Path, TinyModel.Speech());
         TinyModel.Write(_folder.Path, TinyModel.Speech("broken") with { Default = false });
@@ -96,11 +96,11 @@ public sealed class ClassifiersTests : IDisposable
         Assert.Null(served.Find("broken"));
         Assert.Equal(["tiny-speech"], served.Names);
         Assert.True(served.Healthy);
-        Assert.Contains("Model broken is left out: none of its versions is good", Errors());
+        Assert.Contains("Excluded model broken: it has no valid version", Errors());
     }
 
     [Fact]
-    public async Task Several_models_serve_at_once_and_each_modality_has_its_own()
+    public async Task Load_ModelsOfBothModalities_AreSeparated()
     {
         TinyModel.Write(_folder.Path, TinyModel.Speech());
         TinyModel.Write(_folder.Path, TinyModel.Speech("another") with { Default = false }, bias: [0, 0, 0, 9, 0, 0, 0]);
@@ -119,7 +119,7 @@ public sealed class ClassifiersTests : IDisposable
     }
 
     [Fact]
-    public async Task Two_defaults_are_none()
+    public async Task Load_TwoDefaults_IsUnhealthy()
     {
         TinyModel.Write(_folder.Path, TinyModel.Speech());
         TinyModel.Write(_folder.Path, TinyModel.Speech("another"));
@@ -128,22 +128,22 @@ public sealed class ClassifiersTests : IDisposable
 
         Assert.False(served.Healthy);
         Assert.Throws<NotServingException>(() => served.Find(""));
-        Assert.Contains("another and tiny-speech all say that they are the default", Errors());
+        Assert.Contains("only one of another, tiny-speech may set default", Errors());
     }
 
     [Fact]
-    public async Task Without_a_default_nothing_is_ready()
+    public async Task Load_NoDefault_IsUnhealthy()
     {
         TinyModel.Write(_folder.Path, TinyModel.Speech() with { Default = false });
 
         await using var served = await LoadAsync();
 
         Assert.False(served.Healthy);
-        Assert.Contains("of 1 right manifests none says that it is the default", Errors());
+        Assert.Contains("one of 1 valid manifests must set default", Errors());
     }
 
     [Fact]
-    public async Task An_empty_repository_is_not_ready_and_says_so()
+    public async Task Load_EmptyRepository_IsUnhealthyAndLogged()
     {
         await using var served = await LoadAsync();
 
@@ -153,20 +153,20 @@ public sealed class ClassifiersTests : IDisposable
     }
 
     [Fact]
-    public async Task A_wrong_manifest_is_refused_with_every_mistake_and_the_others_serve()
+    public async Task Load_InvalidManifest_LogsEveryErrorAndServesTheOthers()
     {
         TinyModel.Write(_folder.Path, TinyModel.Speech());
         Directory.CreateDirectory(_folder["wrong"]);
-        await File.WriteAllTextAsync(_folder["wrong/manifest.json"], """{ "name": "wrong", "colour": "red" }""", Cancel);
+        await File.WriteAllTextAsync(_folder["wrong/manifest.json"], """{ "name": "wrong", "color": "red" }""", Cancel);
 
         await using var served = await LoadAsync();
 
         Assert.True(served.Healthy);
-        Assert.Contains("colour: is unknown; modality: is missing", Errors());
+        Assert.Contains("color: unknown property; modality: required", Errors());
     }
 
     [Fact]
-    public async Task A_model_that_is_not_what_its_manifest_says_is_refused_with_every_difference()
+    public async Task Load_ModelThatDoesNotMatchItsManifest_LogsEveryDifference()
     {
         var manifest = TinyModel.Write(_folder.Path, TinyModel.Speech());
         TinyModel.WriteManifest(_folder.Path, manifest with
@@ -179,12 +179,12 @@ public sealed class ClassifiersTests : IDisposable
 
         Assert.False(served.Healthy);
         Assert.Contains(
-            "input 'input' has the shape [batch, 130, 42]; the manifest says [batch, 87, 42]; " +
-            "it has no output 'scores', only 'logits'; it has no output 'embedding', only 'logits'", Errors());
+            "input 'input' has the shape [batch, 130, 42]; the manifest requires [batch, 87, 42]; " +
+            "output 'scores' not found; the file has 'logits'; output 'embedding' not found; the file has 'logits'", Errors());
     }
 
     [Fact]
-    public async Task A_model_with_other_labels_than_its_manifest_is_refused()
+    public async Task Load_ModelWithAnotherNumberOfLabels_IsRejected()
     {
         var manifest = TinyModel.Write(_folder.Path, TinyModel.Speech());
         TinyModel.WriteManifest(_folder.Path, manifest with
@@ -195,22 +195,22 @@ public sealed class ClassifiersTests : IDisposable
         await using var served = await LoadAsync();
 
         Assert.False(served.Healthy);
-        Assert.Contains("output 'logits' has the shape [1, 7] for a batch of 1; the manifest's 3 labels need [1, 3]", Errors());
+        Assert.Contains("output 'logits' has the shape [1, 7] for a batch of 1; must be [1, 3] for the manifest's labels", Errors());
     }
 
     [Fact]
-    public async Task A_model_that_is_not_finite_on_silence_is_refused()
+    public async Task Load_ModelWithNonFiniteOutput_IsRejected()
     {
         TinyModel.Write(_folder.Path, TinyModel.Speech(), bias: [0, float.NaN, 0, 0, 0, 0, 0]);
 
         await using var served = await LoadAsync();
 
         Assert.False(served.Healthy);
-        Assert.Contains("output 'logits' is not finite for an input of zeros", Errors());
+        Assert.Contains("output 'logits' must be finite for an input of zeros", Errors());
     }
 
     [Fact]
-    public async Task Below_the_threshold_the_answer_is_uncertain_and_keeps_its_scores()
+    public async Task ClassifyAsync_BelowTheThreshold_IsUncertainWithScores()
     {
         var manifest = TinyModel.Speech();
         TinyModel.Write(_folder.Path, manifest with { Output = manifest.Output with { AbstainBelow = 0.95f } });
@@ -223,7 +223,7 @@ public sealed class ClassifiersTests : IDisposable
     }
 
     [Fact]
-    public async Task Each_of_a_batch_gets_the_answer_to_its_own_input()
+    public async Task ClassifyAsync_ConcurrentInputs_GetTheirOwnResults()
     {
         // Logit of sad is the first feature of the first frame, logit of angry that of the last frame.
         TinyModel.Write(_folder.Path, TinyModel.Speech(), new float[7], (i, label) =>
@@ -245,7 +245,7 @@ public sealed class ClassifiersTests : IDisposable
     [Theory]
     [InlineData(0)]
     [InlineData(SpeechBytes + 4)]
-    public async Task A_wrong_size_is_refused_before_it_joins_a_batch(int bytes)
+    public async Task ClassifyAsync_WrongSize_IsRejected(int bytes)
     {
         TinyModel.Write(_folder.Path, TinyModel.Speech());
         await using var served = await LoadAsync();
@@ -257,7 +257,7 @@ public sealed class ClassifiersTests : IDisposable
     }
 
     [Fact]
-    public async Task Values_that_overflow_in_the_model_are_refused_and_harm_nobody()
+    public async Task ClassifyAsync_ValuesThatOverflow_AreRejectedAlone()
     {
         TinyModel.Write(_folder.Path, TinyModel.Speech(), weight: (_, _) => 10);
         await using var served = await LoadAsync();
@@ -273,10 +273,10 @@ public sealed class ClassifiersTests : IDisposable
     }
 
     [Fact]
-    public async Task Someone_else_s_model_drops_in_by_its_manifest()
+    public async Task ClassifyAsync_ThirdPartyFaceModel_FollowsItsManifest()
     {
-        // Another size, colour, the channels last, a scaler for each channel, eight labels called otherwise and in another order,
-        // one of them of no use, a temperature, an embedding, other names of the tensors.
+        // Another size, RGB, channels last, a scaler per channel, eight labels with other names in another order, one of them
+        // ignored, a temperature, an embedding, other tensor names.
         var foreign = TinyModel.Face("foreign") with
         {
             Input = new ModelInput
@@ -315,7 +315,7 @@ public sealed class ClassifiersTests : IDisposable
 
         var answer = await served.Find("foreign")!.ClassifyAsync(pixels, DateTime.MaxValue, Cancel);
 
-        // By hand: the logit of sadness is the scaled blue; halved by the temperature; contempt is gone; joy and content are happy.
+        // The logit of sadness is the scaled blue value, halved by the temperature; contempt is ignored; joy and content map to happy.
         var sadness = (255 - 103.53f) / 57.375f;
         float[] weights = [0, MathF.Exp(0.5f) + MathF.Exp(1), MathF.Exp(sadness / 2), 1, 1, 1, 1];
         Assert.Equal(weights.Select(weight => weight / weights.Sum()), Enumerable.Range(0, 7).Select(i => answer.Scores[i]), Close);
@@ -324,9 +324,9 @@ public sealed class ClassifiersTests : IDisposable
     }
 
     [Fact]
-    public async Task A_spectrogram_of_another_length_with_eight_labels_drops_in_too()
+    public async Task ClassifyAsync_ThirdPartySpeechModel_FollowsItsManifest()
     {
-        // RAVDESS's eight in their order, log-probabilities, 2 s of log-mel as a picture, a scaler for each band.
+        // The eight labels of RAVDESS, log-probabilities, 2 s of log-mel as an image, a scaler per band.
         var foreign = TinyModel.Speech("foreign") with
         {
             Input = new ModelInput
@@ -345,7 +345,7 @@ public sealed class ClassifiersTests : IDisposable
                 LabelMap = new Dictionary<string, string> { ["calm"] = "neutral", ["fearful"] = "fear", ["surprised"] = "surprise" },
             },
         };
-        // Band 5 in frame 86, the last, speaks for calm.
+        // Band 5 of frame 86, the last, raises calm.
         TinyModel.Write(_folder.Path, foreign, [0, 0, 0, 0, 0, 1, 0, 0], (i, label) => (i, label) == (5 * 87 + 86, 1) ? 1 : 0, last: "LogSoftmax");
         await using var served = await LoadAsync();
         var features = new float[87 * 128];
@@ -363,7 +363,7 @@ public sealed class ClassifiersTests : IDisposable
     }
 
     [Fact]
-    public async Task A_file_that_takes_one_input_at_a_time_answers_many()
+    public async Task ClassifyAsync_BatchFixedAtOne_ServesConcurrentInputs()
     {
         var manifest = TinyModel.Speech();
         TinyModel.Write(
@@ -386,7 +386,7 @@ public sealed class ClassifiersTests : IDisposable
     }
 
     [Fact]
-    public async Task A_file_that_takes_just_so_many_inputs_is_refused()
+    public async Task Load_BatchFixedAtFour_IsRejected()
     {
         TinyModel.Write(_folder.Path, TinyModel.Speech(), batch: 4);
 
@@ -397,7 +397,7 @@ public sealed class ClassifiersTests : IDisposable
     }
 
     [Fact]
-    public async Task A_softmax_inside_the_model_is_not_applied_again()
+    public async Task ClassifyAsync_ModelWithSoftmax_DoesNotApplyItAgain()
     {
         var manifest = TinyModel.Speech();
         TinyModel.Write(
@@ -411,7 +411,7 @@ public sealed class ClassifiersTests : IDisposable
     }
 
     [Fact]
-    public async Task What_is_no_probability_is_not_taken_for_one()
+    public async Task Load_LogitsDeclaredAsProbabilities_IsRejected()
     {
         var manifest = TinyModel.Speech();
         TinyModel.Write(_folder.Path, manifest with { Output = manifest.Output with { Probabilities = true } });
@@ -419,21 +419,21 @@ public sealed class ClassifiersTests : IDisposable
         await using var served = await LoadAsync();
 
         Assert.False(served.Healthy);
-        Assert.Contains("output 'logits' gives 4 for an input of zeros, which is no probability; output.probabilities says that it gives these", Errors());
+        Assert.Contains("output 'logits' is 4 for an input of zeros; must lie in [0, 1] because output.probabilities is set", Errors());
     }
 
     [Fact]
-    public async Task A_provider_that_is_not_built_in_is_a_mistake_at_start()
+    public async Task StartAsync_ProviderNotInTheBuild_Throws()
     {
         TinyModel.Write(_folder.Path, TinyModel.Speech());
 
-        var mistake = await Assert.ThrowsAsync<InvalidOperationException>(() => LoadAsync(provider: ExecutionProvider.Cuda));
+        var exception = await Assert.ThrowsAsync<InvalidOperationException>(() => LoadAsync(provider: ExecutionProvider.Cuda));
 
-        Assert.Contains("AffectGpu", mistake.Message);
+        Assert.Contains("AffectGpu", exception.Message);
     }
 
     [Fact]
-    public async Task After_stopping_nothing_serves()
+    public async Task StopAsync_LoadedModels_AreNoLongerAvailable()
     {
         TinyModel.Write(_folder.Path, TinyModel.Speech());
         var served = await LoadAsync();
@@ -447,13 +447,13 @@ public sealed class ClassifiersTests : IDisposable
     }
 
     [Fact]
-    public async Task A_new_version_is_taken_up_while_calls_go_on()
+    public async Task Watch_NewVersion_ReplacesTheOldWithoutInterruption()
     {
         var manifest = TinyModel.Write(_folder.Path, TinyModel.Speech());
         await using var served = await LoadAsync(watch: true);
 
         TinyModel.Write(_folder.Path, manifest, bias: [0, 0, 5, 0, 0, 0, 0]);
-        // Every one of them is answered, by the old version or the new.
+        // Each request is answered, by the old version or the new one.
         await served.UntilAsync("2");
         var (_, answer) = (await served.ClassifyAsync())!.Value;
         Assert.Equal(Emotion.Sad, answer.Scores.Best);
@@ -462,21 +462,21 @@ public sealed class ClassifiersTests : IDisposable
     }
 
     [Fact]
-    public async Task A_new_version_that_is_bad_is_refused_and_the_old_one_serves_on()
+    public async Task Watch_InvalidNewVersion_KeepsTheOld()
     {
         var manifest = TinyModel.Write(_folder.Path, TinyModel.Speech());
         await using var served = await LoadAsync(watch: true);
 
         var changed = TinyModel.Write(_folder.Path, manifest, bias: [0, 0, 5, 0, 0, 0, 0]);
         Flip(_folder["tiny-speech/2/model.onnx"]);
-        await UntilLoggedAsync("version 2 is refused");
+        await UntilLoggedAsync("Rejected model tiny-speech version 2");
         Assert.Equal("1", await served.VersionAsync());
 
         File.WriteAllText(_folder["tiny-speech/manifest.json"], "{");
-        await UntilLoggedAsync("manifest.json is refused");
+        await UntilLoggedAsync("Rejected manifest");
         Assert.Equal("1", await served.VersionAsync());
 
-        // Put right, it is taken up.
+        // Once corrected, it is loaded.
         Flip(_folder["tiny-speech/2/model.onnx"]);
         TinyModel.WriteManifest(_folder.Path, changed);
         await served.UntilAsync("2");
@@ -484,7 +484,7 @@ public sealed class ClassifiersTests : IDisposable
     }
 
     [Fact]
-    public async Task A_model_that_comes_later_serves_and_one_that_is_taken_away_is_gone()
+    public async Task Watch_AddedAndDeletedModels_AreLoadedAndUnloaded()
     {
         TinyModel.Write(_folder.Path, TinyModel.Speech());
         await using var served = await LoadAsync(watch: true);
@@ -499,18 +499,18 @@ public sealed class ClassifiersTests : IDisposable
     }
 
     [Fact]
-    public async Task A_version_on_trial_answers_its_share()
+    public async Task Find_VersionOnTrial_ServesItsShare()
     {
         var manifest = TinyModel.Write(_folder.Path, TinyModel.Speech());
         manifest = TinyModel.Write(_folder.Path, manifest, bias: [0, 0, 5, 0, 0, 0, 0]);
         TinyModel.WriteManifest(_folder.Path, manifest with { Versions = [manifest.Versions[0], manifest.Versions[1] with { Share = 0.25 }] });
         await using var served = await LoadAsync();
 
-        // Clients are told of the version that most calls go to.
+        // Clients see the stable version.
         Assert.Equal("1", Assert.Single(served.Models).Version);
-        const int calls = 4000;
+        const int requests = 4000;
         var tried = 0;
-        for (var i = 0; i < calls; i++)
+        for (var i = 0; i < requests; i++)
             tried += served.Find("")!.Version == "2" ? 1 : 0;
         // Six standard deviations on either side.
         Assert.InRange(tried, 836, 1164);
@@ -518,7 +518,7 @@ public sealed class ClassifiersTests : IDisposable
     }
 
     [Fact]
-    public async Task A_version_on_trial_that_is_bad_leaves_all_calls_to_the_other()
+    public async Task Find_InvalidVersionOnTrial_ServesTheStableOne()
     {
         var manifest = TinyModel.Write(_folder.Path, TinyModel.Speech());
         manifest = TinyModel.Write(_folder.Path, manifest, bias: [0, 0, 5, 0, 0, 0, 0]);
@@ -528,7 +528,7 @@ public sealed class ClassifiersTests : IDisposable
 
         for (var i = 0; i < 100; i++)
             Assert.Equal("1", served.Find("")!.Version);
-        Assert.Contains("version 2 is refused", Errors());
+        Assert.Contains("Rejected model tiny-speech version 2", Errors());
     }
 
     private static bool Close(float expected, float actual) => MathF.Abs(expected - actual) < 1e-5;
@@ -547,10 +547,10 @@ public sealed class ClassifiersTests : IDisposable
 
     private Task UntilLoggedAsync(string error) => Eventually(() => Errors().Contains(error, StringComparison.Ordinal));
 
-    private static async Task Eventually(Func<bool> holds)
+    private static async Task Eventually(Func<bool> condition)
     {
-        for (var deadline = DateTime.UtcNow.AddMinutes(1); !holds(); await Task.Delay(20, Cancel))
-            Assert.True(DateTime.UtcNow < deadline, "It did not come to pass within a minute.");
+        for (var deadline = DateTime.UtcNow.AddMinutes(1); !condition(); await Task.Delay(20, Cancel))
+            Assert.True(DateTime.UtcNow < deadline, "The condition did not hold within a minute.");
     }
 
     private async Task<Served> LoadAsync(Modality modality = Modality.Speech, ExecutionProvider provider = ExecutionProvider.Cpu, bool watch = false)
@@ -595,7 +595,7 @@ public sealed class ClassifiersTests : IDisposable
         public async Task UntilAsync(string version)
         {
             for (var deadline = DateTime.UtcNow.AddMinutes(1); await VersionAsync() != version;)
-                Assert.True(DateTime.UtcNow < deadline, "It did not come to pass within a minute.");
+                Assert.True(DateTime.UtcNow < deadline, "The condition did not hold within a minute.");
         }
 
         public async ValueTask DisposeAsync() => await classifiers.StopAsync(Cancel);

@@ -10,28 +10,16 @@ public sealed class InputTensorTests
     private const int Features = 42;
 
     [Fact]
-    public void Three_seconds_are_130_frames() =>
+    public void ShapeOfOne_WindowOfThreeSeconds_Has130Frames() =>
         Assert.Equal([Frames, Features], new InputTensor(TinyModel.Speech().Input).ShapeOfOne);
-
-    [Fact]
-    public void A_window_has_the_frames_that_the_audio_front_end_makes()
-    {
-        foreach (var seconds in new[] { 0.25, 1, 2.5, 3, 10 })
-        {
-            var samples = (int)Math.Round(seconds * Affect.Audio.FeatureExtractor.SampleRate);
-            Assert.Equal(
-                Affect.Audio.FeatureExtractor.FrameCount(samples),
-                (TinyModel.Speech().Input with { WindowSeconds = seconds }).Positions);
-        }
-    }
 
     [Theory]
     [InlineData(TensorLayout.Ntf, new[] { Frames, Features })]
     [InlineData(TensorLayout.Nft, new[] { Features, Frames })]
     [InlineData(TensorLayout.N1ft, new[] { 1, Features, Frames })]
-    public void Speech_goes_into_every_layout(TensorLayout layout, int[] shape)
+    public void Write_Speech_FillsEveryLayout(TensorLayout layout, int[] shape)
     {
-        // Each value says where it comes from.
+        // Each value is its own index.
         var values = new float[Frames * Features];
         for (var i = 0; i < values.Length; i++)
             values[i] = i;
@@ -50,7 +38,7 @@ public sealed class InputTensorTests
     [Theory]
     [InlineData(TensorLayout.Nchw, new[] { 3, 8, 8 })]
     [InlineData(TensorLayout.Nhwc, new[] { 8, 8, 3 })]
-    public void Colour_goes_into_every_layout(TensorLayout layout, int[] shape)
+    public void Write_Rgb_FillsEveryLayout(TensorLayout layout, int[] shape)
     {
         var pixels = new byte[8 * 8 * 3];
         for (var i = 0; i < pixels.Length; i++)
@@ -68,7 +56,7 @@ public sealed class InputTensorTests
     }
 
     [Fact]
-    public void Mean_is_subtracted_before_scale_divides_channel_by_channel()
+    public void Write_MeanAndScalePerChannel_SubtractsThenDivides()
     {
         var input = new InputTensor(TinyModel.Face().Input with
         {
@@ -91,11 +79,11 @@ public sealed class InputTensorTests
     [InlineData(0)]
     [InlineData(Frames * Features * 4 - 1)]
     [InlineData(Frames * Features * 4 + 4)]
-    public void A_wrong_size_is_named_with_the_right_one(int bytes)
+    public void Check_WrongSize_NamesBothSizes(int bytes)
     {
-        var mistake = new InputTensor(TinyModel.Speech().Input).Check(new byte[bytes]);
+        var error = new InputTensor(TinyModel.Speech().Input).Check(new byte[bytes]);
 
-        Assert.Equal($"has {bytes} bytes; this model takes 21840: 130 frames of 42 float32", mistake);
+        Assert.Equal($"has {bytes} bytes; must have 21840: 130 frames of 42 float32", error);
     }
 
     [Theory]
@@ -103,16 +91,16 @@ public sealed class InputTensorTests
     [InlineData(Frames * Features - 1, float.NaN)]
     [InlineData(77, float.PositiveInfinity)]
     [InlineData(Frames * Features - 1, float.NegativeInfinity)]
-    public void A_value_that_is_not_finite_is_found_wherever_it_is(int index, float value)
+    public void Check_NonFiniteValue_IsRejectedAtAnyIndex(int index, float value)
     {
         var values = new float[Frames * Features];
         values[index] = value;
 
-        Assert.Equal("holds NaN or infinity", new InputTensor(TinyModel.Speech().Input).Check(MemoryMarshal.AsBytes<float>(values)));
+        Assert.Equal("must not contain NaN or infinity", new InputTensor(TinyModel.Speech().Input).Check(MemoryMarshal.AsBytes<float>(values)));
     }
 
     [Fact]
-    public void The_largest_finite_values_are_finite()
+    public void Check_LargestFiniteValues_AreAccepted()
     {
         var values = new float[Frames * Features];
         Array.Fill(values, float.MaxValue);

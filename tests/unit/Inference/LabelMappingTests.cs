@@ -5,7 +5,7 @@ namespace Affect.UnitTests.Inference;
 
 public sealed class LabelMappingTests
 {
-    // RAVDESS's own eight.
+    // The labels of RAVDESS.
     private static readonly string[] Eight = ["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"];
 
     private static readonly ModelOutput Ravdess = new()
@@ -15,11 +15,11 @@ public sealed class LabelMappingTests
         LabelMap = new Dictionary<string, string> { ["calm"] = "neutral", ["fearful"] = "fear", ["surprised"] = "surprise" },
     };
 
-    // Probabilities of 8/36, 7/36, ... in the order of the eight.
+    // Probabilities of 8/36, 7/36, ... in the order of the labels.
     private static readonly float[] Falling = [.. Enumerable.Range(0, 8).Select(i => MathF.Log(8 - i))];
 
     [Fact]
-    public void Eight_labels_become_seven_and_those_that_fall_together_are_summed()
+    public void Map_LabelsOfTheSameEmotion_AreSummed()
     {
         var scores = Map(Ravdess, Falling);
 
@@ -33,7 +33,7 @@ public sealed class LabelMappingTests
     }
 
     [Fact]
-    public void A_label_that_is_left_out_gives_its_share_to_the_rest()
+    public void Map_IgnoredLabel_RenormalizesTheRest()
     {
         var scores = Map(
             Ravdess with { LabelMap = new Dictionary<string, string>(Ravdess.LabelMap) { ["calm"] = "" } }, Falling);
@@ -43,7 +43,7 @@ public sealed class LabelMappingTests
     }
 
     [Fact]
-    public void A_label_that_is_left_out_may_tower_over_all_others()
+    public void Map_DominantIgnoredLabel_DoesNotUnderflow()
     {
         var output = new ModelOutput
         {
@@ -59,7 +59,7 @@ public sealed class LabelMappingTests
     }
 
     [Fact]
-    public void The_temperature_divides_the_logits_before_the_softmax()
+    public void Map_Temperature_DividesLogitsBeforeTheSoftmax()
     {
         var output = new ModelOutput { Logits = "logits", Labels = ["sad", "angry"], Temperature = 2 };
 
@@ -70,7 +70,7 @@ public sealed class LabelMappingTests
     }
 
     [Fact]
-    public void Probabilities_come_through_as_they_are_and_one_may_be_zero()
+    public void Map_Probabilities_ArePreservedIncludingZero()
     {
         var scores = Map(Ravdess with { Probabilities = true }, [0.1f, 0.2f, 0, 0.3f, 0.1f, 0.1f, 0.1f, 0.1f]);
 
@@ -81,7 +81,7 @@ public sealed class LabelMappingTests
     }
 
     [Fact]
-    public void The_order_of_the_labels_is_the_model_s_own()
+    public void Map_LabelsInAnotherOrder_MapsByName()
     {
         var output = new ModelOutput { Logits = "logits", Labels = ["surprise", "neutral"] };
 
@@ -92,7 +92,7 @@ public sealed class LabelMappingTests
     [InlineData(float.NaN)]
     [InlineData(float.PositiveInfinity)]
     [InlineData(float.NegativeInfinity)]
-    public void There_are_no_scores_without_finite_logits(float logit) =>
+    public void Map_NonFiniteLogit_IsNull(float logit) =>
         Assert.Null(new LabelMapping(Ravdess).Map([0, 0, 0, logit, 0, 0, 0, 0]));
 
     private static EmotionScores Map(ModelOutput output, float[] logits)
