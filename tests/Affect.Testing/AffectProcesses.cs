@@ -1,6 +1,6 @@
 namespace Affect.Testing;
 
-/// <summary>All of Affect, each service in a process of its own, with the models that are shipped.</summary>
+/// <summary>All services, each in a separate process, with the shipped models.</summary>
 public sealed class AffectProcesses : IAsyncDisposable
 {
     private AffectProcesses((string, string)[] environment)
@@ -30,9 +30,9 @@ public sealed class AffectProcesses : IAsyncDisposable
 
     public IReadOnlyList<ServiceProcess> All => [Features, Speech, Face, Fusion, Gateway];
 
-    /// <summary>Starts everything; ready when it returns.</summary>
-    /// <param name="cancellation">Gives up.</param>
-    /// <param name="environment">Variables for every process.</param>
+    /// <summary>Starts all services and waits until they are ready.</summary>
+    /// <param name="cancellation">Stops waiting.</param>
+    /// <param name="environment">Environment variables of every process.</param>
     public static async Task<AffectProcesses> StartAsync(CancellationToken cancellation, params (string Name, string Value)[] environment)
     {
         var processes = new AffectProcesses(environment);

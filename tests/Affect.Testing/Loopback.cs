@@ -3,10 +3,10 @@ using System.Net.Sockets;
 
 namespace Affect.Testing;
 
-/// <summary>This machine as seen from itself.</summary>
+/// <summary>The loopback interface.</summary>
 public static class Loopback
 {
-    /// <summary>A port that nobody listens on just now, for programs that cannot choose one themselves.</summary>
+    /// <summary>Returns a currently unused port, for programs that cannot choose one themselves.</summary>
     public static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);

@@ -1,9 +1,9 @@
 namespace Affect.Testing;
 
-/// <summary>A model repository for the length of a test.</summary>
+/// <summary>A temporary model repository.</summary>
 public sealed class ModelFolder : IDisposable
 {
-    /// <summary>Full path.</summary>
+    /// <summary>Full path of the folder.</summary>
     public string Path { get; } = Directory.CreateTempSubdirectory("affect-models-").FullName;
 
     /// <summary>Full path of a file in it.</summary>

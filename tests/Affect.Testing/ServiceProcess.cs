@@ -5,22 +5,22 @@ using Grpc.Net.Client;
 
 namespace Affect.Testing;
 
-/// <summary>One service as it runs in production: its own program, on a port that stays.</summary>
+/// <summary>One service as it runs in production: a separate process. Its port stays the same across restarts.</summary>
 public sealed class ServiceProcess(string name, params (string Name, string Value)[] environment) : IAsyncDisposable
 {
     private readonly int _port = Loopback.FreePort(), _httpPort = Loopback.FreePort();
     private Process? _process;
 
-    /// <summary>Where gRPC is.</summary>
+    /// <summary>Address of the gRPC port.</summary>
     public string Address => $"http://127.0.0.1:{_port}";
 
-    /// <summary>Starts it, and waits until its health says that it serves.</summary>
+    /// <summary>Starts the process and waits until its health is SERVING.</summary>
     public async Task StartAsync(CancellationToken cancellation)
     {
         var configuration = new DirectoryInfo(AppContext.BaseDirectory).Name;
         var folder = Path.Combine(AppContext.BaseDirectory, $"../../Affect.{name}", configuration);
         var start = new ProcessStartInfo("dotnet", [Path.Combine(folder, $"Affect.{name}.dll")]) { WorkingDirectory = folder };
-        // Calls that break off are what tests do with these; a log of each would drown the tests'.
+        // Tests break connections on purpose; the resulting log would drown their own.
         start.Environment["Logging__Console__LogLevel__Default"] = "Critical";
         start.Environment["Server__Address"] = "127.0.0.1";
         start.Environment["Server__GrpcPort"] = $"{_port}";
@@ -44,7 +44,7 @@ public sealed class ServiceProcess(string name, params (string Name, string Valu
             }
     }
 
-    /// <summary>Who is asked to go (TERM) hands its calls over, and is gone well before a cluster would lose patience.</summary>
+    /// <summary>Sends a signal and waits for the exit, within the grace period of a cluster. After TERM the exit code must be 0.</summary>
     public async Task EndAsync(string signal, CancellationToken cancellation)
     {
         using (var kill = Process.Start("sh", ["-c", $"kill -{signal} {_process!.Id}"]))
@@ -53,7 +53,7 @@ public sealed class ServiceProcess(string name, params (string Name, string Valu
         grace.CancelAfter(TimeSpan.FromSeconds(30));
         await _process.WaitForExitAsync(grace.Token);
         if (signal == "TERM" && _process.ExitCode != 0)
-            throw new InvalidOperationException($"{name} ended with {_process.ExitCode}");
+            throw new InvalidOperationException($"{name} exited with code {_process.ExitCode}");
     }
 
     public async ValueTask DisposeAsync()

@@ -3,23 +3,23 @@ using System.IO.Compression;
 
 namespace Affect.Testing;
 
-/// <summary>Sounds and pictures for tests: made here, or taken from tests/fixtures.</summary>
+/// <summary>Audio and pictures of tests, generated or from tests/fixtures.</summary>
 public static class TestMedia
 {
-    /// <summary>The rate of the golden signals in Hz.</summary>
+    /// <summary>Sample rate of the golden signals in hertz.</summary>
     public const int SampleRate = 22050;
 
-    /// <summary>A file of tests/fixtures, as "golden/speech.wav".</summary>
+    /// <summary>Reads a file of tests/fixtures, for example "golden/speech.wav".</summary>
     public static byte[] Fixture(string path) => File.ReadAllBytes(FixturePath(path));
 
-    /// <summary>Where a file of tests/fixtures lies.</summary>
+    /// <summary>Full path of a file of tests/fixtures.</summary>
     public static string FixturePath(string path) => Path.Combine(AppContext.BaseDirectory, "fixtures", path);
 
-    /// <summary>4.2 s of somebody speaking (synthesised), WAV.</summary>
+    /// <summary>4.2 s of synthesized speech, WAV.</summary>
     public static byte[] Speech() => Fixture("golden/speech.wav");
 
-    /// <summary>A photograph from the folder that AFFECT_PHOTOS names, or null where it is not set.</summary>
-    /// <param name="name">For example "two_people.jpg", or "1.jpg", a crowd.</param>
+    /// <summary>A photograph from the folder in AFFECT_PHOTOS; null if that is not set.</summary>
+    /// <param name="name">For example "two_people.jpg", or "1.jpg" (a crowd).</param>
     public static byte[]? Photo(string name) =>
         Environment.GetEnvironmentVariable("AFFECT_PHOTOS") is { Length: > 0 } folder
             ? File.ReadAllBytes(Path.Combine(folder, name))
@@ -37,7 +37,7 @@ public static class TestMedia
     /// <summary>Samples of digital silence.</summary>
     public static float[] Silence(double seconds, int sampleRate = SampleRate) => new float[(int)Math.Round(seconds * sampleRate)];
 
-    /// <summary>White noise, the same at every call.</summary>
+    /// <summary>White noise with a fixed seed.</summary>
     public static float[] Noise(double seconds, int sampleRate = SampleRate, double amplitude = 0.1)
     {
         var random = new Random(1);
@@ -47,10 +47,10 @@ public static class TestMedia
         return samples;
     }
 
-    /// <summary>A grey PNG.</summary>
-    /// <param name="width">In pixels.</param>
-    /// <param name="height">In pixels.</param>
-    /// <param name="pixel">The value of (x, y); mid-grey where null.</param>
+    /// <summary>A gray PNG.</summary>
+    /// <param name="width">Width in pixels.</param>
+    /// <param name="height">Height in pixels.</param>
+    /// <param name="pixel">Value at (x, y); medium gray if null.</param>
     public static byte[] Png(int width, int height, Func<int, int, byte>? pixel = null)
     {
         var rows = new byte[height * (width + 1)];
@@ -61,8 +61,7 @@ public static class TestMedia
     }
 
     /// <summary>
-    /// A PNG of a few kilobytes that unpacks to width × height: one bit a pixel, all black. 20,000 ×
-    /// 20,000 of them take 400 MB as grey bytes.
+    /// A black PNG of a few kilobytes with one bit per pixel. Decoded to gray, 20,000 × 20,000 pixels take 400 MB.
     /// </summary>
     public static byte[] PngBomb(int width = 20_000, int height = 20_000)
     {
@@ -103,7 +102,7 @@ public static class TestMedia
         png.Write(number);
     }
 
-    // CRC-32 of ISO 3309, as the PNG specification asks for it (annex D).
+    // CRC-32 of ISO 3309, as the PNG specification requires (annex D).
     private static uint Crc(uint crc, ReadOnlySpan<byte> bytes)
     {
         foreach (var value in bytes)

@@ -13,8 +13,8 @@ using Microsoft.Extensions.Logging.Testing;
 namespace Affect.Testing;
 
 /// <summary>
-/// One service in a Kestrel of its own on 127.0.0.1. It can be stopped and started again, as itself
-/// or as something else: its ports stay, so that peers find it again.
+/// One service with its own Kestrel on 127.0.0.1. It can be stopped and started again, also as another service; its ports
+/// stay the same, so that peers reconnect.
 /// </summary>
 public sealed class TestService : IAsyncDisposable
 {
@@ -26,7 +26,7 @@ public sealed class TestService : IAsyncDisposable
     private readonly IReadOnlyDictionary<string, string?> _configuration;
     private WebApplication? _app;
     private Uri? _grpc;
-    private Uri? _restAndPages;
+    private Uri? _http1;
 
     private TestService(
         string name, bool http, FakeLogCollector logs, Action<WebApplicationBuilder> add, Action<WebApplication> map,
@@ -40,24 +40,24 @@ public sealed class TestService : IAsyncDisposable
         _configuration = configuration;
     }
 
-    /// <summary>Where gRPC is, "http://127.0.0.1:40001".</summary>
-    public string GrpcAddress => _grpc?.GetLeftPart(UriPartial.Authority) ?? throw new InvalidOperationException($"{_name} was never started");
+    /// <summary>Address of the gRPC port: "http://127.0.0.1:40001".</summary>
+    public string GrpcAddress => _grpc?.GetLeftPart(UriPartial.Authority) ?? throw new InvalidOperationException($"{_name} has not been started");
 
-    /// <summary>Where REST and the page are.</summary>
-    public Uri HttpAddress => _restAndPages ?? throw new InvalidOperationException($"{_name} serves gRPC only");
+    /// <summary>Address of REST and the web pages.</summary>
+    public Uri HttpAddress => _http1 ?? throw new InvalidOperationException($"{_name} serves gRPC alone");
 
-    /// <summary>The container of the running service.</summary>
+    /// <summary>Service provider of the running service.</summary>
     public IServiceProvider Services => Running.Services;
 
     private WebApplication Running => _app ?? throw new InvalidOperationException($"{_name} is stopped");
 
-    /// <summary>Starts a service and waits until its health says that it serves.</summary>
-    /// <param name="name">As in its Program.cs, "affect-speech".</param>
-    /// <param name="logs">Where its log goes.</param>
+    /// <summary>Starts a service and waits until its health is SERVING.</summary>
+    /// <param name="name">Process name as in its Program.cs: "affect-speech".</param>
+    /// <param name="logs">Collects its log.</param>
     /// <param name="add">Its AddX.</param>
     /// <param name="map">Its MapX.</param>
-    /// <param name="configuration">Over environment and defaults.</param>
-    /// <param name="http">Whether it serves HTTP/1.1 beside gRPC.</param>
+    /// <param name="configuration">Overrides environment and defaults.</param>
+    /// <param name="http">True if it serves HTTP/1.1 beside gRPC.</param>
     public static async Task<TestService> StartAsync(
         string name, FakeLogCollector logs, Action<WebApplicationBuilder> add, Action<WebApplication> map,
         IReadOnlyDictionary<string, string?>? configuration = null, bool http = false)
@@ -70,14 +70,14 @@ public sealed class TestService : IAsyncDisposable
     /// <summary>Starts again after <see cref="StopAsync"/>.</summary>
     public Task StartAsync() => StartAsync(_add, _map);
 
-    /// <summary>Stops the service and starts another on its ports: a slow one, a broken one.</summary>
+    /// <summary>Stops the service and starts another on its ports.</summary>
     public async Task ReplaceAsync(Action<WebApplicationBuilder> add, Action<WebApplication> map)
     {
         await StopAsync();
         await StartAsync(add, map);
     }
 
-    /// <summary>Stops the service: its ports refuse connections from then on.</summary>
+    /// <summary>Stops the service; its ports refuse connections.</summary>
     public async Task StopAsync()
     {
         if (_app is not { } app)
@@ -87,14 +87,14 @@ public sealed class TestService : IAsyncDisposable
         await app.DisposeAsync();
     }
 
-    /// <summary>Channel to the service.</summary>
+    /// <summary>Creates a channel to the service.</summary>
     public GrpcChannel CreateChannel() => GrpcChannel.ForAddress(GrpcAddress);
 
     public ValueTask DisposeAsync() => new(StopAsync());
 
     private async Task StartAsync(Action<WebApplicationBuilder> add, Action<WebApplication> map)
     {
-        // File watchers are of no use here, and their number is limited.
+        // File watchers are not needed here, and their number is limited.
         var builder = WebApplication.CreateBuilder(["--hostBuilder:reloadConfigOnChange=false"]);
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
         {
@@ -105,8 +105,8 @@ public sealed class TestService : IAsyncDisposable
         builder.Configuration.AddInMemoryCollection(_configuration);
         if (_grpc is not null)
             builder.Configuration["Server:GrpcPort"] = _grpc.Port.ToString();
-        if (_restAndPages is not null)
-            builder.Configuration["Server:HttpPort"] = _restAndPages.Port.ToString();
+        if (_http1 is not null)
+            builder.Configuration["Server:HttpPort"] = _http1.Port.ToString();
         builder.Logging.ClearProviders().AddProvider(new FakeLoggerProvider(_logs)).SetMinimumLevel(LogLevel.Information);
         builder.AddAffectDefaults(_name, _http);
         add(builder);
@@ -120,7 +120,7 @@ public sealed class TestService : IAsyncDisposable
         var addresses = app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>()
             .Addresses.Select(address => new Uri(address)).ToList();
         _grpc = addresses[0];
-        _restAndPages = _http ? addresses[1] : null;
+        _http1 = _http ? addresses[1] : null;
         await ReadyAsync();
     }
 

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 
 namespace Affect.Testing;
 
-/// <summary>How the samples of a <see cref="WavFile"/> are stored.</summary>
+/// <summary>Sample format of a <see cref="WavFile"/>.</summary>
 public enum WavEncoding
 {
     Pcm8,
@@ -16,8 +16,8 @@ public enum WavEncoding
 }
 
 /// <summary>
-/// Writes WAV files, right or wrong, byte by byte: the properties that say what the header claims can
-/// be set apart from what the data hold. Independent of the reader under test on purpose.
+/// Writes valid and invalid WAV files: header fields can differ from the data. Deliberately independent of the reader under
+/// test.
 /// </summary>
 public sealed class WavFile
 {
@@ -26,33 +26,33 @@ public sealed class WavFile
     /// <summary>Interleaved samples; full scale is ±1.</summary>
     public required float[] Samples { get; init; }
 
-    /// <summary>In Hz, as the header claims it.</summary>
+    /// <summary>Sample rate in the header, in hertz.</summary>
     public int SampleRate { get; init; } = 22050;
 
     /// <summary>Number of interleaved channels.</summary>
     public int Channels { get; init; } = 1;
 
-    /// <summary>How samples are stored.</summary>
+    /// <summary>Sample format.</summary>
     public WavEncoding Encoding { get; init; } = WavEncoding.Pcm16;
 
-    /// <summary>Whether the format is told through WAVE_FORMAT_EXTENSIBLE.</summary>
+    /// <summary>True if the header uses WAVE_FORMAT_EXTENSIBLE.</summary>
     public bool Extensible { get; init; }
 
-    /// <summary>What the header claims of the length of the data in bytes; the truth where null.</summary>
+    /// <summary>Data length in the header, in bytes; the actual length if null.</summary>
     public uint? ClaimedDataLength { get; init; }
 
-    /// <summary>A chunk that readers should pass over, between format and data; odd lengths get their pad byte.</summary>
+    /// <summary>A chunk between format and data that readers must skip; an odd length is padded.</summary>
     public byte[]? ExtraChunk { get; init; }
 
-    /// <summary>A mono file of the given samples.</summary>
+    /// <summary>A mono file.</summary>
     public static byte[] Mono(float[] samples, int sampleRate = 22050, WavEncoding encoding = WavEncoding.Pcm16) =>
         new WavFile { Samples = samples, SampleRate = sampleRate, Encoding = encoding }.ToBytes();
 
-    /// <summary>The same file as writers leave it that cannot seek back: every size 0xFFFFFFFF.</summary>
+    /// <summary>A mono file as a streaming writer leaves it: every size is 0xFFFFFFFF.</summary>
     public static byte[] Streamed(float[] samples, int sampleRate = 22050) =>
         new WavFile { Samples = samples, SampleRate = sampleRate, ClaimedDataLength = Streaming }.ToBytes();
 
-    /// <summary>The file.</summary>
+    /// <summary>Encodes the file.</summary>
     public byte[] ToBytes()
     {
         var data = Encode();
@@ -80,7 +80,7 @@ public sealed class WavFile
             fields.Write((ushort)22);
             fields.Write((ushort)bits);
             fields.Write(0u);
-            // KSDATAFORMAT_SUBTYPE_*: the tag, then the tail that all of them share.
+            // KSDATAFORMAT_SUBTYPE_*: the tag, then the common suffix.
             fields.Write((uint)tag);
             fields.Write([0x00, 0x00, 0x10, 0x00, 0x80, 0x00, 0x00, 0xAA, 0x00, 0x38, 0x9B, 0x71]);
         }
