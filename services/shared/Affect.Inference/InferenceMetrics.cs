@@ -9,7 +9,7 @@ namespace Affect.Inference;
 public sealed class InferenceMetrics
 {
     /// <summary>Name of the meter.</summary>
-    public const string MeterName = "Affect.Inference";
+    private const string MeterName = "Affect.Inference";
 
     /// <summary>Histogram, s.</summary>
     public const string QueueDuration = "affect.inference.queue.duration";

@@ -18,7 +18,7 @@ public enum ExecutionProvider
 /// <summary>Options of model serving; each service binds its section to a derived class.</summary>
 public abstract class InferenceOptions
 {
-    internal const int LargestBatch = 256;
+    private const int LargestBatch = 256;
 
     /// <summary>The model repository: a folder with one folder per model. Relative to the program's folder.</summary>
     [Required]
