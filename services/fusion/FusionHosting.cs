@@ -37,7 +37,7 @@ public static class FusionHosting
         AddClassifier(Modality.Face, "face");
 
         services.AddSingleton<FusionMetrics>();
-        services.AddSingleton<ModelCatalogue>();
+        services.AddSingleton<ModelCatalog>();
         services.AddSingleton<VoiceAnalysis>();
         services.AddSingleton<FaceAnalysis>();
         services.AddSingleton<Fuser>();

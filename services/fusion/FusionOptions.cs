@@ -43,15 +43,15 @@ public sealed class FusionOptions : IValidatableObject
     [Range(1, 10_000)]
     public int MaxClips { get; set; } = 32;
 
-    /// <summary>Calls at once to speech or face for one clip: enough to fill a batch, not to fill a queue.</summary>
+    /// <summary>Concurrent requests to speech or face for one clip: enough to fill a batch, not a queue.</summary>
     [Range(1, 256)]
-    public int MaxCallsPerModality { get; set; } = 16;
+    public int MaxRequestsPerModality { get; set; } = 16;
 
-    /// <summary>How often one call is repeated that was lost or met a full queue.</summary>
+    /// <summary>Retries of one request that was lost or met a full queue.</summary>
     [Range(0, 10)]
-    public int RetriesPerCall { get; set; } = 2;
+    public int RetriesPerRequest { get; set; } = 2;
 
-    /// <summary>How many calls of one modality of one clip are repeated in all: where most fail, repeating adds load.</summary>
+    /// <summary>Retries of all requests of one modality of a clip: if most fail, retrying adds load.</summary>
     [Range(0, 1000)]
     public int RetriesPerModality { get; set; } = 8;
 
@@ -124,10 +124,10 @@ public sealed class FusionOptions : IValidatableObject
         ["saddening"] = new() { Emotion = "sad", Above = 0.4f, For = TimeSpan.FromSeconds(5), ClearBelow = 0.2f, Within = TimeSpan.FromMinutes(1) },
     };
 
-    internal CallBudget ClipBudget => new(ModalityTimeout, MaxCallsPerModality, RetriesPerCall, RetriesPerModality);
+    internal RequestBudget ClipBudget => new(ModalityTimeout, MaxRequestsPerModality, RetriesPerRequest, RetriesPerModality);
 
-    // A window has a handful of calls (a picture of many faces one for each); only time ends their repeating.
-    internal CallBudget WindowBudget => new(WindowTimeout, MaxCallsPerModality, int.MaxValue, int.MaxValue);
+    // A window has few requests (a picture one per face); retries are limited by time alone.
+    internal RequestBudget WindowBudget => new(WindowTimeout, MaxRequestsPerModality, int.MaxValue, int.MaxValue);
 
     internal EmotionScores PriorScores => Prior.Count == 0
         ? LogLinearPool.UniformPrior

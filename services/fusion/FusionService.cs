@@ -18,7 +18,7 @@ namespace Affect.Fusion;
 internal sealed class FusionService(
     ClipSession session,
     CallSession call,
-    ModelCatalogue models,
+    ModelCatalog models,
     [FromKeyedServices(FusionHosting.Clips)] ConcurrencyLimiter clips,
     [FromKeyedServices(FusionHosting.Calls)] ConcurrencyLimiter calls,
     FusionOptions options,
@@ -62,7 +62,7 @@ internal sealed class FusionService(
 
         async Task<IReadOnlyList<Model>?> ListAsync(Modality modality)
         {
-            using var requests = new PeerCalls(options.ClipBudget, time, Deadline(context), context.CancellationToken);
+            using var requests = new PeerRequests(options.ClipBudget, time, Deadline(context), context.CancellationToken);
             try
             {
                 return await models.ListAsync(modality, requests);

@@ -9,9 +9,9 @@ internal static partial class Log
         Message = "{Modality} is unavailable for a clip: {Status}")]
     public static partial void ModalityUnavailable(ILogger logger, string modality, StatusCode status);
 
-    [LoggerMessage(EventName = "call.lost", Level = LogLevel.Warning,
-        Message = "{Lost} of {Calls} {Modality} calls of a clip were lost, last with {Status}")]
-    public static partial void CallsLost(ILogger logger, int lost, int calls, string modality, StatusCode status);
+    [LoggerMessage(EventName = "request.lost", Level = LogLevel.Warning,
+        Message = "{Lost} of {Requests} {Modality} requests of a clip were lost, last with {Status}")]
+    public static partial void RequestsLost(ILogger logger, int lost, int requests, string modality, StatusCode status);
 
     [LoggerMessage(EventName = "models.changed", Level = LogLevel.Information,
         Message = "The {Modality} model '{Model}' takes another input than it did; its description is fetched anew")]

@@ -29,7 +29,7 @@ internal sealed class CallSession(
     FeaturesService.FeaturesServiceClient features,
     [FromKeyedServices(Modality.Speech)] ClassifierService.ClassifierServiceClient speech,
     FaceAnalysis faces,
-    ModelCatalogue models,
+    ModelCatalog models,
     Fuser fuser,
     FusionOptions options,
     FusionMetrics metrics,
@@ -149,13 +149,13 @@ internal sealed class CallSession(
     private async Task BeginAsync(StreamConfig config)
     {
         var refusal = new Refusal();
-        using var calls = NewCalls();
+        using var requests = NewRequests();
         CallPlan? plan;
         try
         {
-            plan = await CallPlan.CreateAsync(config, options, (modality, name) => models.FindAsync(modality, name, calls), refusal);
+            plan = await CallPlan.CreateAsync(config, options, (modality, name) => models.FindAsync(modality, name, requests), refusal);
         }
-        catch (Exception exception) when (calls.IsOutage(exception))
+        catch (Exception exception) when (requests.IsOutage(exception))
         {
             throw RpcErrors.Status(StatusCode.Unavailable, "none of the services that know the models answers");
         }
@@ -308,7 +308,7 @@ internal sealed class CallSession(
             _frames.Forget(window.Start.ToTimeSpan() - _plan.HopTime);
         }
         window.Fused = fuser.Fuse(window.Voice?.Judgement, window.Face?.Judgement);
-        var alerts = _timelines[window.Channel].Take(window);
+        var alerts = _timelines[window.Channel].Append(window);
         await WriteAsync(new() { Window = window });
         metrics.WindowTold(time.GetElapsedTime(due), window.Fused.Judgement.Outcome);
         foreach (var alert in alerts)
@@ -318,33 +318,33 @@ internal sealed class CallSession(
         }
     }
 
-    /// <summary>Scores a window; one whose calls are lost for good is UNAVAILABLE.</summary>
+    /// <summary>Scores a window; one whose requests are lost for good is UNAVAILABLE.</summary>
     private async Task ScoreAsync(SpeechWindow window, ExtractWindowRequest request)
     {
         window.Judgement = new() { Outcome = Outcome.Unavailable };
-        using var calls = NewCalls();
+        using var requests = NewRequests();
         var model = _plan.Speech!;
         try
         {
             for (var again = false; ; again = true)
                 try
                 {
-                    var made = await calls.CallAsync(call => features.ExtractWindowAsync(request, call));
-                    var answer = await calls.CallAsync(call =>
-                        speech.ClassifyAsync(new() { Modality = Modality.Speech, Model = model.Reference.Name, Input = made.Features }, call));
+                    var made = await requests.SendAsync(callOptions => features.ExtractWindowAsync(request, callOptions));
+                    var answer = await requests.SendAsync(callOptions =>
+                        speech.ClassifyAsync(new() { Modality = Modality.Speech, Model = model.Reference.Name, Input = made.Features }, callOptions));
                     window.Judgement = answer.Judgement;
                     return;
                 }
-                catch (RpcException exception) when (!again && exception.IsMisfit())
+                catch (RpcException exception) when (!again && exception.IsModelMismatch())
                 {
                     // A newer version of the model may take another input than the list says.
                     Log.ModelChanged(logger, "speech", model.Reference.Name);
-                    models.Forget(Modality.Speech);
-                    model = await models.FindAsync(Modality.Speech, model.Reference.Name, calls) ?? model;
+                    models.Expire(Modality.Speech);
+                    model = await models.FindAsync(Modality.Speech, model.Reference.Name, requests) ?? model;
                     request.Input = model.Input;
                 }
         }
-        catch (Exception exception) when (calls.IsOutage(exception))
+        catch (Exception exception) when (requests.IsOutage(exception))
         {
             Log.WindowLost(logger, _plan.SessionId, exception.Code());
         }
@@ -352,14 +352,14 @@ internal sealed class CallSession(
 
     private async Task<ImageResult> LookAsync(ByteString image)
     {
-        using var calls = NewCalls();
+        using var requests = NewRequests();
         try
         {
-            return await faces.LookAsync(image, "frame.image", _plan.Face!, new FaceResult(), new Refusal(), calls);
+            return await faces.AnalyzeImageAsync(image, "frame.image", _plan.Face!, new FaceResult(), new Refusal(), requests);
         }
-        catch (RpcException exception) when (exception.IsMisfit())
+        catch (RpcException exception) when (exception.IsModelMismatch())
         {
-            models.Forget(Modality.Face);
+            models.Expire(Modality.Face);
             return new ImageResult { Outcome = Outcome.Unavailable };
         }
     }
@@ -409,7 +409,7 @@ internal sealed class CallSession(
             var channel = planned.HasAudio ? _conversation.Summarise(index) : new ChannelSummary { Channel = index };
             channel.Role = planned.Role;
             if (planned.Emotion)
-                channel.Emotion = _timelines[index].Summarise(
+                channel.Emotion = _timelines[index].Summarize(
                     !planned.HasAudio ? Outcome.NoFace : _timelineStates[index].Windows == 0 ? Outcome.TooShort : Outcome.NoSpeech);
             summary.Channels.Add(channel);
         }
@@ -418,7 +418,7 @@ internal sealed class CallSession(
 
     private TimeSpan CallTime => _audio.Duration > _frames.Newest ? _audio.Duration : _frames.Newest;
 
-    private PeerCalls NewCalls() => new(options.WindowBudget, time, DateTimeOffset.MaxValue, _caller);
+    private PeerRequests NewRequests() => new(options.WindowBudget, time, DateTimeOffset.MaxValue, _caller);
 
     private async Task WriteAsync(Response response)
     {

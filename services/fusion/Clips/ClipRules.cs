@@ -4,7 +4,7 @@ using Google.Protobuf.WellKnownTypes;
 
 namespace Affect.Fusion.Clips;
 
-/// <summary>What can be told of a clip without opening its media.</summary>
+/// <summary>Checks of a clip that do not decode its media.</summary>
 internal static class ClipRules
 {
     public const int MaxImages = 16;
@@ -16,19 +16,19 @@ internal static class ClipRules
     {
         if (clip is null || (clip.Audio.IsEmpty && clip.Images.Count == 0))
         {
-            refusal.Add("clip", "It holds neither audio nor images; send at least one.");
+            refusal.Add("clip", "Must contain audio or images.");
             return;
         }
         if (clip.Hop is { } hop && !IsHop(hop))
-            refusal.Add("clip.hop", $"It must lie between {MinHop.TotalSeconds} s and {MaxHop.TotalSeconds} s.");
+            refusal.Add("clip.hop", $"Must lie between {MinHop.TotalSeconds} s and {MaxHop.TotalSeconds} s.");
         if (clip.Images.Count > MaxImages)
-            refusal.Add("clip.images", $"There are {clip.Images.Count} pictures; at most {MaxImages} go into one clip.");
+            refusal.Add("clip.images", $"Must contain at most {MaxImages} pictures; has {clip.Images.Count}.");
         for (var i = 0; i < Math.Min(clip.Images.Count, MaxImages); i++)
             if (clip.Images[i].IsEmpty)
                 refusal.Add($"clip.images[{i}]", "The file is empty.");
     }
 
-    /// <summary>The hop to cut with; the default also where the clip's is wrong, so that its audio is checked all the same.</summary>
+    /// <summary>The hop of a clip; the default also if the clip's is invalid, so that its audio is still checked.</summary>
     public static Duration Hop(Clip clip) => clip.Hop is { } hop && IsHop(hop) ? hop : Duration.FromTimeSpan(DefaultHop);
 
     private static bool IsHop(Duration hop) => hop.TryToTimeSpan(MinHop, MaxHop, out _);

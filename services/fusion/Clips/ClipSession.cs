@@ -4,13 +4,13 @@ using Affect.V1;
 
 namespace Affect.Fusion.Clips;
 
-/// <summary>One clip from its media to its answer: voice and faces at the same time, then the pool over both.</summary>
+/// <summary>Analyzes one clip: voice and faces concurrently, then the pool of both.</summary>
 internal sealed class ClipSession(VoiceAnalysis voice, FaceAnalysis faces, Fuser fuser, FusionOptions options, TimeProvider time)
 {
-    /// <param name="clip">Checked in here; what is wrong with it goes to <paramref name="refusal"/>.</param>
-    /// <param name="refusal">Where it has anything, the analysis is void.</param>
-    /// <param name="deadline">When the caller stops waiting; <see cref="DateTimeOffset.MaxValue"/> for never.</param>
-    /// <param name="cancellation">Fires when the caller went away.</param>
+    /// <param name="clip">The clip, not yet checked.</param>
+    /// <param name="refusal">Receives violations; if it has any, the analysis is invalid.</param>
+    /// <param name="deadline">Deadline of the caller; <see cref="DateTimeOffset.MaxValue"/> for none.</param>
+    /// <param name="cancellation">Fires when the caller disconnects.</param>
     public async Task<Analysis> AnalyzeAsync(Clip? clip, Refusal refusal, DateTimeOffset deadline, CancellationToken cancellation)
     {
         ClipRules.Check(clip, refusal);
@@ -18,11 +18,11 @@ internal sealed class ClipSession(VoiceAnalysis voice, FaceAnalysis faces, Fuser
         if (clip is null)
             return analysis;
 
-        // Each modality has a budget of its own, so that one in trouble takes nothing from the other.
-        using var speechCalls = new PeerCalls(options.ClipBudget, time, deadline, cancellation);
-        using var faceCalls = new PeerCalls(options.ClipBudget, time, deadline, cancellation);
-        var speech = clip.Audio.IsEmpty ? null : voice.RunAsync(clip, refusal, speechCalls);
-        var face = clip.Images.Count == 0 ? null : faces.RunAsync(clip, refusal, faceCalls);
+        // Each modality has a separate budget, so that a failing one does not affect the other.
+        using var speechRequests = new PeerRequests(options.ClipBudget, time, deadline, cancellation);
+        using var faceRequests = new PeerRequests(options.ClipBudget, time, deadline, cancellation);
+        var speech = clip.Audio.IsEmpty ? null : voice.RunAsync(clip, refusal, speechRequests);
+        var face = clip.Images.Count == 0 ? null : faces.RunAsync(clip, refusal, faceRequests);
         await Task.WhenAll(((Task?[])[speech, face]).OfType<Task>());
 
         if (speech is not null)

@@ -7,32 +7,32 @@ using Grpc.Core;
 
 namespace Affect.Fusion.Clips;
 
-/// <summary>The faces of one clip: each picture goes to features, and each of its faces to face, all at the same time.</summary>
+/// <summary>Analyzes the faces of a clip: sends each picture to features and each face to face, concurrently.</summary>
 internal sealed class FaceAnalysis(
     FeaturesService.FeaturesServiceClient features,
     [FromKeyedServices(Modality.Face)] ClassifierService.ClassifierServiceClient face,
-    ModelCatalogue models,
+    ModelCatalog models,
     ILogger<FaceAnalysis> logger)
 {
     private const string Name = "face";
 
-    /// <summary>Never throws for want of a peer: the outcome is UNAVAILABLE then.</summary>
-    /// <exception cref="OperationCanceledException">The caller went away.</exception>
-    public async Task<FaceResult> RunAsync(Clip clip, Refusal refusal, PeerCalls calls)
+    /// <summary>Analyzes all pictures; the outcome is UNAVAILABLE if a peer fails.</summary>
+    /// <exception cref="OperationCanceledException">The caller disconnected.</exception>
+    public async Task<FaceResult> RunAsync(Clip clip, Refusal refusal, PeerRequests requests)
     {
         var result = new FaceResult { Judgement = new() { Outcome = Outcome.Unavailable } };
         try
         {
-            await models.UseAsync(Modality.Face, clip.FaceModel, "clip.face_model", refusal, calls, async model =>
+            await models.UseAsync(Modality.Face, clip.FaceModel, "clip.face_model", refusal, requests, async model =>
             {
                 result = new FaceResult { Judgement = new() { Outcome = Outcome.Unavailable }, Model = model.Reference };
                 var images = clip.Images.Take(ClipRules.MaxImages)
-                    .Select((image, index) => LookAsync(image, $"clip.images[{index}]", model, result, refusal, calls));
+                    .Select((image, index) => AnalyzeImageAsync(image, $"clip.images[{index}]", model, result, refusal, requests));
                 result.Images.Add(await Task.WhenAll(images));
                 result.Judgement = CreateJudgement(result.Images, model.AbstainBelow);
             });
         }
-        catch (Exception exception) when (calls.IsOutage(exception))
+        catch (Exception exception) when (requests.IsOutage(exception))
         {
             Log.ModalityUnavailable(logger, Name, exception.Code());
             while (result.Images.Count < clip.Images.Count)
@@ -41,38 +41,38 @@ internal sealed class FaceAnalysis(
         return result;
     }
 
-    /// <summary>The faces of one picture; UNAVAILABLE where it is refused or its calls are lost.</summary>
-    /// <exception cref="RpcException">The model is not what the list says.</exception>
-    public async Task<ImageResult> LookAsync(
-        Google.Protobuf.ByteString image, string field, Model model, FaceResult result, Refusal refusal, PeerCalls calls)
+    /// <summary>Analyzes one picture; UNAVAILABLE if it is refused or its requests are lost.</summary>
+    /// <exception cref="RpcException">The model does not match its cached description.</exception>
+    public async Task<ImageResult> AnalyzeImageAsync(
+        Google.Protobuf.ByteString image, string field, Model model, FaceResult result, Refusal refusal, PeerRequests requests)
     {
-        var seen = new ImageResult { Outcome = Outcome.Unavailable };
+        var analyzed = new ImageResult { Outcome = Outcome.Unavailable };
         if (image.IsEmpty)
-            return seen;
+            return analyzed;
         try
         {
-            var extracted = await calls.CallAsync(call =>
-                features.ExtractFacesAsync(new() { Image = image, Input = model.Input }, call));
-            seen.Width = extracted.Width;
-            seen.Height = extracted.Height;
-            // A clip that is refused needs no scores.
+            var extracted = await requests.SendAsync(callOptions =>
+                features.ExtractFacesAsync(new() { Image = image, Input = model.Input }, callOptions));
+            analyzed.Width = extracted.Width;
+            analyzed.Height = extracted.Height;
+            // A refused clip needs no scores.
             if (!refusal.Any)
-                seen.Faces.Add(await Task.WhenAll(extracted.Faces.Select(crop => ClassifyAsync(crop, model, result, calls))));
-            seen.Outcome = seen.Faces.Any(found => found.Judgement.Scores is not null) ? Outcome.Ok
-                : seen.Faces.Count > 0 ? Outcome.Unavailable
+                analyzed.Faces.Add(await Task.WhenAll(extracted.Faces.Select(crop => ClassifyAsync(crop, model, result, requests))));
+            analyzed.Outcome = analyzed.Faces.Any(found => found.Judgement.Scores is not null) ? Outcome.Ok
+                : analyzed.Faces.Count > 0 ? Outcome.Unavailable
                 : Outcome.NoFace;
         }
-        catch (RpcException exception) when (refusal.Take(exception, ("image", field)))
+        catch (RpcException exception) when (refusal.AddFrom(exception, ("image", field)))
         {
         }
-        catch (Exception exception) when (calls.IsOutage(exception) && !exception.IsMisfit())
+        catch (Exception exception) when (requests.IsOutage(exception) && !exception.IsModelMismatch())
         {
             Log.ModalityUnavailable(logger, Name, exception.Code());
         }
-        return seen;
+        return analyzed;
     }
 
-    private async Task<Face> ClassifyAsync(FaceCrop crop, Model model, FaceResult result, PeerCalls calls)
+    private async Task<Face> ClassifyAsync(FaceCrop crop, Model model, FaceResult result, PeerRequests requests)
     {
         var found = new Face
         {
@@ -83,13 +83,13 @@ internal sealed class FaceAnalysis(
         var request = new ClassifyRequest { Modality = Modality.Face, Model = model.Reference.Name, Input = crop.Pixels };
         try
         {
-            var answer = await calls.CallAsync(call => face.ClassifyAsync(request, call));
-            found.Judgement = answer.Judgement;
-            result.Model = answer.Model;
+            var response = await requests.SendAsync(callOptions => face.ClassifyAsync(request, callOptions));
+            found.Judgement = response.Judgement;
+            result.Model = response.Model;
         }
-        catch (Exception exception) when (calls.IsOutage(exception) && !exception.IsMisfit())
+        catch (Exception exception) when (requests.IsOutage(exception) && !exception.IsModelMismatch())
         {
-            Log.CallsLost(logger, 1, 1, Name, exception.Code());
+            Log.RequestsLost(logger, 1, 1, Name, exception.Code());
         }
         return found;
     }

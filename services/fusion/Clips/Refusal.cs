@@ -5,39 +5,39 @@ using Grpc.Core;
 namespace Affect.Fusion.Clips;
 
 /// <summary>
-/// What is wrong with one clip. Voice and faces add to it at the same time, so that a caller learns of
-/// everything at once; what would only compute scores stops as soon as there is anything. Thread-safe.
+/// The violations of one request. Voice and faces add to it concurrently, so that the caller gets all of them together;
+/// scoring stops at the first one. Thread-safe.
 /// </summary>
 internal sealed class Refusal
 {
     private readonly ConcurrentDictionary<string, string> _violations = new();
 
-    /// <summary>Whether the clip will be refused.</summary>
+    /// <summary>True if the request must be refused.</summary>
     public bool Any => !_violations.IsEmpty;
 
-    /// <summary>Says what is wrong with a field; the first word on a field stands.</summary>
+    /// <summary>Adds a violation; only the first one per field counts.</summary>
     public void Add(string field, string description) => _violations.TryAdd(field, description);
 
     /// <summary>
-    /// Takes over what a peer's INVALID_ARGUMENT says of the clip, under the clip's own names for the
-    /// fields. False where it says nothing of them: then it is not the clip that is at fault.
+    /// Adds the violations of a peer's INVALID_ARGUMENT, with field names translated. False if it concerns none of the fields:
+    /// then the request is not at fault.
     /// </summary>
-    public bool Take(RpcException exception, params ReadOnlySpan<(string Theirs, string Ours)> fields)
+    public bool AddFrom(RpcException exception, params ReadOnlySpan<(string Peer, string Own)> fields)
     {
         if (exception.StatusCode != StatusCode.InvalidArgument || exception.GetRpcStatus()?.GetDetail<BadRequest>() is not { } details)
             return false;
-        var taken = false;
+        var added = false;
         foreach (var violation in details.FieldViolations)
-            foreach (var (theirs, ours) in fields)
-                if (violation.Field == theirs)
+            foreach (var (peer, own) in fields)
+                if (violation.Field == peer)
                 {
-                    Add(ours, violation.Description);
-                    taken = true;
+                    Add(own, violation.Description);
+                    added = true;
                 }
-        return taken;
+        return added;
     }
 
-    /// <summary>Field and description, by field.</summary>
+    /// <summary>Violations, ordered by field.</summary>
     public IReadOnlyList<(string Field, string Description)> Violations =>
         [.. _violations.OrderBy(v => v.Key, StringComparer.Ordinal).Select(v => (v.Key, v.Value))];
 }

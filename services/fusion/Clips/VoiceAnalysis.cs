@@ -8,35 +8,35 @@ using Grpc.Core;
 namespace Affect.Fusion.Clips;
 
 /// <summary>
-/// The voice of one clip: windows come from features as a stream, and each goes to speech as a call of its
-/// own while the next is still being made. The stream is only read as fast as windows are scored.
+/// Analyzes the voice of a clip: reads windows from features as a stream and sends each to speech as a separate request. The
+/// stream is read no faster than windows are scored.
 /// </summary>
 internal sealed class VoiceAnalysis(
     FeaturesService.FeaturesServiceClient features,
     [FromKeyedServices(Modality.Speech)] ClassifierService.ClassifierServiceClient speech,
-    ModelCatalogue models,
+    ModelCatalog models,
     FusionOptions options,
     ILogger<VoiceAnalysis> logger)
 {
-    /// <summary>The least that can be judged; the contract of ExtractSpeech.</summary>
-    private static readonly TimeSpan Shortest = TimeSpan.FromSeconds(0.25);
+    /// <summary>Shortest audio that has windows, by the contract of ExtractSpeech.</summary>
+    private static readonly TimeSpan MinDuration = TimeSpan.FromSeconds(0.25);
 
     private const string Name = "speech";
 
-    /// <summary>Never throws for want of a peer: the outcome is UNAVAILABLE then.</summary>
-    /// <exception cref="OperationCanceledException">The caller went away.</exception>
-    public async Task<SpeechResult> RunAsync(Clip clip, Refusal refusal, PeerCalls calls)
+    /// <summary>Analyzes the audio; the outcome is UNAVAILABLE if a peer fails.</summary>
+    /// <exception cref="OperationCanceledException">The caller disconnected.</exception>
+    public async Task<SpeechResult> RunAsync(Clip clip, Refusal refusal, PeerRequests requests)
     {
         var result = new SpeechResult { Judgement = new() { Outcome = Outcome.Unavailable } };
         try
         {
-            await models.UseAsync(Modality.Speech, clip.SpeechModel, "clip.speech_model", refusal, calls, model =>
+            await models.UseAsync(Modality.Speech, clip.SpeechModel, "clip.speech_model", refusal, requests, model =>
             {
                 result = new SpeechResult { Judgement = new() { Outcome = Outcome.Unavailable }, Model = model.Reference };
-                return ListenAsync(clip, model, result, refusal, calls);
+                return AnalyzeAsync(clip, model, result, refusal, requests);
             });
         }
-        catch (Exception exception) when (calls.IsOutage(exception))
+        catch (Exception exception) when (requests.IsOutage(exception))
         {
             Log.ModalityUnavailable(logger, Name, exception.Code());
             MarkLost(result.Windows);
@@ -44,7 +44,7 @@ internal sealed class VoiceAnalysis(
         return result;
     }
 
-    private async Task ListenAsync(Clip clip, Model model, SpeechResult result, Refusal refusal, PeerCalls calls)
+    private async Task AnalyzeAsync(Clip clip, Model model, SpeechResult result, Refusal refusal, PeerRequests requests)
     {
         var complete = false;
         var lost = 0;
@@ -53,50 +53,50 @@ internal sealed class VoiceAnalysis(
         {
             await Parallel.ForEachAsync(
                 ReadAsync(),
-                new ParallelOptions { MaxDegreeOfParallelism = options.MaxCallsPerModality, CancellationToken = calls.Token },
+                new ParallelOptions { MaxDegreeOfParallelism = options.MaxRequestsPerModality, CancellationToken = requests.Token },
                 (item, _) => ScoreAsync(item.Window, item.Features));
         }
-        catch (OperationCanceledException) when (complete && !calls.Caller.IsCancellationRequested)
+        catch (OperationCanceledException) when (complete && !requests.Caller.IsCancellationRequested)
         {
-            // Time is up, but every window is known: those that have scores stand.
+            // The time has elapsed, but every window is known: existing scores are kept.
         }
 
         MarkLost(result.Windows);
         if (lost > 0)
-            Log.CallsLost(logger, lost, result.Windows.Count, Name, lastLoss);
+            Log.RequestsLost(logger, lost, result.Windows.Count, Name, lastLoss);
         if (complete)
             result.Judgement = CreateJudgement(result, model.AbstainBelow);
 
-        // Windows in the order of time. Parallel.ForEachAsync asks for one at a time, so that nothing in here races.
+        // Windows in chronological order. Parallel.ForEachAsync reads one at a time, so that this needs no synchronization.
         async IAsyncEnumerable<(SpeechWindow Window, FeatureWindow Features)> ReadAsync()
         {
             var request = new ExtractSpeechRequest { Audio = clip.Audio, Input = model.Input, Hop = ClipRules.Hop(clip) };
             for (var attempt = 0; ; attempt++)
             {
-                using var call = features.ExtractSpeech(request, calls.Options);
-                // The windows of a stream are always the same: a repeated one is read past what is known.
+                using var call = features.ExtractSpeech(request, requests.Options);
+                // A repeated stream has the same windows: known ones are skipped.
                 var known = result.Windows.Count;
                 TimeSpan delay;
                 while (true)
                 {
                     try
                     {
-                        if (!await call.ResponseStream.MoveNext(calls.Token))
+                        if (!await call.ResponseStream.MoveNext(requests.Token))
                         {
                             complete = true;
                             yield break;
                         }
                     }
-                    catch (RpcException exception) when (refusal.Take(exception, ("audio", "clip.audio"), ("hop", "clip.hop")))
+                    catch (RpcException exception) when (refusal.AddFrom(exception, ("audio", "clip.audio"), ("hop", "clip.hop")))
                     {
                         yield break;
                     }
-                    catch (RpcException exception) when (calls.MayRepeat(exception, attempt, out delay))
+                    catch (RpcException exception) when (requests.ShouldRetry(exception, attempt, out delay))
                     {
                         break;
                     }
 
-                    // The header says that the audio can be read; a clip that is refused needs no scores.
+                    // A header means that the audio is valid; a refused clip needs no scores.
                     if (refusal.Any)
                         yield break;
                     var message = call.ResponseStream.Current;
@@ -106,30 +106,30 @@ internal sealed class VoiceAnalysis(
                         result.Segments.Clear();
                         result.Segments.Add(header.Segments);
                     }
-                    else if (message.Window is { } made && known-- <= 0)
+                    else if (message.Window is { } extracted && known-- <= 0)
                     {
-                        var window = new SpeechWindow { Start = made.Start, End = made.End };
+                        var window = new SpeechWindow { Start = extracted.Start, End = extracted.End };
                         result.Windows.Add(window);
-                        if (made.HasSpeech)
-                            yield return (window, made);
+                        if (extracted.HasSpeech)
+                            yield return (window, extracted);
                         else
                             window.Judgement = new() { Outcome = Outcome.NoSpeech };
                     }
                 }
-                await calls.DelayAsync(delay);
+                await requests.DelayAsync(delay);
             }
         }
 
-        async ValueTask ScoreAsync(SpeechWindow window, FeatureWindow made)
+        async ValueTask ScoreAsync(SpeechWindow window, FeatureWindow extracted)
         {
-            var request = new ClassifyRequest { Modality = Modality.Speech, Model = model.Reference.Name, Input = made.Features };
+            var request = new ClassifyRequest { Modality = Modality.Speech, Model = model.Reference.Name, Input = extracted.Features };
             try
             {
-                var answer = await calls.CallAsync(call => speech.ClassifyAsync(request, call));
-                window.Judgement = answer.Judgement;
-                result.Model = answer.Model;
+                var response = await requests.SendAsync(callOptions => speech.ClassifyAsync(request, callOptions));
+                window.Judgement = response.Judgement;
+                result.Model = response.Model;
             }
-            catch (Exception exception) when (calls.IsOutage(exception) && !exception.IsMisfit())
+            catch (Exception exception) when (requests.IsOutage(exception) && !exception.IsModelMismatch())
             {
                 window.Judgement = new() { Outcome = Outcome.Unavailable };
                 lastLoss = exception.Code();
@@ -148,7 +148,7 @@ internal sealed class VoiceAnalysis(
         Judgements.Mean(result.Windows.Select(window => window.Judgement), abstainBelow) ?? new()
         {
             Outcome = result.Windows.Any(window => window.Judgement.Outcome == Outcome.Unavailable) ? Outcome.Unavailable
-                : result.Duration?.ToTimeSpan() < Shortest ? Outcome.TooShort
+                : result.Duration?.ToTimeSpan() < MinDuration ? Outcome.TooShort
                 : Outcome.NoSpeech,
         };
 }

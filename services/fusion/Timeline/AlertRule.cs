@@ -8,50 +8,50 @@ using Emotion = Affect.Emotions.Emotion;
 namespace Affect.Fusion.Timeline;
 
 /// <summary>
-/// When a call is worth somebody's attention: section <c>Fusion:Alerts:&lt;name&gt;</c>. A rule looks at the smoothed score of
-/// one emotion, or at how far it has risen above its lowest of a time span.
+/// A rule that raises an alert on a call: section <c>Fusion:Alerts:&lt;name&gt;</c>. Its value is the smoothed score of one
+/// emotion, or the rise of that score above its minimum within a time span.
 /// </summary>
 public sealed class AlertRule
 {
-    /// <summary>Evidence beyond this many windows is thinned out from its oldest.</summary>
+    /// <summary>Largest number of windows kept as evidence; older ones are dropped.</summary>
     internal const int MaxEvidence = 60;
 
-    /// <summary>Longest span that is looked back over.</summary>
+    /// <summary>Largest number of windows kept for <see cref="Within"/>.</summary>
     private const int MaxSpan = 600;
 
-    /// <summary>False turns a rule off, also one that is there by default.</summary>
+    /// <summary>False disables the rule, including a default one.</summary>
     public bool Enabled { get; set; } = true;
 
-    /// <summary>Name of the emotion, in lower case.</summary>
+    /// <summary>Lowercase name of the emotion.</summary>
     [Required]
     public string Emotion { get; set; } = "";
 
-    /// <summary>Raised once the value is at least this, [0, 1].</summary>
+    /// <summary>The alert is raised once the value is at least this, [0, 1], for <see cref="For"/>.</summary>
     [Range(0.0, 1.0)]
     public float Above { get; set; } = 0.6f;
 
-    /// <summary>… for so long.</summary>
+    /// <summary>Minimum duration before the alert is raised.</summary>
     [Range(typeof(TimeSpan), "00:00:00", "00:10:00")]
     public TimeSpan For { get; set; }
 
-    /// <summary>Cleared once the value falls below this, so that a value about <see cref="Above"/> does not raise it again and again.</summary>
+    /// <summary>The alert is cleared once the value falls below this; the hysteresis prevents repeated alerts.</summary>
     [Range(0.0, 1.0)]
     public float ClearBelow { get; set; } = 0.4f;
 
-    /// <summary>Where set, the value is the rise over the lowest score of so long; where not, the score itself.</summary>
+    /// <summary>If set, the value is the rise above the lowest score of this time span; otherwise the score.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "00:10:00")]
     public TimeSpan? Within { get; set; }
 
     internal Emotion Watched => (Emotion)EmotionLabels.Names.ToList().IndexOf(Emotion);
 
-    /// <summary>Takes one more window; returns the alert that it raises or clears, or null.</summary>
-    /// <param name="name">Of the rule.</param>
-    /// <param name="state">Of the rule on this channel.</param>
-    /// <param name="window">With <see cref="StreamWindow.Smoothed"/>.</param>
-    internal Alert? Take(string name, AlertRuleState state, StreamWindow window)
+    /// <summary>Evaluates the next window; returns the alert that it raises or clears, or null.</summary>
+    /// <param name="name">Name of the rule.</param>
+    /// <param name="state">State of the rule on this channel.</param>
+    /// <param name="window">The window, with <see cref="StreamWindow.Smoothed"/> set.</param>
+    internal Alert? Evaluate(string name, AlertRuleState state, StreamWindow window)
     {
         var score = window.Smoothed.Scores.ToDomain()[Watched];
-        var here = new AlertEvidence { Start = window.Start, End = window.End, Score = score };
+        var current = new AlertEvidence { Start = window.Start, End = window.End, Score = score };
         var value = score;
         AlertEvidence? lowest = null;
         if (Within is { } span)
@@ -59,8 +59,8 @@ public sealed class AlertRule
             var from = window.End.ToTimeSpan() - span;
             while (state.Span.Count > 0 && (state.Span[0].End.ToTimeSpan() < from || state.Span.Count >= MaxSpan))
                 state.Span.RemoveAt(0);
-            state.Span.Add(here);
-            lowest = state.Span.MinBy(seen => seen.Score)!;
+            state.Span.Add(current);
+            lowest = state.Span.MinBy(entry => entry.Score)!;
             value -= lowest.Score;
         }
 
@@ -70,7 +70,7 @@ public sealed class AlertRule
                 return null;
             state.Raised = false;
             state.Run.Clear();
-            return Alert(AlertState.Cleared, [here]);
+            return Alert(AlertState.Cleared, [current]);
         }
 
         if (value < Above)
@@ -78,10 +78,10 @@ public sealed class AlertRule
             state.Run.Clear();
             return null;
         }
-        state.Run.Add(here);
+        state.Run.Add(current);
         if (state.Run.Count > MaxEvidence)
             state.Run.RemoveAt(1);
-        // Windows overlap: the time for which a value holds is that between their ends.
+        // Windows overlap: the duration of a value is measured between their ends.
         if (window.End.ToTimeSpan() - state.Run[0].End.ToTimeSpan() < For)
             return null;
         state.Raised = true;
@@ -90,14 +90,14 @@ public sealed class AlertRule
         state.Run.Clear();
         return alert;
 
-        Alert Alert(AlertState becomes, IEnumerable<AlertEvidence> because) => new()
+        Alert Alert(AlertState newState, IEnumerable<AlertEvidence> windows) => new()
         {
             Rule = name,
             Channel = window.Channel,
-            State = becomes,
+            State = newState,
             Time = window.End,
             Emotion = Watched.ToProto(),
-            Evidence = { because },
+            Evidence = { windows },
         };
     }
 }

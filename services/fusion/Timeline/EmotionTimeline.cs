@@ -11,18 +11,18 @@ using Outcome = Affect.V1.Outcome;
 namespace Affect.Fusion.Timeline;
 
 /// <summary>
-/// The emotional course of one channel: smooths window after window, watches the rules, and keeps what the summary
-/// needs in space that does not grow with the call. All it knows is in its state.
+/// The emotion of one channel over time: smooths windows, evaluates alert rules, and accumulates the summary in bounded
+/// memory. Its whole state is in <see cref="TimelineState"/>.
 /// </summary>
 internal sealed class EmotionTimeline(TimelineState state, FusionOptions options, TimeSpan length, TimeSpan hop)
 {
-    /// <summary>Stretches of the arc; once there are more, two become one.</summary>
+    /// <summary>Largest number of stretches of the arc; beyond it, adjacent stretches are merged.</summary>
     public const int MaxStretches = 120;
 
     private readonly EmotionScores _prior = options.PriorScores;
 
-    /// <summary>Takes the next window, completes it by what is smoothed, and returns the alerts that it raised or cleared.</summary>
-    public IReadOnlyList<Alert> Take(StreamWindow window)
+    /// <summary>Appends a window, sets its smoothed judgement, and returns the alerts that it raised or cleared.</summary>
+    public IReadOnlyList<Alert> Append(StreamWindow window)
     {
         var end = Microseconds(window.End.ToTimeSpan());
         var elapsed = TimeSpan.FromMicroseconds(end - state.Time);
@@ -48,16 +48,16 @@ internal sealed class EmotionTimeline(TimelineState state, FusionOptions options
             state.Belief.Add(belief[i]);
 
         window.Smoothed = Judgements.Create(belief, options.AbstainBelow);
-        Keep(belief, window, scored);
+        Accumulate(belief, window, scored);
         return [.. options.Alerts
             .Where(rule => rule.Value.Enabled)
             .OrderBy(rule => rule.Key, StringComparer.Ordinal)
-            .Select(rule => rule.Value.Take(rule.Key, Rule(rule.Key), window))
+            .Select(rule => rule.Value.Evaluate(rule.Key, Rule(rule.Key), window))
             .OfType<Alert>()];
     }
 
-    /// <summary>What the call came to so far.</summary>
-    public EmotionSummary Summarise(Outcome empty)
+    /// <summary>Summarizes the call so far.</summary>
+    public EmotionSummary Summarize(Outcome empty)
     {
         var summary = new EmotionSummary
         {
@@ -83,15 +83,15 @@ internal sealed class EmotionTimeline(TimelineState state, FusionOptions options
         return summary;
     }
 
-    private void Keep(EmotionScores belief, StreamWindow window, bool scored)
+    private void Accumulate(EmotionScores belief, StreamWindow window, bool scored)
     {
         if (state.Stretch == 0)
             state.Stretch = Microseconds(hop);
-        // A window belongs to the stretch that its end lies in.
+        // A window belongs to the stretch that contains its end.
         var index = (int)((state.Time - 1) / state.Stretch);
         while (index >= MaxStretches)
         {
-            Halve();
+            MergeStretches();
             index = (int)((state.Time - 1) / state.Stretch);
         }
         while (state.Arc.Count <= index)
@@ -115,8 +115,8 @@ internal sealed class EmotionTimeline(TimelineState state, FusionOptions options
             (peak.Score, peak.Time) = (belief.Confidence, window.End);
     }
 
-    /// <summary>Makes one stretch of each two.</summary>
-    private void Halve()
+    /// <summary>Merges each pair of adjacent stretches.</summary>
+    private void MergeStretches()
     {
         state.Stretch *= 2;
         for (var i = 0; i < state.Arc.Count / 2; i++)

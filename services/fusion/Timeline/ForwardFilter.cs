@@ -4,21 +4,22 @@ namespace Affect.Fusion.Timeline;
 
 /// <summary>
 /// The forward algorithm of a hidden Markov model over seven emotions (Rabiner 1989, "A Tutorial on Hidden Markov
-/// Models", section III.A): what the windows so far say of the emotion now.
+/// Models", section III.A): the posterior of the current emotion, given the windows so far.
 /// </summary>
 /// <remarks>
 /// <para>Transitions: in Δt an emotion stays with probability <c>s = exp(-Δt / τ)</c>; otherwise the next one is drawn from
-/// the prior. So <c>A(Δt) = s·I + (1 - s)·1·priorᵀ</c>, and after long silence the belief is the prior again. τ, the mean time
-/// between two draws, is stated and not learnt: no corpus here has calls with labelled turns.</para>
+/// the prior. So <c>A(Δt) = s·I + (1 - s)·1·priorᵀ</c>, and after a long silence the belief equals the prior. τ, the mean time
+/// between two draws, is set and not learned: no available corpus has calls with labeled turns.</para>
 /// <para>Observations: a window's posterior divided by the prior is proportional to its likelihood. Windows overlap, so
-/// that each second is heard several times: the likelihood is raised to the power of what is new in the window
+/// that each second counts several times: the likelihood is raised to the power of the new share of the window
 /// (<c>hop / length</c>), and three windows that overlap by two thirds weigh as one.</para>
 /// </remarks>
 internal static class ForwardFilter
 {
-    /// <param name="belief">Before; the prior where there is none yet.</param>
-    /// <param name="prior">Of the emotions.</param>
-    /// <param name="elapsed">Since the window before.</param>
+    /// <summary>Predicts the belief at the next window.</summary>
+    /// <param name="belief">Belief at the previous window; initially the prior.</param>
+    /// <param name="prior">Prior of the emotions.</param>
+    /// <param name="elapsed">Time since the previous window.</param>
     /// <param name="dwell">τ.</param>
     public static EmotionScores Predict(EmotionScores belief, EmotionScores prior, TimeSpan elapsed, TimeSpan dwell)
     {
@@ -28,10 +29,11 @@ internal static class ForwardFilter
         return belief;
     }
 
-    /// <param name="belief">Predicted for the window.</param>
-    /// <param name="prior">That the scores were calibrated over.</param>
-    /// <param name="scores">Of the window.</param>
-    /// <param name="novelty">Share of the window that no window before held, (0, 1].</param>
+    /// <summary>Updates the belief with the scores of a window.</summary>
+    /// <param name="belief">Predicted belief.</param>
+    /// <param name="prior">Prior that the scores are calibrated for.</param>
+    /// <param name="scores">Scores of the window.</param>
+    /// <param name="novelty">Share of the window that previous windows do not cover, (0, 1].</param>
     public static EmotionScores Update(EmotionScores belief, EmotionScores prior, EmotionScores scores, double novelty)
     {
         Span<float> weights = stackalloc float[EmotionLabels.Count];

@@ -22,6 +22,7 @@ public static class AffectHosting
     public static void AddAffectDefaults(this WebApplicationBuilder builder, string process, bool http = false)
     {
         builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.AddGrpcReflection();
         builder.AddServerOptions();
         builder.ConfigureKestrel(http);
         builder.AddErrorHandling();
@@ -49,11 +50,8 @@ public static class AffectHosting
         builder.Services.AddOptions<ServerOptions>().BindConfiguration("Server").ValidateOnStart();
     }
 
-    private static void AddErrorHandling(this WebApplicationBuilder builder)
-    {
+    private static void AddErrorHandling(this WebApplicationBuilder builder) =>
         builder.Services.AddGrpc(grpc => grpc.Interceptors.Add<ErrorInterceptor>());
-        builder.Services.AddGrpcReflection();
-    }
 
     /// <summary>Liveness is a health service apart from readiness: a process that is not ready yet must not be restarted.</summary>
     private static void AddDefaultHealthChecks(this WebApplicationBuilder builder) =>

@@ -10,7 +10,7 @@ public sealed class ClipRulesTests
     private static readonly ByteString Bytes = ByteString.CopyFrom(1, 2, 3);
 
     [Fact]
-    public void Nothing_to_analyse_is_refused()
+    public void Check_ClipWithoutMedia_IsRefused()
     {
         Assert.Equal(["clip"], Fields(null));
         Assert.Equal(["clip"], Fields(new Clip()));
@@ -20,7 +20,7 @@ public sealed class ClipRulesTests
     [InlineData(0, 100_000_000)]
     [InlineData(1, 0)]
     [InlineData(10, 0)]
-    public void A_hop_within_bounds_is_taken(long seconds, int nanos) =>
+    public void Check_HopWithinBounds_IsAccepted(long seconds, int nanos) =>
         Assert.Empty(Fields(new Clip { Audio = Bytes, Hop = new Duration { Seconds = seconds, Nanos = nanos } }));
 
     [Theory]
@@ -31,7 +31,7 @@ public sealed class ClipRulesTests
     [InlineData(1, -1)]
     [InlineData(1, int.MaxValue)]
     [InlineData(long.MaxValue, 0)]
-    public void Another_hop_is_refused_and_the_default_checks_the_audio(long seconds, int nanos)
+    public void Check_HopOutOfBounds_IsRefusedAndReplacedByTheDefault(long seconds, int nanos)
     {
         var clip = new Clip { Audio = Bytes, Hop = new Duration { Seconds = seconds, Nanos = nanos } };
 
@@ -40,7 +40,7 @@ public sealed class ClipRulesTests
     }
 
     [Fact]
-    public void All_mistakes_are_named_at_once()
+    public void Check_SeveralViolations_ReportsAll()
     {
         var clip = new Clip { Hop = new Duration { Seconds = 11 } };
         for (var i = 0; i < 17; i++)

@@ -10,7 +10,7 @@ public sealed class ForwardFilterTests
     private static readonly EmotionScores Angry = EmotionScores.FromWeights([1, 1, 1, 4, 1, 1, 1]);
 
     [Fact]
-    public void Long_silence_forgets()
+    public void Predict_LongSilence_ReturnsToThePrior()
     {
         var after = ForwardFilter.Predict(Angry, Prior, TimeSpan.FromHours(1), Dwell);
         for (var i = 0; i < EmotionLabels.Count; i++)
@@ -18,7 +18,7 @@ public sealed class ForwardFilterTests
     }
 
     [Fact]
-    public void An_emotion_stays_with_the_stated_probability()
+    public void Predict_Elapsed_KeepsTheEmotionWithItsProbability()
     {
         var after = ForwardFilter.Predict(Angry, Prior, Second, Dwell);
         var stay = Math.Exp(-0.1);
@@ -26,7 +26,7 @@ public sealed class ForwardFilterTests
     }
 
     [Fact]
-    public void The_first_window_is_believed_as_it_is()
+    public void Update_FirstWindow_EqualsItsScores()
     {
         var belief = ForwardFilter.Update(Prior, Prior, Angry, 1);
         for (var i = 0; i < EmotionLabels.Count; i++)
@@ -34,7 +34,7 @@ public sealed class ForwardFilterTests
     }
 
     [Fact]
-    public void Three_windows_of_which_a_third_is_new_weigh_as_one()
+    public void Update_ThreeOverlappingWindows_WeighAsOne()
     {
         var belief = Prior;
         for (var i = 0; i < 3; i++)
@@ -43,7 +43,7 @@ public sealed class ForwardFilterTests
     }
 
     [Fact]
-    public void A_window_that_is_sure_does_not_end_belief_in_the_others()
+    public void Update_CertainWindow_KeepsOtherEmotionsPossible()
     {
         var sure = EmotionScores.FromWeights([1, 0, 0, 0, 0, 0, 0]);
         var belief = ForwardFilter.Update(Prior, Prior, sure, 1);

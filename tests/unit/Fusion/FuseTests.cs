@@ -12,7 +12,7 @@ public sealed class FuseTests
     private static readonly EmotionScores Flat = Domain.EmotionScores.FromWeights([1, 1.1f, 1, 1, 1, 1, 1]).ToProto();
 
     [Fact]
-    public void Both_are_pooled_with_their_weights()
+    public void Fuse_BothModalities_ArePooledWithTheirWeights()
     {
         var fused = Fuse(Judge(Outcome.Ok, Happy), Judge(Outcome.Ok, Happy), new() { SpeechWeight = 0.5, FaceWeight = 0.75 });
 
@@ -26,7 +26,7 @@ public sealed class FuseTests
     [Theory]
     [InlineData(Outcome.NoFace)]
     [InlineData(Outcome.Unavailable)]
-    public void The_voice_alone_stands_unchanged(Outcome face)
+    public void Fuse_SpeechAlone_IsUnchanged(Outcome face)
     {
         var fused = Fuse(Judge(Outcome.Ok, Happy), Judge(face), new() { SpeechWeight = 0.5 });
 
@@ -36,7 +36,7 @@ public sealed class FuseTests
     }
 
     [Fact]
-    public void The_face_alone_stands_unchanged_in_its_doubt_too()
+    public void Fuse_FaceAloneAndUncertain_IsUnchanged()
     {
         var fused = Fuse(null, Judge(Outcome.Uncertain, Happy));
 
@@ -46,7 +46,7 @@ public sealed class FuseTests
     }
 
     [Fact]
-    public void A_pool_below_the_threshold_names_nothing()
+    public void Fuse_PoolBelowTheThreshold_IsUncertain()
     {
         var fused = Fuse(Judge(Outcome.Ok, Flat), Judge(Outcome.Ok, Flat), new() { AbstainBelow = 0.5f });
 
@@ -60,7 +60,7 @@ public sealed class FuseTests
     [InlineData(Outcome.TooShort, Outcome.NoFace, Outcome.TooShort)]
     [InlineData(Outcome.NoSpeech, Outcome.Unavailable, Outcome.Unavailable)]
     [InlineData(Outcome.Unavailable, Outcome.NoFace, Outcome.Unavailable)]
-    public void Without_scores_the_outcomes_speak(Outcome? speech, Outcome? face, Outcome expected)
+    public void Fuse_NoScores_CombinesTheOutcomes(Outcome? speech, Outcome? face, Outcome expected)
     {
         var fused = Fuse(
             speech is { } heard ? Judge(heard) : null,

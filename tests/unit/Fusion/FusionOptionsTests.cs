@@ -5,10 +5,10 @@ namespace Affect.UnitTests.Fusion;
 public sealed class FusionOptionsTests
 {
     [Fact]
-    public void Defaults_are_valid() => Assert.True(Validate(new()).Succeeded);
+    public void Validate_Defaults_Succeeds() => Assert.True(Validate(new()).Succeeded);
 
     [Fact]
-    public void Every_mistake_is_named()
+    public void Validate_SeveralErrors_ReportsAll()
     {
         var result = Validate(new()
         {
@@ -24,11 +24,11 @@ public sealed class FusionOptionsTests
     }
 
     [Fact]
-    public void Weights_of_zero_weigh_nothing() =>
+    public void Validate_BothWeightsZero_Fails() =>
         Assert.Contains(Validate(new() { SpeechWeight = 0, FaceWeight = 0 }).Failures!, failure => failure.Contains("SpeechWeight", StringComparison.Ordinal));
 
     [Fact]
-    public void A_prior_is_scaled_to_sum_to_one()
+    public void PriorScores_AnyWeights_SumToOne()
     {
         var options = new FusionOptions
         {

@@ -23,75 +23,75 @@ public sealed class TimelineTests
     public TimelineTests() => _timeline = new(_state, _options, TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(1));
 
     [Fact]
-    public void An_angry_customer_raises_an_alert_once_and_calming_down_clears_it()
+    public void Append_AngerRisesAndFalls_RaisesOneAlertAndClearsIt()
     {
-        Take(20, Calm);
-        Take(30, Angry);
+        Append(20, Calm);
+        Append(30, Angry);
         var raised = Assert.Single(_alerts);
         Assert.Equal(("angry", AlertState.Raised, Emotion.Angry, 3), (raised.Rule, raised.State, raised.Emotion, raised.Channel));
         Assert.All(raised.Evidence, evidence => Assert.True(evidence.Score >= 0.6));
         Assert.Equal(6, (raised.Time.ToTimeSpan() - raised.Evidence[0].End.ToTimeSpan()).TotalSeconds, 1e-6);
         Assert.Equal(raised.Time, raised.Evidence[^1].End);
 
-        Take(30, Calm);
+        Append(30, Calm);
         Assert.Equal([AlertState.Raised, AlertState.Cleared], _alerts.Select(alert => alert.State));
     }
 
     [Fact]
-    public void What_swings_about_the_threshold_raises_one_alert()
+    public void Append_ScoreOscillatesAroundTheThreshold_RaisesOneAlert()
     {
-        Take(20, Angry);
+        Append(20, Angry);
         for (var i = 0; i < 20; i++)
         {
-            Take(1, Calm);
-            Take(2, Angry);
+            Append(1, Calm);
+            Append(2, Angry);
         }
         Assert.Single(_alerts);
     }
 
     [Fact]
-    public void A_flash_of_anger_raises_none()
+    public void Append_BriefAnger_RaisesNoAlert()
     {
-        Take(10, Calm);
-        Take(3, Angry);
-        Take(10, Calm);
+        Append(10, Calm);
+        Append(3, Angry);
+        Append(10, Calm);
         Assert.Empty(_alerts);
     }
 
     [Fact]
-    public void Sadness_that_rises_raises_an_alert_with_the_lowest_point_as_evidence()
+    public void Append_RisingSadness_RaisesAnAlertWithTheMinimumAsEvidence()
     {
-        Take(30, Calm);
-        Take(15, Sad);
+        Append(30, Calm);
+        Append(15, Sad);
         var raised = Assert.Single(_alerts);
         Assert.Equal("saddening", raised.Rule);
         Assert.True(raised.Evidence[0].Score + 0.4 <= raised.Evidence[1].Score);
         Assert.True(raised.Evidence[0].End.ToTimeSpan() < raised.Evidence[1].End.ToTimeSpan());
 
         // Sad from the start on, nothing rises.
-        Take(200, Sad);
-        Take(2, null);
+        Append(200, Sad);
+        Append(2, null);
         Assert.Equal(AlertState.Cleared, _alerts[^1].State);
         Assert.Equal(2, _alerts.Count);
     }
 
     [Fact]
-    public void A_rule_that_is_off_says_nothing()
+    public void Append_DisabledRule_RaisesNoAlert()
     {
         _options.Alerts["angry"].Enabled = false;
-        Take(30, Angry);
+        Append(30, Angry);
         Assert.Empty(_alerts);
     }
 
     [Fact]
-    public void However_long_the_call_its_arc_stays_short_and_its_state_small()
+    public void Append_LongCall_KeepsArcAndStateBounded()
     {
         for (var i = 0; i < 1_800; i++)
         {
-            Take(3, Calm);
-            Take(3, Angry);
+            Append(3, Calm);
+            Append(3, Angry);
         }
-        var summary = _timeline.Summarise(Outcome.NoSpeech);
+        var summary = _timeline.Summarize(Outcome.NoSpeech);
         Assert.InRange(summary.Arc.Count, 60, EmotionTimeline.MaxStretches);
         Assert.Equal(0, summary.Arc[0].Start.ToTimeSpan().TotalSeconds);
         Assert.Equal(10_802, summary.Arc[^1].End.ToTimeSpan().TotalSeconds, 1e-6);
@@ -104,36 +104,36 @@ public sealed class TimelineTests
     }
 
     [Fact]
-    public void A_time_line_goes_on_from_its_state()
+    public void Append_RestoredState_ContinuesIdentically()
     {
-        Take(10, Calm);
-        Take(10, Angry);
+        Append(10, Calm);
+        Append(10, Angry);
         var resumed = new EmotionTimeline(TimelineState.Parser.ParseFrom(Google.Protobuf.MessageExtensions.ToByteString(_state)), _options, TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(1));
         for (var i = 0; i < 10; i++)
         {
             var (here, there) = (Window(i % 2 == 0 ? Sad : null), Window(i % 2 == 0 ? Sad : null));
             _windows++;
-            Assert.Equal(_timeline.Take(here), resumed.Take(there));
+            Assert.Equal(_timeline.Append(here), resumed.Append(there));
             Assert.Equal(here, there);
         }
-        Assert.Equal(_timeline.Summarise(Outcome.NoSpeech), resumed.Summarise(Outcome.NoSpeech));
+        Assert.Equal(_timeline.Summarize(Outcome.NoSpeech), resumed.Summarize(Outcome.NoSpeech));
     }
 
     [Fact]
-    public void Without_scores_there_is_no_verdict()
+    public void Summarize_NoScores_HasNoEmotion()
     {
-        Take(3, null);
-        var summary = _timeline.Summarise(Outcome.NoSpeech);
+        Append(3, null);
+        var summary = _timeline.Summarize(Outcome.NoSpeech);
         Assert.Equal((3, 0, 3), (summary.Windows, summary.Scored, summary.Empty));
         Assert.Equal(new Judgement { Outcome = Outcome.NoSpeech }, summary.Judgement);
         Assert.All(summary.Arc, point => Assert.Null(point.Scores));
     }
 
-    private void Take(int count, EmotionScores? scores)
+    private void Append(int count, EmotionScores? scores)
     {
         for (var i = 0; i < count; i++)
         {
-            _alerts.AddRange(_timeline.Take(Window(scores)));
+            _alerts.AddRange(_timeline.Append(Window(scores)));
             _windows++;
         }
     }

@@ -10,53 +10,53 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Affect.UnitTests.Fusion;
 
-public sealed class ModelCatalogueTests
+public sealed class ModelCatalogTests
 {
     private readonly FakeTimeProvider _time = new();
-    private readonly FusionOptions _options = new() { ModelsMaxAge = TimeSpan.FromSeconds(10), RetriesPerCall = 0 };
+    private readonly FusionOptions _options = new() { ModelsMaxAge = TimeSpan.FromSeconds(10), RetriesPerRequest = 0 };
     private readonly SpeechPeer _speech = new();
 
     [Fact]
-    public async Task A_list_is_used_until_it_is_old()
+    public async Task FindAsync_ExpiredList_FetchesItAgain()
     {
-        using var models = Catalogue();
+        using var models = Catalog();
 
         await FindAsync(models, "");
         _time.Advance(TimeSpan.FromSeconds(9));
         await FindAsync(models, "");
-        Assert.Equal(1, _speech.Asked);
+        Assert.Equal(1, _speech.Requests);
 
         _time.Advance(TimeSpan.FromSeconds(2));
         await FindAsync(models, "");
-        Assert.Equal(2, _speech.Asked);
+        Assert.Equal(2, _speech.Requests);
     }
 
     [Fact]
-    public async Task No_name_is_the_default_model()
+    public async Task FindAsync_EmptyName_IsTheDefault()
     {
-        using var models = Catalogue();
+        using var models = Catalog();
 
         Assert.Equal("second", (await FindAsync(models, ""))?.Reference.Name);
         Assert.Equal("first", (await FindAsync(models, "first"))?.Reference.Name);
     }
 
     [Fact]
-    public async Task An_unknown_name_may_be_new_so_the_service_is_asked_but_not_each_time()
+    public async Task FindAsync_UnknownName_FetchesTheListOnce()
     {
-        using var models = Catalogue();
+        using var models = Catalog();
         await FindAsync(models, "");
         _time.Advance(TimeSpan.FromSeconds(5));
 
         Assert.Null(await FindAsync(models, "third"));
         Assert.Null(await FindAsync(models, "third"));
 
-        Assert.Equal(2, _speech.Asked);
+        Assert.Equal(2, _speech.Requests);
     }
 
     [Fact]
-    public async Task An_old_list_is_better_than_none()
+    public async Task FindAsync_ServiceDown_UsesTheExpiredList()
     {
-        using var models = Catalogue();
+        using var models = Catalog();
         await FindAsync(models, "");
         _speech.Down = true;
         _time.Advance(TimeSpan.FromMinutes(1));
@@ -65,91 +65,91 @@ public sealed class ModelCatalogueTests
     }
 
     [Fact]
-    public async Task Without_any_list_the_outage_shows()
+    public async Task FindAsync_ServiceDownWithoutAList_Throws()
     {
-        using var models = Catalogue();
+        using var models = Catalog();
         _speech.Down = true;
 
         await Assert.ThrowsAsync<RpcException>(() => FindAsync(models, ""));
     }
 
     [Fact]
-    public async Task What_is_forgotten_is_asked_for_again()
+    public async Task Expire_CachedList_FetchesItAgain()
     {
-        using var models = Catalogue();
+        using var models = Catalog();
         await FindAsync(models, "");
 
-        models.Forget(Modality.Speech);
+        models.Expire(Modality.Speech);
         await FindAsync(models, "");
 
-        Assert.Equal(2, _speech.Asked);
+        Assert.Equal(2, _speech.Requests);
     }
 
     [Theory]
-    [InlineData(1, 2)] // a newer version is found in a new list, and tried once
-    [InlineData(2, 2)] // what does not fit then is the caller's to hear of
-    public async Task A_model_that_turns_out_another_is_looked_up_again(int misfits, int tried)
+    [InlineData(1, 2)] // the new list has the newer version, which is tried once
+    [InlineData(2, 2)] // a second mismatch is reported to the caller
+    public async Task UseAsync_ModelMismatch_RepeatsOnceWithANewList(int mismatches, int attempts)
     {
-        using var models = Catalogue();
-        var seen = new List<string>();
+        using var models = Catalog();
+        var used = new List<string>();
         var refusal = new Refusal();
 
         var use = UseAsync(models, "first", refusal, model =>
         {
-            seen.Add(model.Reference.Name);
-            return seen.Count <= misfits ? Task.FromException(RpcErrors.Status(StatusCode.InvalidArgument, "another input")) : Task.CompletedTask;
+            used.Add(model.Reference.Name);
+            return used.Count <= mismatches ? Task.FromException(RpcErrors.Status(StatusCode.InvalidArgument, "another input")) : Task.CompletedTask;
         });
 
-        if (misfits < tried)
+        if (mismatches < attempts)
             await use;
         else
             await Assert.ThrowsAsync<RpcException>(() => use);
-        Assert.Equal(Enumerable.Repeat("first", tried), seen);
-        Assert.Equal(tried, _speech.Asked);
+        Assert.Equal(Enumerable.Repeat("first", attempts), used);
+        Assert.Equal(attempts, _speech.Requests);
         Assert.False(refusal.Any);
     }
 
     [Fact]
-    public async Task An_unknown_name_is_refused_and_the_default_looks_at_the_rest()
+    public async Task UseAsync_UnknownName_AddsAViolationAndUsesTheDefault()
     {
-        using var models = Catalogue();
-        var seen = new List<string>();
+        using var models = Catalog();
+        var used = new List<string>();
         var refusal = new Refusal();
 
         await UseAsync(models, "third", refusal, model =>
         {
-            seen.Add(model.Reference.Name);
+            used.Add(model.Reference.Name);
             return Task.CompletedTask;
         });
 
-        Assert.Equal(["second"], seen);
-        Assert.Equal([("clip.speech_model", "No speech model is called 'third'; ListModels names those there are.")], refusal.Violations);
+        Assert.Equal(["second"], used);
+        Assert.Equal([("clip.speech_model", "Unknown speech model 'third'; see ListModels.")], refusal.Violations);
     }
 
-    private async Task UseAsync(ModelCatalogue models, string name, Refusal refusal, Func<Model, Task> analyse)
+    private async Task UseAsync(ModelCatalog models, string name, Refusal refusal, Func<Model, Task> analyze)
     {
-        using var calls = new PeerCalls(_options.ClipBudget, _time, DateTimeOffset.MaxValue, CancellationToken.None);
-        await models.UseAsync(Modality.Speech, name, "clip.speech_model", refusal, calls, analyse);
+        using var requests = new PeerRequests(_options.ClipBudget, _time, DateTimeOffset.MaxValue, CancellationToken.None);
+        await models.UseAsync(Modality.Speech, name, "clip.speech_model", refusal, requests, analyze);
     }
 
-    private ModelCatalogue Catalogue() => new(_speech, new FacePeer(), _options, _time, NullLogger<ModelCatalogue>.Instance);
+    private ModelCatalog Catalog() => new(_speech, new FacePeer(), _options, _time, NullLogger<ModelCatalog>.Instance);
 
-    private async Task<Model?> FindAsync(ModelCatalogue models, string name)
+    private async Task<Model?> FindAsync(ModelCatalog models, string name)
     {
-        using var calls = new PeerCalls(_options.ClipBudget, _time, DateTimeOffset.MaxValue, CancellationToken.None);
-        return await models.FindAsync(Modality.Speech, name, calls);
+        using var requests = new PeerRequests(_options.ClipBudget, _time, DateTimeOffset.MaxValue, CancellationToken.None);
+        return await models.FindAsync(Modality.Speech, name, requests);
     }
 
     private sealed class SpeechPeer : ClassifierService.ClassifierServiceClient
     {
-        public int Asked { get; private set; }
+        public int Requests { get; private set; }
 
         public bool Down { get; set; }
 
         public override AsyncUnaryCall<Affect.Classifier.V1.ListModelsResponse> ListModelsAsync(
             Affect.Classifier.V1.ListModelsRequest request, CallOptions options)
         {
-            Asked++;
+            Requests++;
             var response = new Affect.Classifier.V1.ListModelsResponse
             {
                 Models =
