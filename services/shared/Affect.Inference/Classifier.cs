@@ -34,8 +34,8 @@ public sealed class Classifier : IAsyncDisposable
     /// <inheritdoc cref="Batcher.RunAsync" path="/exception"/>
     public async Task<Classification> ClassifyAsync(ReadOnlyMemory<byte> input, DateTime deadline, CancellationToken cancellationToken)
     {
-        if (_model.Input.Check(input.Span) is { } mistake)
-            throw new InvalidInputException(mistake);
+        if (_model.Input.Check(input.Span) is { } error)
+            throw new InvalidInputException(error);
         return await _batcher.RunAsync(input, deadline, cancellationToken)
             ?? throw new InvalidInputException("has values for which the model gives no finite output");
     }

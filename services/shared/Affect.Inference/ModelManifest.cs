@@ -231,13 +231,13 @@ public sealed record LearningCurves(
 /// <summary>An evaluation on one data set under one protocol.</summary>
 public sealed record ModelMetrics
 {
-    /// <summary>For example "random 80/20, seed 1" or "unseen speakers: all 5 folds".</summary>
+    /// <summary>Evaluation protocol, for example "random 80/20, seed 1" or "unseen speakers: all 5 folds".</summary>
     public required string Protocol { get; init; }
 
     /// <summary>The file of <c>services/training/splits</c> that lists the test samples, or the common prefix of several files.</summary>
     public string? Split { get; init; }
 
-    /// <summary>For example "RAVDESS+SAVEE+TESS test".</summary>
+    /// <summary>Data set, for example "RAVDESS+SAVEE+TESS test".</summary>
     public required string Data { get; init; }
 
     /// <summary>Degradation of the data: "8 kHz", "µ-law". Absent for the original data.</summary>

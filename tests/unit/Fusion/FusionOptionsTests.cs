@@ -19,8 +19,8 @@ public sealed class FusionOptionsTests
         });
 
         Assert.True(result.Failed);
-        foreach (var mistake in (string[])["features:8081", "ModalityTimeout", "MaxClips", "'sad'", "'neutral'", "'calm'"])
-            Assert.Contains(result.Failures!, failure => failure.Contains(mistake, StringComparison.Ordinal));
+        foreach (var error in (string[])["features:8081", "ModalityTimeout", "MaxClips", "'sad'", "'neutral'", "'calm'"])
+            Assert.Contains(result.Failures!, failure => failure.Contains(error, StringComparison.Ordinal));
     }
 
     [Fact]
