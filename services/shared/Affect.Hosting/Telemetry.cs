@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Primitives;
 using OpenTelemetry;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
@@ -53,10 +54,11 @@ internal static class Telemetry
         });
 
     /// <summary>The status is a header if the response has no message, else a trailer.</summary>
-    private static string? ReadGrpcStatus(HttpContext context) =>
-        context.Response.Headers[GrpcStatus] is { Count: > 0 } header
-            ? header
-            : context.Features.Get<IHttpResponseTrailersFeature>()?.Trailers[GrpcStatus];
+    private static StringValues ReadGrpcStatus(HttpContext context)
+    {
+        var header = context.Response.Headers[GrpcStatus];
+        return header.Count > 0 ? header : context.Features.Get<IHttpResponseTrailersFeature>()?.Trailers[GrpcStatus] ?? default;
+    }
 
     private static bool IsProbe(PathString path) =>
         path.StartsWithSegments(AffectHosting.HealthPath) || path.StartsWithSegments("/healthz") || path.StartsWithSegments(AffectHosting.MetricsPath);
