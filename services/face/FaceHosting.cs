@@ -4,7 +4,7 @@ using Microsoft.Extensions.Options;
 
 namespace Affect.Face;
 
-/// <summary>Hosts the face models in a process of their own, in the one-process host or in tests.</summary>
+/// <summary>Hosts the face models in a separate process, in the one-process host or in tests.</summary>
 public static class FaceHosting
 {
     /// <summary>Adds the service on top of <c>AddAffectDefaults</c>.</summary>

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Options;
 
 namespace Affect.Speech;
 
-/// <summary>Hosts the speech models in a process of their own, in the one-process host or in tests.</summary>
+/// <summary>Hosts the speech models in a separate process, in the one-process host or in tests.</summary>
 public static class SpeechHosting
 {
     /// <summary>Adds the service on top of <c>AddAffectDefaults</c>.</summary>
