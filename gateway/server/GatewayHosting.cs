@@ -19,17 +19,17 @@ using Microsoft.Extensions.Options;
 
 namespace Affect.Gateway;
 
-/// <summary>What the container, the one-process host and the tests call.</summary>
+/// <summary>Adds the gateway to the container, the one-process host and the tests.</summary>
 public static class GatewayHosting
 {
-    private const string KeyOrToken = "key or token";
-    private const string FusionChannel = "gateway->fusion";
-
-    /// <summary>Calls have a channel that repeats nothing: to repeat a stream is to keep what was sent of it.</summary>
+    /// <summary>Channel of streams. It does not retry: a retry of a stream would have to buffer what was sent.</summary>
     internal const string StreamChannel = "gateway->fusion, streams";
 
-    /// <summary>Repeats what was lost on the way to fusion, which itself repeats what lies behind it.</summary>
-    private static RetryPolicy Retry => new()
+    private const string UnaryChannel = "gateway->fusion";
+    private const string KeyOrToken = "key or token";
+
+    /// <summary>Retries what was lost between gateway and fusion; fusion retries its own requests.</summary>
+    private static RetryPolicy UnaryRetry => new()
     {
         MaxAttempts = 3,
         InitialBackoff = TimeSpan.FromMilliseconds(100),
@@ -38,83 +38,103 @@ public static class GatewayHosting
         RetryableStatusCodes = { StatusCode.Unavailable },
     };
 
-    /// <summary>Adds the gateway; keys, limits and fusion's address come from section <c>Gateway</c>.</summary>
+    /// <summary>Adds the gateway's services; section <c>Gateway</c> configures them.</summary>
     public static void AddGateway(this WebApplicationBuilder builder)
     {
         var services = builder.Services;
-        services.AddSingleton<IValidateOptions<GatewayOptions>, GatewayOptionsValidator>();
-        services.AddOptions<GatewayOptions>().BindConfiguration("Gateway").ValidateOnStart();
-        services.TryAddSingleton(provider => provider.GetRequiredService<IOptions<GatewayOptions>>().Value);
-
-        services.AddKeyedSingleton(FusionChannel, (provider, _) => CreateChannel(provider, Retry));
-        services.AddSingleton(provider =>
-            new FusionService.FusionServiceClient(provider.GetRequiredKeyedService<GrpcChannel>(FusionChannel)));
-        services.AddKeyedSingleton(StreamChannel, (provider, _) => CreateChannel(provider));
-        services.AddSingleton<Upstream>();
-        services.AddSingleton<CallPipe>();
-        services.AddSingleton<Callers>();
-
-        services.AddSingleton<GatewayMetrics>();
-        services.AddSingleton<Dashboards>();
-        services.AddSingleton<CallEvents>();
-        services.AddHostedService(provider => provider.GetRequiredService<CallEvents>());
-
-        // Not AddAuthentication: it brings DataProtection for cookies, which writes a key file into the home folder.
-        services.AddAuthenticationCore(authentication => authentication.DefaultScheme = KeyOrToken);
-        services.AddWebEncoders();
-        services.AddSingleton<IAuthenticationConfigurationProvider, BearerTokens.NoSettings>();
-        services.AddSingleton<IConfigureOptions<JwtBearerOptions>, BearerTokens>();
-        new AuthenticationBuilder(services)
-            .AddScheme<AuthenticationSchemeOptions, ApiKeyHandler>(ApiKeyHandler.SchemeName, null)
-            .AddJwtBearer(BearerTokens.SchemeName, _ => { })
-            .AddPolicyScheme(KeyOrToken, null, either => either.ForwardDefaultSelector = context =>
-                context.RequestServices.GetRequiredService<GatewayOptions>().Jwt.Authority.Length > 0 && BearerTokens.In(context)
-                    ? BearerTokens.SchemeName
-                    : ApiKeyHandler.SchemeName);
-        services.AddAuthorization();
-        services.AddSingleton<IConfigureOptions<AuthorizationOptions>, Scopes.Policies>();
-        services.AddRateLimiter(limiter => limiter.AddPolicy<string, RateLimit>(RateLimit.Policy));
-        services.AddGrpc().AddServiceOptions<GatewayService>(grpc => grpc.MaxReceiveMessageSize = LimitOptions.LargestRequest);
-        // Nothing that is compressed holds a secret, so TLS is no reason not to.
-        services.AddResponseCompression(compression =>
-        {
-            compression.EnableForHttps = true;
-            compression.MimeTypes = [.. ResponseCompressionDefaults.MimeTypes, "image/svg+xml"];
-        });
-        // Ready as soon as it listens: without fusion it still tells callers what is missing.
+        AddOptions(services);
+        AddFusion(services);
+        AddEvents(services);
+        AddAuthentication(services);
+        AddCompression(services);
+        services.AddRateLimiter(limiter => limiter.AddPolicy<string, RateLimitPolicy>(RateLimitPolicy.Name));
+        services.AddGrpc().AddServiceOptions<GatewayService>(grpc => grpc.MaxReceiveMessageSize = LimitOptions.MaxRequestBytesLimit);
+        // Ready as soon as it listens: without fusion it still answers with an error.
         services.AddHealthChecks().AddCheck("gateway", () => HealthCheckResult.Healthy());
-
-        static GrpcChannel CreateChannel(IServiceProvider provider, RetryPolicy? retry = null) => PeerChannel.Create(
-            provider.GetRequiredService<GatewayOptions>().FusionAddress,
-            provider.GetRequiredService<IOptions<ServerOptions>>().Value.PeerTlsPath,
-            retry: retry);
     }
 
-    /// <summary>Maps the public API over gRPC, REST and WebSocket, its pages, and health over HTTP.</summary>
+    /// <summary>Maps the public API over gRPC, REST and WebSocket, the web page, and health over HTTP.</summary>
     public static void MapGateway(this WebApplication app)
     {
-        app.UseWhen(
-            context => context.Request.Path.StartsWithSegments("/v1"),
-            rest => rest.UseStatusCodePages(page => page.HttpContext.RefuseAsync(
-                RpcErrors.Status(StatusCode.NotFound, "There is nothing here; /openapi.json tells what there is."),
-                page.HttpContext.Response.StatusCode)));
-        // Keeps proxies from closing what is quiet; who is gone is found out by fusion, which hears nothing.
+        app.UseWhen(context => context.Request.Path.StartsWithSegments("/v1"), UseRestStatusPages);
+        // Keeps proxies from closing idle connections; fusion ends calls that stall.
         app.UseWebSockets(new WebSocketOptions { KeepAliveInterval = TimeSpan.FromSeconds(15) });
         app.UseAuthentication();
-        // Before authorization, so that guessing keys is limited as well.
+        // Before authorization, so that guessed keys count against the limit.
         app.UseRateLimiter();
         app.UseAuthorization();
-        app.UseMiddleware<SizeLimit>();
+        app.UseMiddleware<RequestSizeMiddleware>();
 
-        Guard(app.MapGrpcService<GatewayService>());
-        Guard(app.MapRest());
+        AddLimits(app.MapGrpcService<GatewayService>());
+        AddLimits(app.MapRest());
         app.MapDapr();
         app.MapPages();
         app.MapHealthChecks("/healthz/live", new HealthCheckOptions { Predicate = _ => false });
         app.MapHealthChecks("/healthz/ready");
-
-        // Who may what each endpoint says itself: it asks for a scope.
-        static void Guard(IEndpointConventionBuilder endpoints) =>
-            endpoints.WithMetadata(new PublicApi()).RequireRateLimiting(RateLimit.Policy);
     }
+
+    private static void AddOptions(IServiceCollection services)
+    {
+        services.AddSingleton<IValidateOptions<GatewayOptions>, GatewayOptionsValidator>();
+        services.AddOptions<GatewayOptions>().BindConfiguration("Gateway").ValidateOnStart();
+        services.TryAddSingleton(provider => provider.GetRequiredService<IOptions<GatewayOptions>>().Value);
+    }
+
+    private static void AddFusion(IServiceCollection services)
+    {
+        services.AddKeyedSingleton(UnaryChannel, (provider, _) => CreateChannel(provider, UnaryRetry));
+        services.AddKeyedSingleton(StreamChannel, (provider, _) => CreateChannel(provider));
+        services.AddSingleton(provider =>
+            new FusionService.FusionServiceClient(provider.GetRequiredKeyedService<GrpcChannel>(UnaryChannel)));
+        services.AddSingleton<FusionClient>();
+        services.AddSingleton<CallRelay>();
+    }
+
+    private static GrpcChannel CreateChannel(IServiceProvider provider, RetryPolicy? retry = null) => PeerChannel.Create(
+        provider.GetRequiredService<GatewayOptions>().FusionAddress,
+        provider.GetRequiredService<IOptions<ServerOptions>>().Value.PeerTlsPath,
+        retry: retry);
+
+    private static void AddEvents(IServiceCollection services)
+    {
+        services.AddSingleton<GatewayMetrics>();
+        services.AddSingleton<Dashboards>();
+        services.AddSingleton<CallEventPublisher>();
+        services.AddHostedService(provider => provider.GetRequiredService<CallEventPublisher>());
+    }
+
+    private static void AddAuthentication(IServiceCollection services)
+    {
+        services.AddSingleton<ApiKeyStore>();
+        // Not AddAuthentication: it adds DataProtection for cookies, which writes a key file into the home folder.
+        services.AddAuthenticationCore(authentication => authentication.DefaultScheme = KeyOrToken);
+        services.AddWebEncoders();
+        services.AddSingleton<IAuthenticationConfigurationProvider, BearerTokenSetup.EmptyConfiguration>();
+        services.AddSingleton<IConfigureOptions<JwtBearerOptions>, BearerTokenSetup>();
+        new AuthenticationBuilder(services)
+            .AddScheme<AuthenticationSchemeOptions, ApiKeyHandler>(ApiKeyHandler.SchemeName, null)
+            .AddJwtBearer(BearerTokenSetup.SchemeName, _ => { })
+            .AddPolicyScheme(KeyOrToken, null, policy => policy.ForwardDefaultSelector = SelectScheme);
+        services.AddAuthorization();
+        services.AddSingleton<IConfigureOptions<AuthorizationOptions>, Scopes.Policies>();
+    }
+
+    private static string SelectScheme(HttpContext context) =>
+        context.RequestServices.GetRequiredService<GatewayOptions>().Jwt.Authority.Length > 0 && BearerTokenSetup.HasToken(context)
+            ? BearerTokenSetup.SchemeName
+            : ApiKeyHandler.SchemeName;
+
+    private static void AddCompression(IServiceCollection services) => services.AddResponseCompression(compression =>
+    {
+        // Safe over TLS: no compressed response contains a secret.
+        compression.EnableForHttps = true;
+        compression.MimeTypes = [.. ResponseCompressionDefaults.MimeTypes, "image/svg+xml"];
+    });
+
+    private static void UseRestStatusPages(IApplicationBuilder rest) => rest.UseStatusCodePages(page => page.HttpContext.WriteErrorAsync(
+        RpcErrors.Status(StatusCode.NotFound, "No such endpoint; see /openapi.json."), page.HttpContext.Response.StatusCode));
+
+    // Each endpoint requires its scope itself.
+    private static void AddLimits(IEndpointConventionBuilder endpoints) =>
+        endpoints.WithMetadata(new PublicApiMetadata()).RequireRateLimiting(RateLimitPolicy.Name);
 }

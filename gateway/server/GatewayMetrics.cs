@@ -2,7 +2,7 @@ using System.Diagnostics.Metrics;
 
 namespace Affect.Gateway;
 
-/// <summary>Every metric of this project, in one place.</summary>
+/// <summary>All metrics of the gateway.</summary>
 internal sealed class GatewayMetrics
 {
     /// <summary>Name of the meter.</summary>
@@ -21,12 +21,12 @@ internal sealed class GatewayMetrics
     {
         var meter = factory.Create(MeterName);
         _published = meter.CreateCounter<long>(
-            EventsPublished, "{event}", "Events of calls that the broker took, or without one the dashboards: by the tag event.");
+            EventsPublished, "{event}", "Call events published to the broker, or to dashboards if no broker is configured, by the tag event.");
         _dropped = meter.CreateCounter<long>(
-            EventsDropped, "{event}", "Events of calls that were lost, by the tag reason: queue (full), broker (failed or timed out), dashboard (too slow).");
+            EventsDropped, "{event}", "Call events lost, by the tag reason: queue (full), broker (failed or timed out), dashboard (too slow).");
     }
 
-    public void Published(string name) => _published.Add(1, new KeyValuePair<string, object?>("event", name));
+    public void EventPublished(string name) => _published.Add(1, new KeyValuePair<string, object?>("event", name));
 
-    public void Dropped(string reason, long count = 1) => _dropped.Add(count, new KeyValuePair<string, object?>("reason", reason));
+    public void EventDropped(string reason) => _dropped.Add(1, new KeyValuePair<string, object?>("reason", reason));
 }

@@ -4,44 +4,44 @@ using Microsoft.Extensions.Options;
 
 namespace Affect.Gateway;
 
-/// <summary>Who may, how much, and whom the gateway asks: section <c>Gateway</c>.</summary>
+/// <summary>Access, limits and the address of fusion: section <c>Gateway</c>.</summary>
 public sealed class GatewayOptions : IValidatableObject
 {
-    /// <summary>Where the fusion service is: "http://host:8081" or "dns:///headless-service:8081".</summary>
+    /// <summary>Address of the fusion service: "http://host:8081" or "dns:///headless-service:8081".</summary>
     [Required]
     public string FusionAddress { get; set; } = "http://localhost:8081";
 
-    /// <summary>Whether calls need a key. On unless somebody turns it off, as the local host does.</summary>
+    /// <summary>True (the default) if requests need a key or token; the one-process host turns it off.</summary>
     public bool RequireApiKey { get; set; } = true;
 
-    /// <summary>The keys by the name of who holds them.</summary>
+    /// <summary>The keys by the name of their holder.</summary>
     public Dictionary<string, ApiKeyOptions> ApiKeys { get; set; } = [];
 
-    /// <summary>Whose tokens are taken beside keys.</summary>
+    /// <summary>The identity provider whose tokens are accepted besides keys.</summary>
     [Required, ValidateObjectMembers]
     public JwtOptions Jwt { get; set; } = new();
 
-    /// <summary>Limits of each remote address that calls without a key.</summary>
+    /// <summary>Limits of each remote address without a key.</summary>
     [Required, ValidateObjectMembers]
     public LimitOptions Anonymous { get; set; } = new();
 
-    /// <summary>What one call may take; a caller's deadline that is nearer counts instead.</summary>
+    /// <summary>Deadline of a unary request; the client's own applies if it is earlier.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "00:10:00")]
     public TimeSpan Deadline { get; set; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>What every analysis carries for the people concerned (EU AI Act, Art. 50(3)).</summary>
+    /// <summary>Notice in every analysis for the persons concerned (EU AI Act, Art. 50(3)).</summary>
     [Required]
     public string Notice { get; set; } =
-        "An AI system inferred emotions from a voice or a face. The law (Regulation (EU) 2024/1689, Art. 50(3)) asks "
-        + "that the people concerned are told. Scores are probabilities, not facts, and no ground for a decision on their own.";
+        "An AI system inferred emotions from a voice or a face. Regulation (EU) 2024/1689, Art. 50(3), requires that the persons "
+        + "concerned are informed. Scores are probabilities, not facts, and must not be the sole basis of a decision.";
 
     /// <summary>
-    /// Whose pages may open a WebSocket, as browsers name them: "https://app.example". Those that come from here
-    /// always may, and so may programs, which name none.
+    /// Origins whose pages may open a WebSocket, for example "https://app.example". The gateway's own origin is always
+    /// allowed, and so are programs, which send no origin.
     /// </summary>
     public IList<string> AllowedOrigins { get; set; } = [];
 
-    /// <summary>What is told of calls while they last.</summary>
+    /// <summary>Publishing of call events.</summary>
     [Required, ValidateObjectMembers]
     public EventsOptions Events { get; set; } = new();
 
@@ -49,22 +49,22 @@ public sealed class GatewayOptions : IValidatableObject
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
         if (!string.IsNullOrEmpty(FusionAddress) && !PeerChannel.IsAddress(FusionAddress))
-            yield return new($"FusionAddress: '{FusionAddress}' is none of http://host:port, https://host:port and dns:///host:port.", [nameof(FusionAddress)]);
+            yield return new($"FusionAddress: '{FusionAddress}' must be http://host:port, https://host:port or dns:///host:port.", [nameof(FusionAddress)]);
         if (RequireApiKey && ApiKeys.Count == 0 && Jwt.Authority.Length == 0)
-            yield return new("ApiKeys: there is none, so nobody could call; add one, name a Jwt:Authority, or set RequireApiKey to false.", [nameof(ApiKeys)]);
+            yield return new("ApiKeys: add a key, set Jwt:Authority, or set RequireApiKey to false.", [nameof(ApiKeys)]);
         if (Jwt.Authority.Length > 0 && !(Uri.TryCreate(Jwt.Authority, UriKind.Absolute, out var authority)
                 && (authority.Scheme == Uri.UriSchemeHttps || (authority.Scheme == Uri.UriSchemeHttp && authority.IsLoopback))))
-            yield return new($"Jwt:Authority: '{Jwt.Authority}' is no https:// address.", [nameof(Jwt)]);
+            yield return new($"Jwt:Authority: '{Jwt.Authority}' must be an https:// address.", [nameof(Jwt)]);
         if (Jwt.Authority.Length > 0 && Jwt.Audience.Length == 0)
-            yield return new("Jwt:Audience: without one, tokens for other services would be taken.", [nameof(Jwt)]);
+            yield return new("Jwt:Audience: required with Jwt:Authority; otherwise tokens for other services would be accepted.", [nameof(Jwt)]);
 
         foreach (var origin in AllowedOrigins)
             if (!Uri.TryCreate(origin, UriKind.Absolute, out var uri) || uri.GetLeftPart(UriPartial.Authority) != origin)
-                yield return new($"AllowedOrigins: '{origin}' is no origin, as in https://app.example.", [nameof(AllowedOrigins)]);
+                yield return new($"AllowedOrigins: '{origin}' must be an origin such as https://app.example.", [nameof(AllowedOrigins)]);
         if (Events.AtLeastOnce && Events.PubSub.Length == 0)
-            yield return new("Events:AtLeastOnce: without Events:PubSub there is no broker to wait for.", [nameof(Events)]);
+            yield return new("Events:AtLeastOnce: requires Events:PubSub.", [nameof(Events)]);
 
-        // The generated validator does not look into dictionaries.
+        // The generated validator skips dictionaries.
         foreach (var (name, key) in ApiKeys)
         {
             var results = new List<ValidationResult>();
@@ -72,84 +72,83 @@ public sealed class GatewayOptions : IValidatableObject
             foreach (var result in results)
                 yield return new($"ApiKeys:{name}: {result.ErrorMessage}", [nameof(ApiKeys)]);
             foreach (var scope in key.Scopes.Except(Access.Scopes.All))
-                yield return new($"ApiKeys:{name}: '{scope}' is no scope; there are {string.Join(", ", Access.Scopes.All)}.", [nameof(ApiKeys)]);
+                yield return new($"ApiKeys:{name}: '{scope}' is not a scope; must be one of {string.Join(", ", Access.Scopes.All)}.", [nameof(ApiKeys)]);
         }
         foreach (var twins in ApiKeys.GroupBy(key => key.Value.Sha256, StringComparer.OrdinalIgnoreCase).Where(group => group.Count() > 1))
             yield return new($"ApiKeys: {string.Join(" and ", twins.Select(key => key.Key))} have the same key.", [nameof(ApiKeys)]);
     }
 }
 
-/// <summary>Where events of calls go: section <c>Gateway:Events</c>.</summary>
+/// <summary>Publishing of call events: section <c>Gateway:Events</c>.</summary>
 public sealed class EventsOptions
 {
-    /// <summary>Name of the Dapr component that events go through; empty for this process's dashboards alone.</summary>
+    /// <summary>Name of the Dapr pub/sub component; empty to send events to this process's dashboards only.</summary>
     [RegularExpression("^[A-Za-z0-9._-]*$")]
     public string PubSub { get; set; } = "";
 
-    /// <summary>The topic of all events.</summary>
+    /// <summary>Topic of all events.</summary>
     [Required, RegularExpression("^[A-Za-z0-9._-]+$")]
     public string Topic { get; set; } = "affect-calls";
 
-    /// <summary>Whether windows are told, one a second for each channel, or only beginnings, alerts and ends.</summary>
+    /// <summary>True (the default) to publish each window, one per hop and channel, besides starts, alerts and ends.</summary>
     public bool Windows { get; set; } = true;
 
-    /// <summary>Whether a call waits until the broker has its events, however long; if not, what is in the way is dropped.</summary>
+    /// <summary>True to make a call wait until the broker has its events; false (the default) to drop events when the queue is full.</summary>
     public bool AtLeastOnce { get; set; }
 
-    /// <summary>Events that wait for the broker; more push out the oldest.</summary>
+    /// <summary>Events queued for the broker; the oldest are dropped first.</summary>
     [Range(8, 1_000_000)]
     public int QueueLength { get; set; } = 8192;
 
-    /// <summary>What the broker may take for one event.</summary>
+    /// <summary>Timeout of publishing one event.</summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "00:01:00")]
     public TimeSpan PublishTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>Dashboards that may be open at once.</summary>
+    /// <summary>Number of dashboards that may be open concurrently.</summary>
     [Range(1, 10_000)]
     public int MaxDashboards { get; set; } = 100;
 
-    /// <summary>Events that wait for one dashboard; more push out the oldest.</summary>
+    /// <summary>Events queued for one dashboard; the oldest are dropped first.</summary>
     [Range(1, 100_000)]
     public int DashboardQueueLength { get; set; } = 256;
 }
 
-/// <summary>How much one caller may.</summary>
+/// <summary>Limits of one client.</summary>
 public class LimitOptions
 {
-    /// <summary>Largest request that a limit can allow, 32 MiB; fusion and features take little more.</summary>
-    public const int LargestRequest = 32 << 20;
+    /// <summary>Upper bound of <see cref="MaxRequestBytes"/>, 32 MiB; the limits of fusion and features are slightly higher.</summary>
+    public const int MaxRequestBytesLimit = 32 << 20;
 
-    /// <summary>Calls that may be made in a minute; as many may come at once.</summary>
+    /// <summary>Requests per minute, and size of a burst.</summary>
     [Range(1, 1_000_000)]
     public int RequestsPerMinute { get; set; } = 600;
 
-    /// <summary>Size of one request in bytes: the message over gRPC, the body over REST.</summary>
-    [Range(1024, LargestRequest)]
-    public int MaxRequestBytes { get; set; } = LargestRequest;
+    /// <summary>Largest request in bytes: the message over gRPC, the body over REST.</summary>
+    [Range(1024, MaxRequestBytesLimit)]
+    public int MaxRequestBytes { get; set; } = MaxRequestBytesLimit;
 }
 
-/// <summary>One key and what its holder may.</summary>
+/// <summary>A key, its scopes and its limits.</summary>
 public sealed class ApiKeyOptions : LimitOptions
 {
     /// <summary>
-    /// SHA-256 of the key in hexadecimal. A plain hash is enough for keys that are drawn at random
-    /// (32 bytes): nobody guesses those, however fast.
+    /// SHA-256 of the key in hexadecimal. A fast hash is enough for random keys of 32 bytes, which cannot be guessed.
     /// </summary>
     [Required]
     [RegularExpression("^[0-9a-fA-F]{64}$", ErrorMessage = "Sha256 must be 64 hexadecimal digits.")]
     public string Sha256 { get; set; } = "";
 
-    /// <summary>What the holder may: analyze, stream, admin. Where none is named, analyze and stream.</summary>
+    /// <summary>Scopes of the key: analyze, stream, admin. Empty means analyze and stream.</summary>
     public IList<string> Scopes { get; set; } = [];
 }
 
-/// <summary>Whose tokens are taken, and how much each of their subjects may: section <c>Gateway:Jwt</c>.</summary>
+/// <summary>The identity provider, and the limits of each subject: section <c>Gateway:Jwt</c>.</summary>
 public sealed class JwtOptions : LimitOptions
 {
-    /// <summary>The issuer, where its OpenID Connect discovery is: "https://login.example/realms/x". Empty takes no tokens.</summary>
+    /// <summary>Address of the issuer's OpenID Connect discovery, "https://login.example/realms/x"; empty to accept no tokens.</summary>
     public string Authority { get; set; } = "";
 
-    /// <summary>What tokens must say that they are for.</summary>
+    /// <summary>Required audience of tokens.</summary>
     public string Audience { get; set; } = "";
 }
 

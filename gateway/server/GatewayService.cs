@@ -1,6 +1,6 @@
 using Affect.Gateway.Access;
 using Affect.Gateway.Calls;
-using Affect.Gateway.Errors;
+using Affect.Gateway.Clips;
 using Affect.V1;
 using Grpc.Core;
 using Microsoft.AspNetCore.Authorization;
@@ -8,23 +8,23 @@ using Microsoft.AspNetCore.Authorization;
 namespace Affect.Gateway;
 
 /// <summary>The public API over gRPC.</summary>
-internal sealed class GatewayService(Upstream upstream, CallPipe pipe) : EmotionService.EmotionServiceBase
+internal sealed class GatewayService(FusionClient fusion, CallRelay relay) : EmotionService.EmotionServiceBase
 {
     [Authorize(Scopes.Analyze)]
     public override async Task<AnalyzeResponse> Analyze(AnalyzeRequest request, ServerCallContext context) =>
-        new() { Analysis = await upstream.AnalyzeAsync(request.Clip, context.Deadline, context.CancellationToken) };
+        new() { Analysis = await fusion.AnalyzeAsync(request.Clip, context.Deadline, context.CancellationToken) };
 
     [Authorize(Scopes.Stream)]
     public override Task AnalyzeStream(
         IAsyncStreamReader<AnalyzeStreamRequest> requestStream, IServerStreamWriter<AnalyzeStreamResponse> responseStream,
         ServerCallContext context) =>
-        pipe.RunAsync(context.GetHttpContext().Caller(), requestStream.ReadAllAsync(), responseStream.WriteAsync, context.CancellationToken);
+        relay.RunAsync(context.GetHttpContext().GetClient(), requestStream.ReadAllAsync(), responseStream.WriteAsync, context.CancellationToken);
 
     [Authorize(Scopes.Analyze)]
     public override async Task<ListModelsResponse> ListModels(ListModelsRequest request, ServerCallContext context) =>
-        new() { Models = { await upstream.ListModelsAsync(request.Modality, context.Deadline, context.CancellationToken) } };
+        new() { Models = { await fusion.ListModelsAsync(request.Modality, context.Deadline, context.CancellationToken) } };
 
     [Authorize(Scopes.Analyze)]
     public override async Task<GetModelResponse> GetModel(GetModelRequest request, ServerCallContext context) =>
-        new() { Model = await upstream.GetModelAsync(request.Name, context.Deadline, context.CancellationToken) };
+        new() { Model = await fusion.GetModelAsync(request.Name, context.Deadline, context.CancellationToken) };
 }

@@ -10,12 +10,11 @@ using Microsoft.Extensions.Options;
 namespace Affect.Gateway.Access;
 
 /// <summary>
-/// ASP.NET's authentication by the header <c>x-api-key</c>, which is gRPC's metadata of that name too; a browser, which
-/// cannot set headers on a WebSocket, offers the subprotocol <c>affect.key.KEY</c> instead.
-/// Puts the <see cref="Caller"/> where the limits find it.
+/// Authenticates by the header <c>x-api-key</c>, or the gRPC metadata of that name. A browser cannot set headers on a
+/// WebSocket and offers the subprotocol <c>affect.key.KEY</c> instead. Sets the <see cref="ClientIdentity"/> feature.
 /// </summary>
 internal sealed class ApiKeyHandler(
-    Callers callers, IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory loggers, UrlEncoder encoder)
+    ApiKeyStore keys, IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory loggers, UrlEncoder encoder)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, loggers, encoder)
 {
     public const string Header = "x-api-key";
@@ -25,43 +24,28 @@ internal sealed class ApiKeyHandler(
 
     protected override Task<AuthenticateResult> HandleAuthenticateAsync()
     {
-        var keys = Request.Headers[Header];
-        if (keys.Count == 0)
-            keys = CallSocket.Offered(Context, SubprotocolPrefix);
-        if (keys.Count == 0)
+        var values = Request.Headers[Header];
+        if (values.Count == 0)
+            values = CallSocket.GetSubprotocols(Context, SubprotocolPrefix);
+        if (values.Count == 0)
             return Task.FromResult(AuthenticateResult.NoResult());
-        if (keys.Count > 1 || callers.Find(keys[0]!) is not { } caller)
+        if (values.Count > 1 || keys.Find(values[0]!) is not { } client)
             return Task.FromResult(AuthenticateResult.Fail("unknown key"));
-        Context.Features.Set(caller);
+        Context.Features.Set(client);
         var identity = new ClaimsIdentity(
-            [new Claim(ClaimTypes.Name, caller.Name), .. caller.Scopes.Select(scope => new Claim(Scopes.Claim, scope))], SchemeName);
+            [new Claim(ClaimTypes.Name, client.Name), .. client.Scopes.Select(scope => new Claim(Scopes.Claim, scope))], SchemeName);
         return Task.FromResult(AuthenticateResult.Success(new(new ClaimsPrincipal(identity), SchemeName)));
     }
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
     {
-        var reason = Request.Headers.ContainsKey(Header) ? $"the key in {Header} is unknown" : $"{Header} is missing";
+        var reason = Request.Headers.ContainsKey(Header) ? $"Unknown key in {Header}." : $"{Header} is required.";
         Log.RequestRefused(Logger, Context, reason);
-        // RFC 9110, 11.6.1: a 401 says how to do better.
+        // RFC 9110, 11.6.1: a 401 response must name a challenge.
         if (!Context.IsGrpc())
             Response.Headers.WWWAuthenticate = $"{SchemeName} realm=\"affect\", header=\"{Header}\"";
-        return Context.RefuseAsync(RpcErrors.Status(StatusCode.Unauthenticated, reason));
+        return Context.WriteErrorAsync(RpcErrors.Status(StatusCode.Unauthenticated, reason));
     }
 
-    protected override Task HandleForbiddenAsync(AuthenticationProperties properties) => Context.RefuseScopeAsync(Logger);
-}
-
-internal static class CallerFeature
-{
-    /// <summary>Tells a caller that is known that this is not for it.</summary>
-    public static Task RefuseScopeAsync(this HttpContext context, ILogger logger)
-    {
-        const string reason = "the key or token lacks the scope for this";
-        Log.RequestRefused(logger, context, reason);
-        return context.RefuseAsync(RpcErrors.Status(StatusCode.PermissionDenied, reason));
-    }
-
-    /// <summary>Who calls: found by the key, or anonymous.</summary>
-    public static Caller Caller(this HttpContext context) =>
-        context.Features.Get<Caller>() ?? context.RequestServices.GetRequiredService<Callers>().Anonymous;
+    protected override Task HandleForbiddenAsync(AuthenticationProperties properties) => Context.WriteForbiddenAsync(Logger);
 }

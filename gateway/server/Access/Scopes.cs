@@ -4,35 +4,35 @@ using Microsoft.Extensions.Options;
 
 namespace Affect.Gateway.Access;
 
-/// <summary>What a key or a token lets its holder do.</summary>
+/// <summary>The scopes that a key or token may have.</summary>
 internal static class Scopes
 {
-    /// <summary>Clips, and what is known of the models.</summary>
+    /// <summary>Clips and models.</summary>
     public const string Analyze = "analyze";
 
-    /// <summary>Calls, and the events of one's own.</summary>
+    /// <summary>Calls, and the events of the tenant's own calls.</summary>
     public const string Stream = "stream";
 
-    /// <summary>The events of everybody's calls.</summary>
+    /// <summary>The events of every tenant's calls.</summary>
     public const string Admin = "admin";
+
+    /// <summary>Claim types: one claim with all scopes (RFC 8693, 4.2), or one claim per scope.</summary>
+    public const string Claim = "scope", ShortClaim = "scp";
 
     public static readonly string[] All = [Analyze, Stream, Admin];
 
-    /// <summary>What a key may that names none.</summary>
+    /// <summary>The scopes of a key that is configured without any.</summary>
     public static readonly string[] Default = [Analyze, Stream];
 
-    /// <summary>As keys say, and as tokens do: one claim with all of them (RFC 8693, 4.2), or several.</summary>
-    public const string Claim = "scope", ShortClaim = "scp";
-
-    /// <summary>A policy for each scope, by its name. Where keys are not required, all but admin are everybody's.</summary>
+    /// <summary>Adds a policy per scope. Where keys are not required, every scope except admin is open to all.</summary>
     public sealed class Policies(GatewayOptions options) : IConfigureOptions<AuthorizationOptions>
     {
         public void Configure(AuthorizationOptions authorization)
         {
             foreach (var scope in All)
             {
-                var free = !options.RequireApiKey && scope != Admin;
-                authorization.AddPolicy(scope, policy => policy.RequireAssertion(context => free || context.User.HasScope(scope)));
+                var open = !options.RequireApiKey && scope != Admin;
+                authorization.AddPolicy(scope, policy => policy.RequireAssertion(context => open || context.User.HasScope(scope)));
             }
         }
     }

@@ -3,7 +3,6 @@ using System.Net.WebSockets;
 using System.Text;
 using System.Threading.Channels;
 using Affect.Gateway.Access;
-using Affect.Gateway.Clips;
 using Affect.Gateway.Errors;
 using Affect.Hosting;
 using Affect.V1;
@@ -15,76 +14,77 @@ using Microsoft.Extensions.Primitives;
 namespace Affect.Gateway.Calls;
 
 /// <summary>
-/// EmotionService.AnalyzeStream for browsers, over a WebSocket. One task receives for as long as the socket lives, so that
-/// it notices when the client goes; a message waits until the call takes it, and the client with it.
+/// EmotionService.AnalyzeStream over a WebSocket, for browsers. One task receives for the lifetime of the socket, so that a
+/// disconnect is noticed; a message waits until the relay takes it, which slows the client down.
 /// </summary>
 internal sealed class CallSocket(WebSocket socket)
 {
     private const string Protocol = "affect.v1";
-    private const int FirstBufferBytes = 4096;
+    private const int InitialBufferBytes = 4096;
 
-    /// <summary>How long the client may take to close in its turn.</summary>
+    /// <summary>Time for the client's close frame.</summary>
     private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(5);
 
-    /// <summary>A client may lag and slow its call down; one that reads nothing for that long is gone.</summary>
-    private static readonly MinDataRate Lag = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromMinutes(1));
+    /// <summary>A client may read slowly, which slows its call down; one that reads nothing for a minute is disconnected.</summary>
+    private static readonly MinDataRate MinReadRate = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromMinutes(1));
 
     private readonly Channel<AnalyzeStreamRequest> _requests = Channel.CreateBounded<AnalyzeStreamRequest>(1);
 
-    /// <summary>What a client offers as subprotocols with a prefix, without it; none where no WebSocket is asked for.</summary>
-    public static StringValues Offered(HttpContext context, string prefix) => !context.WebSockets.IsWebSocketRequest
+    /// <summary>The requested subprotocols with a prefix, without the prefix; empty if the request is not a WebSocket upgrade.</summary>
+    public static StringValues GetSubprotocols(HttpContext context, string prefix) => !context.WebSockets.IsWebSocketRequest
         ? StringValues.Empty
         : context.WebSockets.WebSocketRequestedProtocols.Where(protocol => protocol.StartsWith(prefix, StringComparison.Ordinal))
             .Select(protocol => protocol[prefix.Length..]).ToArray();
 
-    /// <summary>Answers when the call is over.</summary>
-    public static async Task<IResult> AcceptAsync(HttpContext context, CallPipe pipe, GatewayOptions options, ILogger<CallSocket> logger)
+    /// <summary>Accepts a WebSocket and returns when its call has ended.</summary>
+    public static async Task<IResult> AcceptAsync(HttpContext context, CallRelay relay, GatewayOptions options, ILogger<CallSocket> logger)
     {
         if (!context.WebSockets.IsWebSocketRequest)
         {
             context.Response.Headers.Upgrade = "websocket";
-            await context.RefuseAsync(
-                RpcErrors.Status(StatusCode.FailedPrecondition, "A WebSocket is spoken here."), StatusCodes.Status426UpgradeRequired);
+            await context.WriteErrorAsync(
+                RpcErrors.Status(StatusCode.FailedPrecondition, "This endpoint requires a WebSocket upgrade."),
+                StatusCodes.Status426UpgradeRequired);
             return Results.Empty;
         }
-        if (!IsAllowed(context.Request, options.AllowedOrigins))
-            throw RpcErrors.Status(StatusCode.PermissionDenied, "Pages of that origin may not open a WebSocket here.");
+        if (!IsOriginAllowed(context.Request, options.AllowedOrigins))
+            throw RpcErrors.Status(StatusCode.PermissionDenied, "The page's origin is not allowed; see AllowedOrigins.");
         var offered = context.WebSockets.WebSocketRequestedProtocols;
         if (offered.Count > 0 && !offered.Contains(Protocol))
-            throw RpcErrors.InvalidArgument("Sec-WebSocket-Protocol", $"It must offer {Protocol}.");
+            throw RpcErrors.InvalidArgument("Sec-WebSocket-Protocol", $"Must include {Protocol}.");
 
         if (context.Features.Get<IHttpMinResponseDataRateFeature>() is { } rate)
-            rate.MinDataRate = Lag;
+            rate.MinDataRate = MinReadRate;
         using var socket = await context.WebSockets.AcceptWebSocketAsync(offered.Count > 0 ? Protocol : null);
-        await new CallSocket(socket).RunAsync(pipe, context, logger);
+        await new CallSocket(socket).RunAsync(relay, context, logger);
         return Results.Empty;
     }
 
-    // Browsers send cookies and reach this machine's own ports for any page, hence the check; programs send no origin.
-    private static bool IsAllowed(HttpRequest request, IList<string> allowed) =>
+    // A browser lets any page connect to any host, localhost included, hence the check; other programs send no origin.
+    private static bool IsOriginAllowed(HttpRequest request, IList<string> allowed) =>
         request.Headers.Origin is not [{ } origin]
             ? request.Headers.Origin.Count == 0
-            // The scheme is left out: behind a proxy that ends TLS it differs.
+            // Compares host and port only: the scheme differs behind a proxy that terminates TLS.
             : Uri.TryCreate(origin, UriKind.Absolute, out var uri) && uri.Authority.Equals(request.Host.Value, StringComparison.OrdinalIgnoreCase)
                 || allowed.Contains(origin, StringComparer.OrdinalIgnoreCase);
 
-    private async Task RunAsync(CallPipe pipe, HttpContext context, ILogger logger)
+    private async Task RunAsync(CallRelay relay, HttpContext context, ILogger logger)
     {
-        using var gone = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
-        var receiving = ReceiveAsync(gone);
+        using var closed = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
+        var receiving = ReceiveAsync(closed);
         RpcException? error = null;
         try
         {
-            await pipe.RunAsync(context.Caller(), _requests.Reader.ReadAllAsync(CancellationToken.None), SendAsync, gone.Token);
+            await relay.RunAsync(context.GetClient(), _requests.Reader.ReadAllAsync(CancellationToken.None), SendAsync, closed.Token);
         }
-        catch (Exception) when (gone.IsCancellationRequested)
+        catch (Exception) when (closed.IsCancellationRequested)
         {
-            // Nobody is there to read an answer.
+            // The client disconnected: an error has no reader.
         }
         catch (WebSocketException)
         {
-            // It was lost while an answer was sent.
-            await gone.CancelAsync();
+            // The connection was lost while a response was sent.
+            await closed.CancelAsync();
         }
         catch (RpcException exception)
         {
@@ -93,20 +93,20 @@ internal sealed class CallSocket(WebSocket socket)
         catch (Exception exception)
         {
             Log.RequestFailed(logger, context.Request.Path, exception);
-            error = RpcErrors.Status(StatusCode.Internal, "An internal error; the log has it.");
+            error = RpcErrors.Status(StatusCode.Internal, "Internal error.");
         }
         _requests.Writer.TryComplete();
         await CloseAsync(error, receiving);
 
         Task SendAsync(AnalyzeStreamResponse response) =>
-            socket.SendAsync(Encoding.UTF8.GetBytes(Rest.Json.Format(response)), WebSocketMessageType.Text, endOfMessage: true, gone.Token);
+            socket.SendAsync(Encoding.UTF8.GetBytes(ProtoJson.Format(response)), WebSocketMessageType.Text, endOfMessage: true, closed.Token);
     }
 
-    /// <summary>Until the client closes. What comes after the end of the call, or after a mistake, is dropped.</summary>
-    private async Task ReceiveAsync(CancellationTokenSource gone)
+    /// <summary>Receives until the client closes. Drops messages after the half-close or an invalid message.</summary>
+    private async Task ReceiveAsync(CancellationTokenSource closed)
     {
-        var buffer = new byte[FirstBufferBytes];
-        var (configured, listening) = (false, true);
+        var buffer = new byte[InitialBufferBytes];
+        var (configured, accepting) = (false, true);
         try
         {
             while (true)
@@ -114,65 +114,65 @@ internal sealed class CallSocket(WebSocket socket)
                 var (type, length) = await ReceiveMessageAsync();
                 if (type == WebSocketMessageType.Close)
                     break;
-                if (!listening)
+                if (!accepting)
                     continue;
                 try
                 {
-                    listening = Read(type, buffer.AsMemory(0, Math.Min(length, buffer.Length)), length) is { } request
-                        && await TakeAsync(request);
-                    if (!listening)
+                    accepting = Parse(type, buffer.AsMemory(0, Math.Min(length, buffer.Length)), length) is { } request
+                        && await EnqueueAsync(request);
+                    if (!accepting)
                         _requests.Writer.TryComplete();
                 }
-                catch (RpcException mistake)
+                catch (RpcException error)
                 {
-                    listening = false;
-                    _requests.Writer.TryComplete(mistake);
+                    accepting = false;
+                    _requests.Writer.TryComplete(error);
                 }
             }
         }
         catch (Exception exception) when (exception is WebSocketException or OperationCanceledException or IOException)
         {
-            // It was lost, or given up by CloseAsync.
+            // The connection was lost, or CloseAsync aborted it.
         }
-        await gone.CancelAsync();
+        await closed.CancelAsync();
 
         async Task<(WebSocketMessageType Type, int Length)> ReceiveMessageAsync()
         {
             var length = 0;
             while (true)
             {
-                // What is too large is read to its end, but not kept.
-                if (length == buffer.Length && length <= SocketMessage.Largest)
-                    Array.Resize(ref buffer, Math.Min(2 * length, SocketMessage.Largest + 1));
+                // The rest of a message that is too large is read and discarded.
+                if (length == buffer.Length && length <= SocketMessage.MaxBytes)
+                    Array.Resize(ref buffer, Math.Min(2 * length, SocketMessage.MaxBytes + 1));
                 var start = length < buffer.Length ? length : 0;
                 var part = await socket.ReceiveAsync(buffer.AsMemory(start), CancellationToken.None);
-                length = Math.Min(length + part.Count, SocketMessage.Largest + 1);
+                length = Math.Min(length + part.Count, SocketMessage.MaxBytes + 1);
                 if (part.EndOfMessage || part.MessageType == WebSocketMessageType.Close)
                     return (part.MessageType, length);
             }
         }
 
-        // Null is the half-close.
-        AnalyzeStreamRequest? Read(WebSocketMessageType type, ReadOnlyMemory<byte> message, int length)
+        // Returns null for the half-close.
+        AnalyzeStreamRequest? Parse(WebSocketMessageType type, ReadOnlyMemory<byte> message, int length)
         {
-            if (length > SocketMessage.Largest)
-                throw RpcErrors.InvalidArgument("message", $"It is larger than {SocketMessage.Largest} bytes.");
+            if (length > SocketMessage.MaxBytes)
+                throw RpcErrors.InvalidArgument("message", $"Must not exceed {SocketMessage.MaxBytes} bytes.");
             if (type == WebSocketMessageType.Binary)
-                return SocketMessage.ReadMedia(message.Span);
+                return SocketMessage.ParseMedia(message.Span);
             if (configured)
             {
-                SocketMessage.ReadEnd(message);
+                SocketMessage.ParseEnd(message);
                 return null;
             }
             configured = true;
-            return SocketMessage.ReadConfig(message);
+            return SocketMessage.ParseConfig(message);
         }
 
-        async Task<bool> TakeAsync(AnalyzeStreamRequest request)
+        async Task<bool> EnqueueAsync(AnalyzeStreamRequest request)
         {
             try
             {
-                await _requests.Writer.WriteAsync(request, gone.Token);
+                await _requests.Writer.WriteAsync(request, closed.Token);
                 return true;
             }
             catch (ChannelClosedException)
@@ -184,22 +184,22 @@ internal sealed class CallSocket(WebSocket socket)
 
     private async Task CloseAsync(RpcException? error, Task receiving)
     {
-        using var limit = new CancellationTokenSource(CloseTimeout);
+        using var timeout = new CancellationTokenSource(CloseTimeout);
         try
         {
             if (error is not null)
             {
                 var problem = new ArrayBufferWriter<byte>();
-                Refusals.WriteProblem(problem, error.ToStatus(), Refusals.HttpStatus(error.StatusCode));
-                await socket.SendAsync(problem.WrittenMemory, WebSocketMessageType.Text, endOfMessage: true, limit.Token);
+                ErrorResponses.WriteProblem(problem, error.ToStatus(), ErrorResponses.HttpStatus(error.StatusCode));
+                await socket.SendAsync(problem.WrittenMemory, WebSocketMessageType.Text, endOfMessage: true, timeout.Token);
             }
-            await socket.CloseOutputAsync(
-                SocketMessage.CloseStatus(error?.StatusCode ?? StatusCode.OK), RpcErrors.Name(error?.StatusCode ?? StatusCode.OK), limit.Token);
-            await receiving.WaitAsync(limit.Token);
+            var code = error?.StatusCode ?? StatusCode.OK;
+            await socket.CloseOutputAsync(SocketMessage.CloseStatus(code), RpcErrors.Name(code), timeout.Token);
+            await receiving.WaitAsync(timeout.Token);
         }
         catch (Exception exception) when (exception is WebSocketException or OperationCanceledException or IOException)
         {
-            // It was lost, or the client does not close.
+            // The connection was lost, or the client does not close.
         }
         socket.Abort();
         await receiving;

@@ -4,12 +4,12 @@ using System.Text.Json;
 
 namespace Affect.Gateway.Events;
 
-/// <summary>Something that happened in a call, as a CloudEvent (https://cloudevents.io, 1.0).</summary>
+/// <summary>An event of a call, in the form of a CloudEvent (https://cloudevents.io, 1.0).</summary>
 /// <param name="Id">Unique for each event.</param>
 /// <param name="Name">One of <see cref="Names"/>.</param>
-/// <param name="Session">The call's session id, which the client may have chosen.</param>
-/// <param name="Tenant">Name of the key that the call was made with, empty without one.</param>
-/// <param name="Time">When it was made.</param>
+/// <param name="Session">The call's session id, which the client may choose.</param>
+/// <param name="Tenant">Owner of the call; empty for anonymous clients.</param>
+/// <param name="Time">Time of creation.</param>
 /// <param name="Data">A JSON object.</param>
 internal sealed record CallEvent(string Id, string Name, string Session, string Tenant, DateTimeOffset Time, string Data)
 {
@@ -18,7 +18,7 @@ internal sealed record CallEvent(string Id, string Name, string Session, string 
     public const string Alert = "alert";
     public const string Ended = "ended";
 
-    /// <summary>With it no sidecar wraps the event into another.</summary>
+    /// <summary>Keeps the sidecar from wrapping the event in another CloudEvent.</summary>
     public const string ContentType = "application/cloudevents+json";
 
     private const string Prefix = "dev.affect.call.";
@@ -26,7 +26,7 @@ internal sealed record CallEvent(string Id, string Name, string Session, string 
 
     private static readonly string[] Names = [Started, Window, Alert, Ended];
 
-    /// <summary>As it goes to the broker and to dashboards.</summary>
+    /// <summary>The event as it is sent to the broker and to dashboards.</summary>
     public byte[] ToJson()
     {
         var output = new ArrayBufferWriter<byte>(Data.Length + 512);
@@ -47,21 +47,21 @@ internal sealed record CallEvent(string Id, string Name, string Session, string 
         return output.WrittenSpan.ToArray();
     }
 
-    /// <summary>From the broker, which may have added attributes of its own; null where it is none of ours.</summary>
+    /// <summary>Parses an event from the broker, which may have added attributes. Returns null for an event of any other kind.</summary>
     public static CallEvent? Parse(JsonElement json)
     {
         if (json.ValueKind != JsonValueKind.Object
-            || Text(json, "id") is not { } id || id.AsSpan().ContainsAny('\r', '\n')
-            || Text(json, "type") is not { } type || Array.Find(Names, name => type == Prefix + name + Suffix) is not { } name
-            || Text(json, "subject") is not { } session
+            || GetString(json, "id") is not { } id || id.AsSpan().ContainsAny('\r', '\n')
+            || GetString(json, "type") is not { } type || Array.Find(Names, name => type == Prefix + name + Suffix) is not { } name
+            || GetString(json, "subject") is not { } session
             || !json.TryGetProperty("time", out var at) || at.ValueKind != JsonValueKind.String || !at.TryGetDateTimeOffset(out var time)
             || !json.TryGetProperty("data", out var data) || data.ValueKind != JsonValueKind.Object
-            || Text(data, "tenant") is not { } tenant)
+            || GetString(data, "tenant") is not { } tenant)
             return null;
         return new(id, name, session, tenant, time, data.GetRawText());
     }
 
-    private static string? Text(JsonElement json, string name) =>
+    private static string? GetString(JsonElement json, string name) =>
         json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     public override string ToString() => Encoding.UTF8.GetString(ToJson());

@@ -12,7 +12,7 @@ namespace Affect.UnitTests.Gateway;
 public sealed class ClipReaderTests
 {
     [Fact]
-    public async Task Multipart_becomes_a_clip()
+    public async Task ReadAsync_Multipart_ReturnsClip()
     {
         var clip = await ReadAsync(Multipart(
             ("audio", [1, 2]), ("image", [3]), ("image", [4, 5]), ("speech_model", "a"u8.ToArray()),
@@ -34,33 +34,33 @@ public sealed class ClipReaderTests
     [InlineData("1.5", 1, 500_000_000)]
     [InlineData("1.5s", 1, 500_000_000)]
     [InlineData(" 2 ", 2, 0)]
-    public async Task A_hop_is_seconds(string text, long seconds, int nanos) =>
+    public async Task ReadAsync_MultipartHop_ParsesSeconds(string text, long seconds, int nanos) =>
         Assert.Equal(
             new Duration { Seconds = seconds, Nanos = nanos },
             (await ReadAsync(Multipart(("hop", Encoding.ASCII.GetBytes(text))))).Hop);
 
     [Fact]
-    public async Task Every_wrong_part_is_named() => Assert.Equal(
-        ["audio", "audio", "colour", "hop", "text", "video"],
+    public async Task ReadAsync_InvalidParts_NamesEach() => Assert.Equal(
+        ["audio", "audio", "color", "hop", "text", "video"],
         await WrongFieldsAsync(Multipart(
-            ("audio", []), ("audio", [1]), ("video", [1]), ("text", [1]), ("colour", [1]), ("hop", "soon"u8.ToArray()))));
+            ("audio", []), ("audio", [1]), ("video", [1]), ("text", [1]), ("color", [1]), ("hop", "soon"u8.ToArray()))));
 
     [Theory]
     [InlineData("")]
-    [InlineData("no multipart at all")]
+    [InlineData("not multipart")]
     [InlineData("--b\r\nContent-Disposition: form-data; name=\"audio\"\r\n\r\nabc")]
-    public async Task A_body_that_breaks_off_is_refused(string body) =>
+    public async Task ReadAsync_IncompleteMultipart_IsRejected(string body) =>
         Assert.Equal(["body"], await WrongFieldsAsync(Request("multipart/form-data; boundary=b", Encoding.ASCII.GetBytes(body))));
 
     [Fact]
-    public async Task Multipart_without_boundary_is_refused() =>
+    public async Task ReadAsync_MultipartWithoutBoundary_IsRejected() =>
         Assert.Equal(["body"], await WrongFieldsAsync(Request("multipart/form-data", [1])));
 
-    /// <summary>What the formatter of Google.Protobuf writes, in both spellings of names, comes back the same.</summary>
+    /// <summary>The formatter of Google.Protobuf writes names in either spelling.</summary>
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task Every_field_of_a_clip_goes_through_JSON(bool protoNames)
+    public async Task ReadAsync_FormattedClip_RoundTrips(bool protoNames)
     {
         var clip = new Clip
         {
@@ -81,17 +81,17 @@ public sealed class ClipReaderTests
     [InlineData("""{"audio": "_-8="}""")]
     [InlineData("""{"audio": "_-8"}""")]
     [InlineData("""{"audio": "/+8="}""")]
-    public async Task Both_alphabets_of_base64_are_read(string json) =>
+    public async Task ReadAsync_EitherBase64Alphabet_IsDecoded(string json) =>
         Assert.Equal(ByteString.CopyFrom(0xFF, 0xEF), (await ReadAsync(Json(json))).Audio);
 
     [Fact]
-    public async Task Null_is_absent() => Assert.Equal(new Clip(), await ReadAsync(Json("""{"audio": null, "hop": null}""")));
+    public async Task ReadAsync_NullField_IsAbsent() => Assert.Equal(new Clip(), await ReadAsync(Json("""{"audio": null, "hop": null}""")));
 
     [Theory]
-    [InlineData("""{"audioo": "AA==", "colour": 1}""", "audioo", "colour")]
+    [InlineData("""{"audioo": "AA==", "color": 1}""", "audioo", "color")]
     [InlineData("""{"text": "so sad"}""", "text")]
     [InlineData("""{"audio": 5, "images": "AA==", "hop": 1, "face_model": {}}""", "audio", "face_model", "hop", "images")]
-    [InlineData("""{"audio": "no base64!"}""", "audio")]
+    [InlineData("""{"audio": "not base64!"}""", "audio")]
     [InlineData("""{"audio": ""}""", "audio")]
     [InlineData("""{"images": ["AA==", 7]}""", "images[1]")]
     [InlineData("""{"hop": "1.5"}""", "hop")]
@@ -99,7 +99,7 @@ public sealed class ClipReaderTests
     [InlineData("""[]""", "body")]
     [InlineData("""{"audio": "AA""", "body")]
     [InlineData("", "body")]
-    public async Task Every_wrong_field_of_JSON_is_named(string json, params string[] fields) =>
+    public async Task ReadAsync_InvalidJsonFields_NamesEach(string json, params string[] fields) =>
         Assert.Equal(fields, await WrongFieldsAsync(Json(json)));
 
     [Theory]
@@ -108,15 +108,15 @@ public sealed class ClipReaderTests
     [InlineData("audio/wav", false)]
     [InlineData("application/x-www-form-urlencoded", false)]
     [InlineData(null, false)]
-    public void Only_two_media_types_are_read(string? type, bool expected) =>
+    public void CanRead_MediaType_AcceptsJsonAndMultipart(string? type, bool expected) =>
         Assert.Equal(expected, ClipReader.CanRead(Request(type, [])));
 
     [Fact]
-    public void Fields_are_called_as_the_caller_called_them()
+    public void ToRequestField_ProtoField_ReturnsNameInRequest()
     {
-        Assert.Equal("image[2]", ClipReader.Rename(Multipart(), "clip.images[2]"));
-        Assert.Equal("images[2]", ClipReader.Rename(Json("{}"), "clip.images[2]"));
-        Assert.Equal("speech_model", ClipReader.Rename(Json("{}"), "clip.speech_model"));
+        Assert.Equal("image[2]", ClipReader.ToRequestField(Multipart(), "clip.images[2]"));
+        Assert.Equal("images[2]", ClipReader.ToRequestField(Json("{}"), "clip.images[2]"));
+        Assert.Equal("speech_model", ClipReader.ToRequestField(Json("{}"), "clip.speech_model"));
     }
 
     private static Task<Clip> ReadAsync(HttpRequest request) => ClipReader.ReadAsync(request, TestContext.Current.CancellationToken);
@@ -125,7 +125,7 @@ public sealed class ClipReaderTests
     {
         var exception = await Assert.ThrowsAsync<RpcException>(() => ReadAsync(request));
         return exception.GetRpcStatus()!.GetDetail<BadRequest>().FieldViolations
-            .Select(violation => ClipReader.Rename(request, violation.Field)).Order(StringComparer.Ordinal);
+            .Select(violation => ClipReader.ToRequestField(request, violation.Field)).Order(StringComparer.Ordinal);
     }
 
     private static HttpRequest Json(string json) => Request("application/json", Encoding.UTF8.GetBytes(json));

@@ -22,15 +22,15 @@ public sealed class DashboardsTests : IDisposable
     }
 
     [Fact]
-    public async Task One_that_lags_is_told_how_much_it_missed()
+    public async Task Open_SlowReader_ReceivesDroppedCount()
     {
         var dashboards = Create();
         await using var reader = dashboards.Open("app", null).GetAsyncEnumerator(TestContext.Current.CancellationToken);
         Assert.Equal("heartbeat", (await NextAsync(reader)).EventType);
 
         for (var i = 0; i < 5; i++)
-            dashboards.Show(Event($"{i}"));
-        dashboards.Show(Event("of somebody else", "elsewhere"));
+            dashboards.Send(Event($"{i}"));
+        dashboards.Send(Event("of another tenant", "elsewhere"));
 
         var dropped = await NextAsync(reader);
         Assert.Equal(("dropped", """{"count":3}"""), (dropped.EventType, dropped.Data));
@@ -39,7 +39,7 @@ public sealed class DashboardsTests : IDisposable
     }
 
     [Fact]
-    public async Task A_quiet_one_hears_a_heartbeat_until_the_process_stops()
+    public async Task Open_NoEvents_SendsHeartbeatsUntilShutdown()
     {
         var dashboards = Create();
         await using var reader = dashboards.Open("app", "c-17").GetAsyncEnumerator(TestContext.Current.CancellationToken);
@@ -49,8 +49,8 @@ public sealed class DashboardsTests : IDisposable
         for (var i = 0; i < 2; i++)
         {
             var next = NextAsync(reader);
-            dashboards.Show(Event("another session"));
-            _time.Advance(Dashboards.Heartbeat);
+            dashboards.Send(Event("another session"));
+            _time.Advance(Dashboards.HeartbeatInterval);
             Assert.Equal("heartbeat", (await next).EventType);
         }
 
@@ -61,7 +61,7 @@ public sealed class DashboardsTests : IDisposable
     }
 
     [Fact]
-    public void An_event_comes_back_from_the_broker_as_it_went()
+    public void Parse_EventFromToJson_RoundTrips()
     {
         var sent = Event("1", "a \"name\"");
 
@@ -77,7 +77,7 @@ public sealed class DashboardsTests : IDisposable
     [InlineData("""{"id":"1\n","type":"dev.affect.call.alert.v1","subject":"c","time":"2026-01-01T00:00:00Z","data":{"tenant":""}}""")]
     [InlineData("""{"id":"1","type":"dev.affect.call.alert.v1","subject":"c","time":"soon","data":{"tenant":""}}""")]
     [InlineData("""{"id":"1","type":"dev.affect.call.alert.v1","subject":"c","time":"2026-01-01T00:00:00Z","data":{}}""")]
-    public void What_is_none_of_ours_is_none(string json)
+    public void Parse_ForeignEvent_ReturnsNull(string json)
     {
         using var parsed = JsonDocument.Parse(json);
 

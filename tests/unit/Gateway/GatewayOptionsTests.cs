@@ -7,7 +7,7 @@ public sealed class GatewayOptionsTests
     private const string Hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
     [Fact]
-    public void Keys_are_required_unless_somebody_says_otherwise()
+    public void Validate_NoKeys_RequiresOptOut()
     {
         Assert.Contains(Failures(new()), failure => failure.Contains("RequireApiKey", StringComparison.Ordinal));
         Assert.Empty(Failures(new() { RequireApiKey = false }));
@@ -15,7 +15,7 @@ public sealed class GatewayOptionsTests
     }
 
     [Fact]
-    public void Every_mistake_is_named()
+    public void Validate_InvalidOptions_NamesEach()
     {
         var failures = Failures(new()
         {
@@ -33,9 +33,9 @@ public sealed class GatewayOptionsTests
             },
         });
 
-        foreach (var mistake in (string[])
+        foreach (var error in (string[])
             ["'fusion'", "Deadline", "Notice", "RequestsPerMinute", "'app.example'", "'https://app.example/'", "AtLeastOnce", "QueueLength", "ApiKeys:short: Sha256", "ApiKeys:huge:", "huge and twin have the same key"])
-            Assert.Contains(failures, failure => failure.Contains(mistake, StringComparison.Ordinal));
+            Assert.Contains(failures, failure => failure.Contains(error, StringComparison.Ordinal));
     }
 
     private static List<string> Failures(GatewayOptions options) =>

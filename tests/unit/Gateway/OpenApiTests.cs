@@ -11,7 +11,7 @@ using Microsoft.Extensions.Configuration;
 
 namespace Affect.UnitTests.Gateway;
 
-/// <summary>The OpenAPI document is kept by hand: here it is held against the protos and the routes.</summary>
+/// <summary>Compares the OpenAPI document, which is written by hand, with the protos and the routes.</summary>
 public sealed class OpenApiTests
 {
     private static readonly JsonNode Document = JsonNode.Parse(Pages.OpenApi)!;
@@ -21,7 +21,7 @@ public sealed class OpenApiTests
 
     [Theory]
     [MemberData(nameof(Messages))]
-    public void A_schema_has_the_fields_of_its_message(string name)
+    public void Schema_Message_HasItsFields(string name)
     {
         var message = Reachable(Clip.Descriptor, Analysis.Descriptor, ListModelsResponse.Descriptor).Single(known => known.Name == name);
         var schema = Schema(name);
@@ -39,7 +39,7 @@ public sealed class OpenApiTests
     }
 
     [Fact]
-    public void Enums_have_the_values_of_the_protos() => Assert.All(
+    public void Schema_Enum_HasItsValues() => Assert.All(
         [
             Judgement.Descriptor.FindFieldByName("outcome").EnumType,
             Judgement.Descriptor.FindFieldByName("emotion").EnumType,
@@ -51,24 +51,24 @@ public sealed class OpenApiTests
             Schema(values.Name)["enum"]!.AsArray().Select(value => (string)value!)));
 
     [Fact]
-    public void There_are_no_other_schemas() => Assert.Equal(
+    public void Schemas_OfDocument_MatchMessages() => Assert.Equal(
         Messages.Select(row => row.Data).Concat(["Duration", "Problem", "Outcome", "Emotion", "Modality", "FeatureKind"]).Order(),
         Document["components"]!["schemas"]!.AsObject().Select(schema => schema.Key).Order());
 
     [Fact]
-    public void Every_reference_leads_somewhere()
+    public void References_OfDocument_Resolve()
     {
         foreach (var reference in References(Document))
         {
             var node = Document;
             foreach (var step in reference.Split('/').Skip(1))
                 node = node?[step];
-            Assert.True(node is not null, $"{reference} leads nowhere");
+            Assert.True(node is not null, $"{reference} does not resolve");
         }
     }
 
     [Fact]
-    public void Multipart_has_the_fields_of_a_clip()
+    public void Multipart_Parts_MatchFieldsOfClip()
     {
         var parts = Document["paths"]!["/v1/analyze"]!["post"]!["requestBody"]!["content"]!["multipart/form-data"]!["schema"]!["properties"]!.AsObject();
 
@@ -78,7 +78,7 @@ public sealed class OpenApiTests
     }
 
     [Fact]
-    public async Task Paths_and_methods_are_those_that_are_mapped()
+    public async Task Paths_OfDocument_MatchMappedRoutes()
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?> { ["Gateway:RequireApiKey"] = "false" });

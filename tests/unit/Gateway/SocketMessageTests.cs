@@ -9,9 +9,9 @@ namespace Affect.UnitTests.Gateway;
 public sealed class SocketMessageTests
 {
     [Fact]
-    public void A_configuration_is_read_in_either_spelling()
+    public void ParseConfig_EitherSpelling_IsRead()
     {
-        var config = SocketMessage.ReadConfig(Encoding.UTF8.GetBytes("""
+        var config = SocketMessage.ParseConfig(Encoding.UTF8.GetBytes("""
             {
               "session_id": "c-17", "hop": "0.5s", "resume": "AQI=", "speechModel": "mfcc-attention", "window": null,
               "audio": {"encoding": "AUDIO_ENCODING_L16", "sampleRate": 16000, "channels": [{"role": "SPEAKER_ROLE_CUSTOMER"}, {}]},
@@ -35,13 +35,13 @@ public sealed class SocketMessageTests
     [InlineData("""{"audio": {"channels": {}}}""", "config.audio.channels")]
     [InlineData("""{"audio": {"channels": [{}, 1, {"role": "x"}]}}""", "config.audio.channels[1] config.audio.channels[2].role")]
     [InlineData("""{"session_id": {"a": 1}, "resume": "%"}""", "config.session_id config.resume")]
-    public void Every_wrong_field_of_a_configuration_is_named(string json, string fields) =>
-        Assert.Equal(fields, Fields(() => SocketMessage.ReadConfig(Encoding.UTF8.GetBytes(json))));
+    public void ParseConfig_InvalidFields_NamesEach(string json, string fields) =>
+        Assert.Equal(fields, Fields(() => SocketMessage.ParseConfig(Encoding.UTF8.GetBytes(json))));
 
     [Fact]
-    public void Times_of_frames_are_microseconds()
+    public void ParseMedia_Frame_ReadsMicroseconds()
     {
-        var frame = SocketMessage.ReadMedia([2, 0x40, 0x42, 0x0F, 0, 0, 0, 0, 0, 7]).Frame;
+        var frame = SocketMessage.ParseMedia([2, 0x40, 0x42, 0x0F, 0, 0, 0, 0, 0, 7]).Frame;
 
         Assert.Equal(TimeSpan.FromSeconds(1), frame.Time.ToTimeSpan());
         Assert.Equal([7], frame.Image.ToByteArray());
@@ -54,7 +54,7 @@ public sealed class SocketMessageTests
     [InlineData(StatusCode.ResourceExhausted, 1013)]
     [InlineData(StatusCode.Unavailable, 1013)]
     [InlineData(StatusCode.Internal, 1011)]
-    public void Close_codes_tell_whose_fault_it_was(StatusCode code, int expected) =>
+    public void CloseStatus_StatusCode_TellsClientFromServerErrors(StatusCode code, int expected) =>
         Assert.Equal(expected, (int)SocketMessage.CloseStatus(code));
 
     private static string Fields(Action read) => string.Join(

@@ -2,36 +2,36 @@ using System.Collections.Concurrent;
 using System.Net.ServerSentEvents;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
-using Affect.Gateway.Events;
 using Affect.Hosting;
 
-namespace Affect.Gateway;
+namespace Affect.Gateway.Events;
 
-/// <summary>Who watches calls just now. Nothing is kept for those who come later.</summary>
+/// <summary>The open dashboards: streams of server-sent events. Events are not stored for later readers.</summary>
 internal sealed class Dashboards(GatewayOptions options, GatewayMetrics metrics, TimeProvider time, IHostApplicationLifetime lifetime)
 {
-    /// <summary>What a quiet stream is told, so that neither proxies nor readers take it for dead.</summary>
-    public static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(15);
+    /// <summary>Sent on an idle stream, so that proxies and readers keep it open.</summary>
+    public static readonly TimeSpan HeartbeatInterval = TimeSpan.FromSeconds(15);
 
     private readonly ConcurrentDictionary<Dashboard, bool> _open = new();
 
+    /// <summary>True if at least one dashboard is open.</summary>
     public bool Any => !_open.IsEmpty;
 
-    /// <summary>Puts an event before those whom it is for. Waits for nobody.</summary>
-    public void Show(CallEvent happened)
+    /// <summary>Queues an event for every dashboard that may see it. Never waits.</summary>
+    public void Send(CallEvent callEvent)
     {
         foreach (var (dashboard, _) in _open)
-            dashboard.Show(happened);
+            dashboard.TryEnqueue(callEvent);
     }
 
-    /// <summary>Events from now on, until the reader has enough or the process stops.</summary>
-    /// <param name="tenant">Whose calls; everybody's where null.</param>
-    /// <param name="session">Only the calls of that session id; all where null or empty.</param>
+    /// <summary>Streams events until the reader disconnects or the process stops.</summary>
+    /// <param name="tenant">Only calls of this tenant; null for all.</param>
+    /// <param name="session">Only calls of this session id; null or empty for all.</param>
     /// <exception cref="Grpc.Core.RpcException">RESOURCE_EXHAUSTED.</exception>
     public IAsyncEnumerable<SseItem<string>> Open(string? tenant, string? session)
     {
         if (_open.Count >= options.Events.MaxDashboards)
-            throw RpcErrors.ResourceExhausted("too many dashboards are open", Heartbeat);
+            throw RpcErrors.ResourceExhausted("Too many dashboards are open.", HeartbeatInterval);
         return ReadAsync(new Dashboard(tenant, session, options.Events.DashboardQueueLength, metrics));
     }
 
@@ -42,27 +42,27 @@ internal sealed class Dashboards(GatewayOptions options, GatewayMetrics metrics,
         _open[dashboard] = true;
         try
         {
-            // At once, so that the reader knows that it is heard.
+            // Immediately, to confirm the subscription.
             yield return new("", "heartbeat");
             var ready = dashboard.Events.WaitToReadAsync(CancellationToken.None).AsTask();
-            var beat = Task.Delay(Heartbeat, time, ended.Token);
+            var heartbeat = Task.Delay(HeartbeatInterval, time, ended.Token);
             while (true)
             {
-                var first = await Task.WhenAny(ready, beat);
+                var first = await Task.WhenAny(ready, heartbeat);
                 if (ended.IsCancellationRequested)
                     yield break;
-                if (first == beat)
+                if (first == heartbeat)
                 {
                     yield return new("", "heartbeat");
-                    beat = Task.Delay(Heartbeat, time, ended.Token);
+                    heartbeat = Task.Delay(HeartbeatInterval, time, ended.Token);
                     continue;
                 }
-                while (dashboard.Events.TryRead(out var happened))
+                while (dashboard.Events.TryRead(out var callEvent))
                 {
-                    // Those that were pushed out were older than any that is left.
-                    if (dashboard.TakeDropped() is > 0 and var count)
+                    // The dropped events are older than all that are left.
+                    if (dashboard.ResetDropped() is > 0 and var count)
                         yield return new($$"""{"count":{{count}}}""", "dropped");
-                    yield return new(happened.ToString(), happened.Name) { EventId = happened.Id };
+                    yield return new(callEvent.ToString(), callEvent.Name) { EventId = callEvent.Id };
                 }
                 ready = dashboard.Events.WaitToReadAsync(CancellationToken.None).AsTask();
             }
@@ -89,18 +89,19 @@ internal sealed class Dashboards(GatewayOptions options, GatewayMetrics metrics,
                 _ =>
                 {
                     Interlocked.Increment(ref _dropped);
-                    metrics.Dropped("dashboard");
+                    metrics.EventDropped("dashboard");
                 });
         }
 
         public ChannelReader<CallEvent> Events => _events.Reader;
 
-        public void Show(CallEvent happened)
+        public void TryEnqueue(CallEvent callEvent)
         {
-            if ((_tenant is null || happened.Tenant == _tenant) && (string.IsNullOrEmpty(_session) || happened.Session == _session))
-                _events.Writer.TryWrite(happened);
+            if ((_tenant is null || callEvent.Tenant == _tenant) && (string.IsNullOrEmpty(_session) || callEvent.Session == _session))
+                _events.Writer.TryWrite(callEvent);
         }
 
-        public long TakeDropped() => Interlocked.Exchange(ref _dropped, 0);
+        /// <summary>Returns the number of events dropped since the last call.</summary>
+        public long ResetDropped() => Interlocked.Exchange(ref _dropped, 0);
     }
 }

@@ -5,9 +5,9 @@ using Affect.Gateway.Access;
 
 namespace Affect.UnitTests.Gateway;
 
-public sealed class CallersTests
+public sealed class ApiKeyStoreTests
 {
-    private readonly Callers _callers = new(new GatewayOptions
+    private readonly ApiKeyStore _keys = new(new GatewayOptions
     {
         ApiKeys =
         {
@@ -17,10 +17,10 @@ public sealed class CallersTests
     });
 
     [Fact]
-    public void A_key_finds_its_holder_and_limits()
+    public void Find_KnownKey_ReturnsHolderAndLimits()
     {
-        Assert.Equal(("one", 5), (_callers.Find("key-of-one")!.Name, _callers.Find("key-of-one")!.RequestsPerMinute));
-        Assert.Equal(("two", 2048), (_callers.Find("key-of-two")!.Name, _callers.Find("key-of-two")!.MaxRequestBytes));
+        Assert.Equal(("one", 5), (_keys.Find("key-of-one")!.Name, _keys.Find("key-of-one")!.RequestsPerMinute));
+        Assert.Equal(("two", 2048), (_keys.Find("key-of-two")!.Name, _keys.Find("key-of-two")!.MaxRequestBytes));
     }
 
     [Theory]
@@ -28,10 +28,10 @@ public sealed class CallersTests
     [InlineData("key-of-on")]
     [InlineData("key-of-one ")]
     [InlineData("KEY-OF-ONE")]
-    public void Anything_else_finds_nobody(string key) => Assert.Null(_callers.Find(key));
+    public void Find_UnknownKey_ReturnsNull(string key) => Assert.Null(_keys.Find(key));
 
     [Fact]
-    public void The_hash_itself_is_no_key() => Assert.Null(_callers.Find(Sha256("key-of-one")));
+    public void Find_HashOfKey_ReturnsNull() => Assert.Null(_keys.Find(Sha256("key-of-one")));
 
     private static string Sha256(string key) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(key)));
 }

@@ -6,38 +6,38 @@ using Grpc.Core;
 
 namespace Affect.UnitTests.Gateway;
 
-public sealed class UpstreamTests
+public sealed class FusionErrorsTests
 {
     [Fact]
-    public void What_names_a_field_goes_on()
+    public void ToClientError_FieldViolation_IsKept()
     {
-        var status = Upstream.ForClients(RpcErrors.InvalidArgument("clip.audio", "is no audio")).GetRpcStatus()!;
+        var status = FusionErrors.ToClientError(RpcErrors.InvalidArgument("clip.audio", "Must be an audio file.")).GetRpcStatus()!;
 
         Assert.Equal((int)StatusCode.InvalidArgument, status.Code);
         Assert.Equal("clip.audio", Assert.Single(status.GetDetail<BadRequest>().FieldViolations).Field);
     }
 
     [Fact]
-    public void A_full_queue_goes_on_with_its_delay()
+    public void ToClientError_ResourceExhausted_KeepsRetryDelay()
     {
-        var status = Upstream.ForClients(RpcErrors.ResourceExhausted("full", TimeSpan.FromSeconds(3))).GetRpcStatus()!;
+        var status = FusionErrors.ToClientError(RpcErrors.ResourceExhausted("full", TimeSpan.FromSeconds(3))).GetRpcStatus()!;
 
         Assert.Equal((int)StatusCode.ResourceExhausted, status.Code);
         Assert.Equal(TimeSpan.FromSeconds(3), status.GetDetail<RetryInfo>().RetryDelay.ToTimeSpan());
     }
 
     [Fact]
-    public void An_order_that_was_not_kept_goes_on_with_its_reason()
+    public void ToClientError_FailedPrecondition_KeepsMessage()
     {
-        var refused = Upstream.ForClients(RpcErrors.Status(StatusCode.FailedPrecondition, "no configuration"));
+        var refused = FusionErrors.ToClientError(RpcErrors.Status(StatusCode.FailedPrecondition, "no configuration"));
 
         Assert.Equal((StatusCode.FailedPrecondition, "no configuration"), (refused.StatusCode, refused.Status.Detail));
     }
 
     [Fact]
-    public void A_connection_that_was_lost_is_unavailable_whatever_the_channel_makes_of_it() => Assert.Equal(
+    public void ToClientError_LostConnectionUnderAnyCode_IsUnavailable() => Assert.Equal(
         StatusCode.Unavailable,
-        Upstream.ForClients(new RpcException(new(StatusCode.Internal, "lost (10.0.0.7:8081)", new IOException("lost")))).StatusCode);
+        FusionErrors.ToClientError(new RpcException(new(StatusCode.Internal, "lost (10.0.0.7:8081)", new IOException("lost")))).StatusCode);
 
     [Theory]
     [InlineData(StatusCode.Unavailable, StatusCode.Unavailable)]
@@ -46,16 +46,16 @@ public sealed class UpstreamTests
     [InlineData(StatusCode.Unknown, StatusCode.Internal)]
     [InlineData(StatusCode.Unimplemented, StatusCode.Internal)]
     [InlineData(StatusCode.PermissionDenied, StatusCode.Internal)]
-    public void What_the_channel_says_of_hosts_stays_here(StatusCode code, StatusCode expected)
+    public void ToClientError_ChannelError_HidesHost(StatusCode code, StatusCode expected)
     {
-        var refused = Upstream.ForClients(new RpcException(new(code, "connection refused (10.0.0.7:8081)")));
+        var refused = FusionErrors.ToClientError(new RpcException(new(code, "connection refused (10.0.0.7:8081)")));
 
         Assert.Equal(expected, refused.StatusCode);
         Assert.DoesNotContain("10.0.0.7", refused.GetRpcStatus()!.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Details_that_were_not_made_for_clients_stay_here()
+    public void ToClientError_InnerDetails_AreRemoved()
     {
         var status = new Google.Rpc.Status
         {
@@ -64,6 +64,6 @@ public sealed class UpstreamTests
             Details = { Any.Pack(new DebugInfo { Detail = "a stack trace" }) },
         };
 
-        Assert.Empty(Upstream.ForClients(status.ToRpcException()).GetRpcStatus()!.Details);
+        Assert.Empty(FusionErrors.ToClientError(status.ToRpcException()).GetRpcStatus()!.Details);
     }
 }

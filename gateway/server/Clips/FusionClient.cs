@@ -1,0 +1,60 @@
+using Affect.Fusion.V1;
+using Affect.Gateway.Errors;
+using Affect.Hosting;
+using Affect.V1;
+using Grpc.Core;
+
+namespace Affect.Gateway.Clips;
+
+/// <summary>
+/// Unary requests to fusion, shared by gRPC and REST: applies the deadline, adds the notice and removes inner details from errors.
+/// </summary>
+internal sealed class FusionClient(FusionService.FusionServiceClient fusion, GatewayOptions options, TimeProvider time)
+{
+    /// <exception cref="RpcException">Can be shown to clients.</exception>
+    public async Task<Analysis> AnalyzeAsync(Clip? clip, DateTime deadline, CancellationToken cancellation)
+    {
+        var response = await SendAsync(
+            requestOptions => fusion.AnalyzeAsync(new() { Clip = clip }, requestOptions), deadline, cancellation);
+        response.Analysis.Notice = options.Notice;
+        return response.Analysis;
+    }
+
+    /// <exception cref="RpcException">Can be shown to clients.</exception>
+    public async Task<IReadOnlyList<Model>> ListModelsAsync(Modality modality, DateTime deadline, CancellationToken cancellation)
+    {
+        if (!Enum.IsDefined(modality))
+            throw RpcErrors.InvalidArgument("modality", "Must be MODALITY_SPEECH or MODALITY_FACE.");
+        var response = await SendAsync(requestOptions => fusion.ListModelsAsync(new(), requestOptions), deadline, cancellation);
+        return [.. response.Models.Where(model => modality is Modality.Unspecified || model.Modality == modality)];
+    }
+
+    /// <exception cref="RpcException">Can be shown to clients; NOT_FOUND if the model does not exist.</exception>
+    public async Task<Model> GetModelAsync(string name, DateTime deadline, CancellationToken cancellation)
+    {
+        if (name.Length == 0)
+            throw RpcErrors.InvalidArgument("name", "Required.");
+        var models = await ListModelsAsync(Modality.Unspecified, deadline, cancellation);
+        if (models.FirstOrDefault(model => model.Reference.Name == name) is { } found)
+            return found;
+        // A modality without models is one whose service did not answer; it may have the model.
+        var answered = models.Select(model => model.Modality).Distinct().Count();
+        throw answered < Enum.GetValues<Modality>().Length - 1
+            ? RpcErrors.Status(StatusCode.Unavailable, "A service that may have this model did not answer.")
+            : RpcErrors.NotFound("model", name);
+    }
+
+    private async Task<T> SendAsync<T>(Func<CallOptions, AsyncUnaryCall<T>> send, DateTime deadline, CancellationToken cancellation)
+    {
+        var latest = time.GetUtcNow().UtcDateTime + options.Deadline;
+        try
+        {
+            using var request = send(new CallOptions(deadline: deadline < latest ? deadline : latest, cancellationToken: cancellation));
+            return await request;
+        }
+        catch (RpcException exception) when (!cancellation.IsCancellationRequested)
+        {
+            throw FusionErrors.ToClientError(exception);
+        }
+    }
+}

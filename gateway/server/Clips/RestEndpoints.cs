@@ -1,0 +1,93 @@
+using System.Text;
+using Affect.Gateway.Access;
+using Affect.Gateway.Calls;
+using Affect.Gateway.Errors;
+using Affect.Gateway.Events;
+using Affect.Hosting;
+using Affect.V1;
+using Google.Protobuf;
+using Grpc.Core;
+
+namespace Affect.Gateway.Clips;
+
+/// <summary>The public API over HTTP: the proto JSON of the same messages, with fields named as in the protos.</summary>
+internal static class RestEndpoints
+{
+    public static IEndpointConventionBuilder MapRest(this IEndpointRouteBuilder routes)
+    {
+        var v1 = routes.MapGroup("/v1").AddEndpointFilter<RestErrorFilter>();
+        v1.MapPost("/analyze", AnalyzeAsync).RequireAuthorization(Scopes.Analyze);
+        v1.MapGet("/models", ListModelsAsync).RequireAuthorization(Scopes.Analyze);
+        v1.MapGet("/models/{name}", GetModelAsync).RequireAuthorization(Scopes.Analyze);
+        v1.MapGet("/stream", CallSocket.AcceptAsync).RequireAuthorization(Scopes.Stream);
+        v1.MapGet("/events", EventEndpoints.GetOwn).RequireAuthorization(Scopes.Stream);
+        v1.MapGet("/admin/events", EventEndpoints.GetAll).RequireAuthorization(Scopes.Admin);
+        return v1;
+    }
+
+    private static async Task<IResult> AnalyzeAsync(HttpContext context, FusionClient fusion)
+    {
+        if (!ClipReader.CanRead(context.Request))
+        {
+            await context.WriteErrorAsync(
+                RpcErrors.Status(StatusCode.InvalidArgument, "The body must be multipart/form-data or application/json."),
+                StatusCodes.Status415UnsupportedMediaType);
+            return Results.Empty;
+        }
+        var clip = await ClipReader.ReadAsync(context.Request, context.RequestAborted);
+        return Json(await fusion.AnalyzeAsync(clip, DateTime.MaxValue, context.RequestAborted));
+    }
+
+    private static async Task<IResult> ListModelsAsync(HttpContext context, FusionClient fusion, string? modality)
+    {
+        var filter = modality switch
+        {
+            null or "" => Modality.Unspecified,
+            "speech" or "MODALITY_SPEECH" => Modality.Speech,
+            "face" or "MODALITY_FACE" => Modality.Face,
+            _ => throw RpcErrors.InvalidArgument("modality", "Must be speech or face."),
+        };
+        return Json(new ListModelsResponse { Models = { await fusion.ListModelsAsync(filter, DateTime.MaxValue, context.RequestAborted) } });
+    }
+
+    private static async Task<IResult> GetModelAsync(HttpContext context, FusionClient fusion, string name) =>
+        Json(await fusion.GetModelAsync(name, DateTime.MaxValue, context.RequestAborted));
+
+    private static IResult Json(IMessage message) => Results.Text(ProtoJson.Format(message), "application/json", Encoding.UTF8);
+}
+
+/// <summary>Turns the exceptions of REST endpoints into problems; logs what clients must not see.</summary>
+internal sealed class RestErrorFilter(ILogger<RestErrorFilter> logger) : IEndpointFilter
+{
+    public async ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next)
+    {
+        var http = context.HttpContext;
+        try
+        {
+            return await next(context);
+        }
+        catch (Exception) when (http.RequestAborted.IsCancellationRequested)
+        {
+            // The client disconnected: a response has no reader.
+        }
+        catch (RpcException exception)
+        {
+            await http.WriteErrorAsync(exception, renameField: field => ClipReader.ToRequestField(http.Request, field));
+        }
+        catch (BadHttpRequestException exception) when (exception.StatusCode == StatusCodes.Status413PayloadTooLarge)
+        {
+            await RequestSizeMiddleware.WriteTooLargeAsync(http, http.GetClient().MaxRequestBytes);
+        }
+        catch (BadHttpRequestException exception)
+        {
+            await http.WriteErrorAsync(
+                RpcErrors.Status(StatusCode.InvalidArgument, "The request is incomplete or malformed."), exception.StatusCode);
+        }
+        catch (Exception exception)
+        {
+            Log.RequestFailed(logger, http.Request.Path, exception);
+            await http.WriteErrorAsync(RpcErrors.Status(StatusCode.Internal, "Internal error."));
+        }
+        return Results.Empty;
+    }
+}
