@@ -1,16 +1,17 @@
 using System.CommandLine;
+using Affect.Cli.Load;
 using Affect.Client;
 using Grpc.Core;
 using Spectre.Console;
 
 namespace Affect.Cli;
 
-/// <summary>The command line: what all commands share, and what becomes of errors.</summary>
+/// <summary>The root command: common options, error messages and exit codes.</summary>
 internal static class AffectCommand
 {
     private static readonly Option<string> Address = new("--address")
     {
-        Description = "The gateway's gRPC address [env: AFFECT_ADDRESS]",
+        Description = "gRPC address of the gateway [env: AFFECT_ADDRESS]",
         HelpName = "URL",
         Recursive = true,
         DefaultValueFactory = _ => Environment.GetEnvironmentVariable("AFFECT_ADDRESS") is { Length: > 0 } address
@@ -20,23 +21,23 @@ internal static class AffectCommand
 
     private static readonly Option<string?> ApiKey = new("--api-key")
     {
-        // No default that help would print.
-        Description = "The key to show to the gateway [env: AFFECT_API_KEY, which other users cannot see in the process list]",
+        // Without a default, which help would print.
+        Description = "API key; use the variable to keep it out of the process list [env: AFFECT_API_KEY]",
         HelpName = "KEY",
         Recursive = true,
     };
 
-    private static readonly Option<double> Timeout = new("--timeout")
+    private static readonly Option<double> Timeout = new Option<double>("--timeout")
     {
-        Description = "Seconds that one analysis may take",
+        Description = "Deadline of one request in seconds",
         HelpName = "SECONDS",
         Recursive = true,
         DefaultValueFactory = _ => 60,
-    };
+    }.WithRange(0.001, 3600, " seconds");
 
     public static async Task<int> RunAsync(string[] args)
     {
-        var root = new RootCommand("Tells which of seven emotions a voice and a face show.")
+        var root = new RootCommand("Recognizes seven emotions from voices and faces.")
         {
             AnalyzeCommand.Create(),
             StreamCommand.Create(),
@@ -47,30 +48,25 @@ internal static class AffectCommand
         root.Add(Address);
         root.Add(ApiKey);
         root.Add(Timeout);
-        Timeout.Validators.Add(result =>
-        {
-            if (result.Tokens.Count > 0 && !(result.GetValueOrDefault<double>() is >= 0.001 and <= 3600))
-                result.AddError("--timeout must be from 0.001 to 3600 seconds");
-        });
 
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)
         {
             foreach (var error in parsed.Errors)
-                Complain(error.Message);
+                WriteError(error.Message);
             Console.Error.WriteLine("Try 'affect --help' for more information.");
             return ExitCode.Usage;
         }
         return await parsed.InvokeAsync(new InvocationConfiguration
         {
             EnableDefaultExceptionHandler = false,
-            // After Ctrl-C: a call is brought to its end.
+            // After Ctrl-C a call is completed.
             ProcessTerminationTimeout = TimeSpan.FromSeconds(10),
         });
     }
 
-    /// <summary>Runs a command against the server that the options name; what it throws becomes a message and an exit code.</summary>
-    public static async Task<int> CallAsync(
+    /// <summary>Runs a command with a client for the server in the options; turns exceptions into messages and exit codes.</summary>
+    public static async Task<int> RunWithClientAsync(
         ParseResult parsed, Func<AffectClient, Task<int>> command, CancellationToken cancellation)
     {
         var address = parsed.GetRequiredValue(Address);
@@ -88,22 +84,22 @@ internal static class AffectCommand
         }
         catch (ArgumentException exception) when (exception.ParamName == "options")
         {
-            Complain($"--address: '{address}' is none of http://HOST:PORT, https://HOST:PORT, dns:///NAME:PORT");
+            WriteError($"--address: '{address}' must be http://HOST:PORT, https://HOST:PORT or dns:///NAME:PORT");
             return ExitCode.Usage;
         }
         catch (AffectException exception) when (exception.StatusCode == StatusCode.Unavailable)
         {
-            Complain($"{address}: {exception.Message}");
+            WriteError($"{address}: {exception.Message}");
             return ExitCode.Unavailable;
         }
         catch (AffectException exception) when (exception.StatusCode is StatusCode.Unauthenticated or StatusCode.PermissionDenied)
         {
-            Complain($"{address}: {exception.Message} (see --api-key)");
+            WriteError($"{address}: {exception.Message} (see --api-key)");
             return ExitCode.NoPermission;
         }
         catch (AffectException exception)
         {
-            Complain(exception.Message);
+            WriteError(exception.Message);
             return ExitCode.Failed;
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
@@ -112,11 +108,11 @@ internal static class AffectCommand
         }
     }
 
-    /// <summary>A message on standard error, as Unix tools write it.</summary>
-    public static void Complain(string message) => Console.Error.WriteLine($"affect: {message}");
+    /// <summary>Writes a message to standard error in the form of Unix tools.</summary>
+    public static void WriteError(string message) => Console.Error.WriteLine($"affect: {message}");
 
-    /// <summary>Standard output: plain text of a fixed width where it is no terminal.</summary>
-    public static IAnsiConsole Out()
+    /// <summary>Creates a console for standard output: plain text of fixed width unless it is a terminal.</summary>
+    public static IAnsiConsole CreateConsole()
     {
         var console = AnsiConsole.Create(new AnsiConsoleSettings
         {

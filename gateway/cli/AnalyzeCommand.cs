@@ -11,55 +11,32 @@ internal static class AnalyzeCommand
 {
     private static readonly Argument<string[]> Files = new("FILE")
     {
-        Description = "Audio files (WAV, FLAC, MP3, Ogg, WebM, MP4, AIFF) and pictures (JPEG, PNG, WebP, BMP); - is standard input",
+        Description = "Audio files (WAV, FLAC, MP3, Ogg, WebM, MP4, AIFF) and pictures (JPEG, PNG, WebP, BMP); - for standard input",
         Arity = ArgumentArity.OneOrMore,
     };
 
     private static readonly Option<bool> Json = new("--json")
     {
-        Description = "Print one JSON object per clip and line: files, and the analysis as the REST API answers it",
-    };
-
-    private static readonly Option<string?> SpeechModel = new("--speech-model")
-    {
-        Description = "The model that listens; see 'affect models'",
-        HelpName = "NAME",
-    };
-
-    private static readonly Option<string?> FaceModel = new("--face-model")
-    {
-        Description = "The model that looks",
-        HelpName = "NAME",
-    };
-
-    private static readonly Option<double?> Hop = new("--hop")
-    {
-        Description = "Seconds from the start of one speech window to the next, 0.1 to 10 [default: 1]",
-        HelpName = "SECONDS",
+        Description = "Print one JSON object per clip and line, with the files and the analysis in the form of the REST API",
     };
 
     public static Command Create()
     {
         var command = new Command("analyze", """
-            Tells the emotions of clips.
-            One audio file makes one clip with all the pictures that are given beside it, and gets one fused answer.
-            Several audio files, or pictures alone, are a clip each.
+            Analyzes clips.
+            One audio file and all pictures form one clip with one fused result.
+            Without an audio file, or with several, each file is a clip.
             """)
         {
-            Files, Json, SpeechModel, FaceModel, Hop,
+            Files, Json, CommonOptions.SpeechModel, CommonOptions.FaceModel, CommonOptions.Hop,
         };
         Files.Validators.Add(result =>
         {
-            // Otherwise a mistyped option would be a file that is not there.
+            // Otherwise a mistyped option would be reported as a missing file.
             foreach (var token in result.Tokens.Where(token => token.Value.Length > 1 && token.Value[0] == '-'))
-                result.AddError($"unknown option '{token.Value}' (a file of that name is ./{token.Value})");
+                result.AddError($"unknown option '{token.Value}' (use ./{token.Value} for a file of that name)");
         });
-        Hop.Validators.Add(result =>
-        {
-            if (result.Tokens.Count > 0 && !(result.GetValueOrDefault<double?>() is >= 0.1 and <= 10))
-                result.AddError("--hop must be from 0.1 to 10 seconds");
-        });
-        command.SetAction((parsed, cancellation) => AffectCommand.CallAsync(
+        command.SetAction((parsed, cancellation) => AffectCommand.RunWithClientAsync(
             parsed, client => RunAsync(client, parsed, cancellation), cancellation));
         return command;
     }
@@ -75,21 +52,21 @@ internal static class AnalyzeCommand
             }
             catch (IOException exception)
             {
-                AffectCommand.Complain($"{name}: {exception.Message}");
+                AffectCommand.WriteError($"{name}: {exception.Message}");
                 exit = ExitCode.Failed;
             }
 
-        var console = AffectCommand.Out();
-        foreach (var clip in Clips(files))
+        var console = AffectCommand.CreateConsole();
+        foreach (var clip in GroupIntoClips(files))
             try
             {
                 var analysis = await client.AnalyzeAsync(new Clip
                 {
                     Audio = clip.FirstOrDefault(file => !file.IsPicture)?.Media,
                     Images = [.. clip.Where(file => file.IsPicture).Select(file => file.Media)],
-                    SpeechModel = parsed.GetValue(SpeechModel),
-                    FaceModel = parsed.GetValue(FaceModel),
-                    Hop = parsed.GetValue(Hop) is { } hop ? TimeSpan.FromSeconds(hop) : null,
+                    SpeechModel = parsed.GetValue(CommonOptions.SpeechModel),
+                    FaceModel = parsed.GetValue(CommonOptions.FaceModel),
+                    Hop = parsed.GetHop(),
                 }, cancellation);
                 if (parsed.GetValue(Json))
                     Console.Out.WriteLine(
@@ -97,28 +74,28 @@ internal static class AnalyzeCommand
                 else
                     console.Write(AnalysisView.Create(analysis, clip));
             }
-            catch (AffectException exception) when (!StopsEverything(exception.StatusCode))
+            catch (AffectException exception) when (!FailsEveryRequest(exception.StatusCode))
             {
-                foreach (var message in Messages(exception, clip))
-                    AffectCommand.Complain(message);
+                foreach (var message in GetMessages(exception, clip))
+                    AffectCommand.WriteError(message);
                 exit = ExitCode.Failed;
             }
             catch (IOException exception)
             {
-                AffectCommand.Complain($"{clip[0].Name}: {exception.Message}");
+                AffectCommand.WriteError($"{clip[0].Name}: {exception.Message}");
                 exit = ExitCode.Failed;
             }
         return exit;
     }
 
-    /// <summary>One audio file has all pictures; otherwise each file stands alone.</summary>
-    private static IEnumerable<IReadOnlyList<InputFile>> Clips(IReadOnlyList<InputFile> files) =>
+    /// <summary>One clip if there is exactly one audio file; otherwise one per file.</summary>
+    private static IEnumerable<IReadOnlyList<InputFile>> GroupIntoClips(IReadOnlyList<InputFile> files) =>
         files.Count(file => !file.IsPicture) == 1
             ? [[.. files.OrderBy(file => file.IsPicture)]]
             : files.Select(file => (IReadOnlyList<InputFile>)[file]);
 
-    /// <summary>What a server says of a field, said of the file or option that filled it.</summary>
-    private static IEnumerable<string> Messages(AffectException exception, IReadOnlyList<InputFile> clip)
+    /// <summary>Replaces the fields in a server's error by the files or options that set them.</summary>
+    private static IEnumerable<string> GetMessages(AffectException exception, IReadOnlyList<InputFile> clip)
     {
         if (exception.FieldViolations.Count == 0)
             return [$"{clip[0].Name}: {exception.Message}"];
@@ -135,7 +112,7 @@ internal static class AnalyzeCommand
             $"{sources.GetValueOrDefault(violation.Field, clip[0].Name)}: {violation.Description}");
     }
 
-    /// <summary>What would fail for every other file alike.</summary>
-    public static bool StopsEverything(StatusCode status) =>
+    /// <summary>True if requests for other files would fail alike.</summary>
+    public static bool FailsEveryRequest(StatusCode status) =>
         status is StatusCode.Unavailable or StatusCode.Unauthenticated or StatusCode.PermissionDenied;
 }

@@ -18,43 +18,32 @@ internal static class BatchCommand
         ".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".webm", ".mp4", ".m4a", ".aif", ".aiff", ".aifc",
     };
 
-    private static readonly Argument<string> Folder = new("DIR") { Description = "Every audio file below it is analysed" };
+    private static readonly Argument<string> Folder = new("DIR") { Description = "Folder whose audio files are analyzed, subfolders included" };
 
     private static readonly Option<string> Out = new("--out")
     {
-        Description = "Where results go, one JSON object per file and line; files that it has already are skipped",
+        Description = "Output file, one JSON object per audio file and line; audio files in it are skipped",
         HelpName = "FILE",
         Required = true,
     };
 
-    private static readonly Option<int> Concurrency = new("--concurrency")
+    private static readonly Option<int> Concurrency = new Option<int>("--concurrency")
     {
-        Description = "Files at once, 1 to 64",
+        Description = "Number of concurrent requests, 1 to 64",
         HelpName = "N",
         DefaultValueFactory = _ => 4,
-    };
-
-    private static readonly Option<string?> SpeechModel = new("--speech-model")
-    {
-        Description = "The model that listens; see 'affect models'",
-        HelpName = "NAME",
-    };
+    }.WithRange(1, 64);
 
     public static Command Create()
     {
         var command = new Command("batch", """
-            Tells the emotions of every recording in a folder.
-            What an interrupted run has written is kept: the next one goes on from there.
+            Analyzes every recording in a folder.
+            A run that was interrupted is continued by the next one.
             """)
         {
-            Folder, Out, Concurrency, SpeechModel,
+            Folder, Out, Concurrency, CommonOptions.SpeechModel,
         };
-        Concurrency.Validators.Add(result =>
-        {
-            if (result.Tokens.Count > 0 && !(result.GetValueOrDefault<int>() is >= 1 and <= 64))
-                result.AddError("--concurrency must be from 1 to 64");
-        });
-        command.SetAction((parsed, cancellation) => AffectCommand.CallAsync(
+        command.SetAction((parsed, cancellation) => AffectCommand.RunWithClientAsync(
             parsed, client => RunAsync(client, parsed, cancellation), cancellation));
         return command;
     }
@@ -64,13 +53,13 @@ internal static class BatchCommand
         var folder = parsed.GetRequiredValue(Folder);
         if (!Directory.Exists(folder))
         {
-            AffectCommand.Complain($"{folder}: No such directory");
+            AffectCommand.WriteError($"{folder}: No such directory");
             return ExitCode.Failed;
         }
         var path = parsed.GetRequiredValue(Out);
         try
         {
-            // Nobody else writes meanwhile: two runs would do the same files.
+            // Not shared for writing: a second run would analyze the same files.
             await using var output = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
             var errors = new ConcurrentDictionary<string, string>();
             var done = await ResumeAsync(output, errors, cancellation);
@@ -85,12 +74,12 @@ internal static class BatchCommand
                 files, new ParallelOptions { MaxDegreeOfParallelism = parsed.GetValue(Concurrency), CancellationToken = cancellation },
                 async (file, stop) =>
                 {
-                    if (await AnalyzeAsync(client, folder, file, parsed.GetValue(SpeechModel), errors, stop) is { } line)
+                    if (await AnalyzeAsync(client, folder, file, parsed.GetValue(CommonOptions.SpeechModel), errors, stop) is { } line)
                     {
                         await writing.WaitAsync(stop);
                         try
                         {
-                            // A line is written whole, whatever happens meanwhile.
+                            // Without the token, so that a line is always written whole.
                             await output.WriteAsync(Encoding.UTF8.GetBytes(line + "\n"), CancellationToken.None);
                             await output.FlushAsync(CancellationToken.None);
                         }
@@ -102,7 +91,7 @@ internal static class BatchCommand
                     progress();
                 });
 
-            var console = AffectCommand.Out();
+            var console = AffectCommand.CreateConsole();
             if (Console.IsOutputRedirected || !console.Profile.Capabilities.Interactive)
                 await AnalyzeAllAsync(() => { });
             else
@@ -115,18 +104,18 @@ internal static class BatchCommand
                     });
 
             foreach (var (file, error) in errors.OrderBy(error => error.Key, StringComparer.Ordinal))
-                AffectCommand.Complain($"{file}: {error}");
-            Console.Out.WriteLine($"{files.Count} {(files.Count == 1 ? "file" : "files")} analysed, {done.Count} skipped, {errors.Count} with an error");
+                AffectCommand.WriteError($"{file}: {error}");
+            Console.Out.WriteLine($"{files.Count} {(files.Count == 1 ? "file" : "files")} analyzed, {done.Count} skipped, {errors.Count} with an error");
             return errors.IsEmpty ? ExitCode.Ok : ExitCode.Failed;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            AffectCommand.Complain(exception.Message);
+            AffectCommand.WriteError(exception.Message);
             return ExitCode.Failed;
         }
     }
 
-    /// <summary>The line of one file; null where another run may fare better, so that it is not to be skipped then.</summary>
+    /// <summary>Returns the line of one file; null if a later run may succeed and must not skip the file.</summary>
     private static async Task<string?> AnalyzeAsync(
         AffectClient client, string folder, string file, string? speechModel, ConcurrentDictionary<string, string> errors, CancellationToken cancellation)
     {
@@ -145,7 +134,7 @@ internal static class BatchCommand
             errors[file] = error;
             return $"{LineStart}{JsonSerializer.Serialize(file)}, \"error\": {JsonSerializer.Serialize(error)} }}";
         }
-        catch (AffectException exception) when (exception.StatusCode != StatusCode.InvalidArgument && !AnalyzeCommand.StopsEverything(exception.StatusCode))
+        catch (AffectException exception) when (exception.StatusCode != StatusCode.InvalidArgument && !AnalyzeCommand.FailsEveryRequest(exception.StatusCode))
         {
             errors[file] = exception.Message;
             return null;
@@ -158,10 +147,10 @@ internal static class BatchCommand
     }
 
     /// <summary>
-    /// What is in the file already; a last line that was cut off in writing is cut off entirely.
+    /// Reads the names of the files in the output and removes a last line that is incomplete.
     /// Leaves <paramref name="output"/> at its end.
     /// </summary>
-    /// <exception cref="IOException">It is no file of results.</exception>
+    /// <exception cref="IOException">The file was not written by this command.</exception>
     private static async Task<HashSet<string>> ResumeAsync(
         FileStream output, ConcurrentDictionary<string, string> errors, CancellationToken cancellation)
     {
@@ -186,7 +175,7 @@ internal static class BatchCommand
                 if (next is null && end < output.Length)
                 {
                     if (!LineStart.StartsWith(line[..Math.Min(line.Length, LineStart.Length)], StringComparison.Ordinal))
-                        throw NoResult(number);
+                        throw InvalidLine(number);
                     break;
                 }
                 try
@@ -199,16 +188,16 @@ internal static class BatchCommand
                 }
                 catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException)
                 {
-                    throw NoResult(number);
+                    throw InvalidLine(number);
                 }
                 line = next;
             }
         }
-        // Only now: a file that is something else keeps what it has.
+        // Only now, so that any other file stays unchanged.
         output.SetLength(end);
         output.Position = end;
         return done;
 
-        IOException NoResult(int number) => new($"{output.Name}: line {number} is no result of this command; nothing was changed");
+        IOException InvalidLine(int number) => new($"{output.Name}: line {number} was not written by this command; the file is unchanged");
     }
 }

@@ -1,20 +1,20 @@
 namespace Affect.Cli;
 
-/// <summary>What the command says to the shell; the numbers from 64 up are those of sysexits.h.</summary>
+/// <summary>Exit codes; those from 64 to 78 are from sysexits.h.</summary>
 internal static class ExitCode
 {
     public const int Ok = 0;
 
-    /// <summary>Some file or name got no answer.</summary>
+    /// <summary>At least one file, call or name failed.</summary>
     public const int Failed = 1;
 
-    /// <summary>The command line is wrong.</summary>
+    /// <summary>The command line is invalid.</summary>
     public const int Usage = 2;
 
     /// <summary>EX_UNAVAILABLE: the server cannot be reached.</summary>
     public const int Unavailable = 69;
 
-    /// <summary>EX_NOPERM: the server asks for a key, or for another one.</summary>
+    /// <summary>EX_NOPERM: the server requires a key or rejected it.</summary>
     public const int NoPermission = 77;
 
     /// <summary>128 + SIGINT.</summary>

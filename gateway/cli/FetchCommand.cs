@@ -8,20 +8,20 @@ namespace Affect.Cli;
 /// <summary><c>affect models fetch URL --sha256 HEX --to FOLDER</c></summary>
 internal static class FetchCommand
 {
-    private static readonly Argument<string> Url = new("URL") { Description = "The archive, a .tar.gz of models as services/models holds them" };
+    private static readonly Argument<string> Url = new("URL") { Description = "Archive of models: a .tar.gz with the layout of services/models" };
 
     private static readonly Option<string> Sha256 = new("--sha256")
     {
-        Description = "SHA-256 of the archive; another one is not unpacked",
+        Description = "SHA-256 that the archive must have",
         HelpName = "HEX",
         Required = true,
     };
 
-    private static readonly Option<DirectoryInfo> To = new("--to") { Description = "The folder that becomes the model repository", HelpName = "FOLDER", Required = true };
+    private static readonly Option<DirectoryInfo> To = new("--to") { Description = "Folder of the model repository", HelpName = "FOLDER", Required = true };
 
     public static Command Create()
     {
-        var command = new Command("fetch", "Fetches an archive of models and unpacks it, if it is the right one.") { Url, Sha256, To };
+        var command = new Command("fetch", "Downloads an archive of models, verifies its SHA-256 and unpacks it.") { Url, Sha256, To };
         Url.Validators.Add(result =>
         {
             if (!Uri.TryCreate(result.GetValueOrDefault<string?>(), UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https"))
@@ -39,7 +39,7 @@ internal static class FetchCommand
 
     private static async Task<int> RunAsync(string url, string sha256, DirectoryInfo folder, CancellationToken cancellation)
     {
-        // Beside the models, which is the one place that can be written where a container fetches them.
+        // In the target folder: in a container it is the only writable one.
         var archive = Path.Combine(folder.FullName, ".fetching");
         try
         {
@@ -55,7 +55,7 @@ internal static class FetchCommand
                 var actual = Convert.ToHexString(await SHA256.HashDataAsync(file, cancellation));
                 if (!actual.Equals(sha256, StringComparison.OrdinalIgnoreCase))
                 {
-                    AffectCommand.Complain($"{url}: its SHA-256 is {actual.ToLowerInvariant()}, not {sha256.ToLowerInvariant()}; nothing was unpacked");
+                    AffectCommand.WriteError($"{url}: expected SHA-256 {sha256.ToLowerInvariant()}, got {actual.ToLowerInvariant()}; nothing was unpacked");
                     return ExitCode.Failed;
                 }
 
@@ -67,12 +67,12 @@ internal static class FetchCommand
         }
         catch (HttpRequestException exception)
         {
-            AffectCommand.Complain($"{url}: {exception.Message}");
+            AffectCommand.WriteError($"{url}: {exception.Message}");
             return ExitCode.Unavailable;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or InvalidDataException)
         {
-            AffectCommand.Complain($"{folder}: {exception.Message}");
+            AffectCommand.WriteError($"{folder}: {exception.Message}");
             return ExitCode.Failed;
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)

@@ -2,16 +2,15 @@ using Affect.Client;
 
 namespace Affect.Cli;
 
-/// <summary>A file of the command line, opened far enough to know that it is there and what it holds.</summary>
-/// <param name="Name">As it was given; "-" is standard input.</param>
-/// <param name="IsPicture">Whether its first bytes are a picture's. Anything else counts as audio: the server knows better.</param>
-/// <param name="Media">Its content.</param>
+/// <summary>A file on the command line, opened to check that it exists and to detect its kind.</summary>
+/// <param name="Name">The name on the command line; "-" for standard input.</param>
+/// <param name="IsPicture">True if the first bytes are those of a picture. Everything else is sent as audio, which the server checks.</param>
+/// <param name="Media">The content.</param>
 internal sealed record InputFile(string Name, bool IsPicture, Media Media)
 {
     private const int SignatureLength = 12;
 
-    /// <exception cref="IOException">It is not there, or cannot be read.</exception>
-    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
+    /// <exception cref="IOException">The file does not exist or cannot be read.</exception>
     public static async Task<InputFile> OpenAsync(string name, CancellationToken cancellation)
     {
         if (name == "-")
@@ -22,14 +21,21 @@ internal sealed record InputFile(string Name, bool IsPicture, Media Media)
             var bytes = buffer.ToArray();
             return new InputFile(name, IsPictureSignature(bytes), bytes);
         }
+        await using var file = OpenRead(name);
+        var start = new byte[SignatureLength];
+        var length = await file.ReadAtLeastAsync(start, SignatureLength, throwOnEndOfStream: false, cancellation);
+        return new InputFile(name, IsPictureSignature(start.AsSpan(0, length)), Media.FromFile(name));
+    }
+
+    /// <summary>Opens a file; errors have the texts of Unix tools.</summary>
+    /// <exception cref="IOException">The file does not exist or cannot be read.</exception>
+    public static FileStream OpenRead(string name)
+    {
         if (Directory.Exists(name))
             throw new IOException("Is a directory");
         try
         {
-            await using var file = File.OpenRead(name);
-            var start = new byte[SignatureLength];
-            var length = await file.ReadAtLeastAsync(start, SignatureLength, throwOnEndOfStream: false, cancellation);
-            return new InputFile(name, IsPictureSignature(start.AsSpan(0, length)), Media.FromFile(name));
+            return File.OpenRead(name);
         }
         catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -41,7 +47,7 @@ internal sealed record InputFile(string Name, bool IsPicture, Media Media)
         }
     }
 
-    /// <summary>JPEG, PNG, GIF, WebP, BMP, TIFF: the server takes not all of them, but none of them is audio.</summary>
+    /// <summary>JPEG, PNG, GIF, WebP, BMP, TIFF. The server rejects some of them, but none is audio.</summary>
     private static bool IsPictureSignature(ReadOnlySpan<byte> start) =>
         start.StartsWith((ReadOnlySpan<byte>)[0xFF, 0xD8, 0xFF]) ||
         start.StartsWith((ReadOnlySpan<byte>)[0x89, (byte)'P', (byte)'N', (byte)'G']) ||

@@ -10,7 +10,7 @@ internal static class ModelsCommand
 {
     private static readonly Argument<string?> Name = new("NAME")
     {
-        Description = "One model, with its confusion matrices; all where absent",
+        Description = "A model to show with its confusion matrices [default: all models]",
         Arity = ArgumentArity.ZeroOrOne,
     };
 
@@ -18,8 +18,8 @@ internal static class ModelsCommand
 
     public static Command Create()
     {
-        var command = new Command("models", "Lists the models and what was measured of them.") { Name, Json, FetchCommand.Create() };
-        command.SetAction((parsed, cancellation) => AffectCommand.CallAsync(parsed, async client =>
+        var command = new Command("models", "Lists the models and their metrics.") { Name, Json, FetchCommand.Create() };
+        command.SetAction((parsed, cancellation) => AffectCommand.RunWithClientAsync(parsed, async client =>
         {
             var name = parsed.GetValue(Name);
             var models = name is null
@@ -29,16 +29,16 @@ internal static class ModelsCommand
                 foreach (var model in models)
                     Console.Out.WriteLine(model.ToJson());
             else if (name is null)
-                AffectCommand.Out().Write(List(models));
+                AffectCommand.CreateConsole().Write(CreateTable(models));
             else
                 foreach (var model in models)
-                    Show(AffectCommand.Out(), model);
+                    Show(AffectCommand.CreateConsole(), model);
             return ExitCode.Ok;
         }, cancellation));
         return command;
     }
 
-    private static Table List(IReadOnlyList<Model> models)
+    private static Table CreateTable(IReadOnlyList<Model> models)
     {
         var table = new Table().Border(TableBorder.Simple).AddColumn("model, measured on");
         foreach (var heading in (string[])["accuracy", "UAR", "F1", "ECE"])
@@ -47,7 +47,7 @@ internal static class ModelsCommand
         {
             var name = $"[bold]{Markup.Escape($"{model.Name} {model.Version}")}[/], {Lower(model.Modality)}{(model.IsDefault ? ", default" : "")}";
             table.AddRow(model.Latency is { } latency ? $"{name}, {Milliseconds(latency)}" : name);
-            // Those of telephones and the like are for who asks for the one model.
+            // Metrics under special conditions are shown for a single model only.
             foreach (var metrics in model.Metrics.Where(metrics => metrics.Condition.Length == 0))
                 table.AddRow(
                     new Padder(new Text($"{metrics.Data}, {metrics.Protocol}"), new Padding(2, 0, 0, 0)),
@@ -64,20 +64,20 @@ internal static class ModelsCommand
         console.Write(new Markup($"[bold]{Markup.Escape($"{model.Name} {model.Version}")}[/]  {Lower(model.Modality)}{(model.IsDefault ? ", default" : "")}\n"));
         console.WriteLine(model.Description);
         console.WriteLine($"License: {model.License}");
-        console.WriteLine($"Temperature {model.Temperature:0.###}, uncertain below {Percent(model.AbstainBelow)}");
+        console.WriteLine($"Temperature {model.Temperature:0.###}, UNCERTAIN below {Percent(model.AbstainBelow)}");
         if (model.Latency is { } latency)
-            console.WriteLine($"Latency {Milliseconds(latency)} on one core, the model alone");
+            console.WriteLine($"Latency {Milliseconds(latency)} on one core, without feature extraction");
         foreach (var metrics in model.Metrics)
         {
             var title = metrics.Condition.Length == 0 ? $"{metrics.Data}, {metrics.Protocol}" : $"{metrics.Data}, {metrics.Protocol}, {metrics.Condition}";
             console.Write(new Markup($"\n[bold]{Markup.Escape(title)}[/], {metrics.Samples} samples\n"));
             console.WriteLine(
-                $"accuracy {Percent(metrics.Accuracy)}, unweighted average recall {Percent(metrics.UnweightedAverageRecall)}, " +
+                $"accuracy {Percent(metrics.Accuracy)}, UAR {Percent(metrics.UnweightedAverageRecall)}, " +
                 $"macro F1 {Percent(metrics.MacroF1)}, macro precision {Percent(metrics.MacroPrecision)}, " +
-                $"expected calibration error {Percent(metrics.ExpectedCalibrationError)}");
+                $"ECE {Percent(metrics.ExpectedCalibrationError)}");
             if (metrics.Confusion.Count != EmotionLabels.Count)
                 continue;
-            var table = new Table().NoBorder().AddColumn("true \\ answer");
+            var table = new Table().NoBorder().AddColumn("true \\ predicted");
             foreach (var emotion in EmotionLabels.Names)
                 table.AddColumn(new TableColumn(emotion).RightAligned());
             foreach (var (emotion, row) in EmotionLabels.Names.Zip(metrics.Confusion))

@@ -3,13 +3,13 @@ using Affect.Client;
 
 namespace Affect.Cli;
 
-/// <summary>Audio that goes into a call as it is, sample for sample: the data of a WAV file, or bytes without a header.</summary>
+/// <summary>Audio that can be streamed without conversion: the data of a WAV file, or raw samples.</summary>
 internal sealed class Recording : IAsyncDisposable
 {
     private const ushort Pcm = 1, Float = 3, ALaw = 6, MuLaw = 7, Extensible = 0xFFFE;
 
-    // As much as a header may have before its data.
-    private const int LargestChunk = 16 * 1024 * 1024;
+    // Bound for the chunks before the data.
+    private const int MaxChunkBytes = 16 * 1024 * 1024;
 
     private readonly Stream _data;
     private long _left;
@@ -21,19 +21,19 @@ internal sealed class Recording : IAsyncDisposable
         _left = length;
     }
 
-    /// <summary>What the bytes are.</summary>
+    /// <summary>Format of the audio.</summary>
     public AudioFormat Format { get; }
 
-    /// <summary>Opens a file, or standard input where the name is "-".</summary>
-    /// <param name="name">As it was given.</param>
-    /// <param name="roles">Who speaks on which channel; the usual where empty: the customer, then the agent.</param>
-    /// <param name="raw">Encoding and rate of bytes without a header; null for a WAV file.</param>
-    /// <param name="cancellation">Gives up.</param>
-    /// <exception cref="IOException">It is not there, cannot be read, or is nothing that a call takes.</exception>
+    /// <summary>Opens a file, or standard input for the name "-".</summary>
+    /// <param name="name">The name on the command line.</param>
+    /// <param name="roles">Role of the speaker on each channel; by default the customer, then the agent.</param>
+    /// <param name="raw">Encoding and sample rate of raw samples; null for a WAV file.</param>
+    /// <param name="cancellation">Cancels reading.</param>
+    /// <exception cref="IOException">The file does not exist, cannot be read, or has an unsupported format.</exception>
     public static async Task<Recording> OpenAsync(
         string name, IReadOnlyList<SpeakerRole> roles, (AudioEncoding Encoding, int Rate)? raw, CancellationToken cancellation)
     {
-        var stream = Open(name);
+        var stream = name == "-" ? Console.OpenStandardInput() : InputFile.OpenRead(name);
         try
         {
             if (raw is var (encoding, rate))
@@ -43,7 +43,7 @@ internal sealed class Recording : IAsyncDisposable
         catch (EndOfStreamException)
         {
             await stream.DisposeAsync();
-            throw new IOException("The WAV header is cut off");
+            throw new IOException("The WAV header is truncated");
         }
         catch
         {
@@ -52,17 +52,17 @@ internal sealed class Recording : IAsyncDisposable
         }
     }
 
-    /// <summary>The next bytes: as many as there is room for, fewer at the end, none behind it.</summary>
+    /// <summary>Reads until the buffer is full or the audio ends; returns 0 after the end.</summary>
     public async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellation)
     {
         var wanted = buffer[..(int)Math.Min(buffer.Length, _left)];
-        // A terminal or pipe does not notice that nobody waits any more.
+        // Reading a terminal or pipe ignores the token.
         var read = await _data.ReadAtLeastAsync(wanted, wanted.Length, throwOnEndOfStream: false, cancellation).AsTask().WaitAsync(cancellation);
         _left -= read;
         return read;
     }
 
-    /// <summary>All that is left.</summary>
+    /// <summary>Reads the rest.</summary>
     public async Task<byte[]> ReadAllAsync(CancellationToken cancellation)
     {
         var all = new MemoryStream();
@@ -74,33 +74,13 @@ internal sealed class Recording : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _data.DisposeAsync();
 
-    private static Stream Open(string name)
-    {
-        if (name == "-")
-            return Console.OpenStandardInput();
-        if (Directory.Exists(name))
-            throw new IOException("Is a directory");
-        try
-        {
-            return File.OpenRead(name);
-        }
-        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw new IOException("No such file or directory");
-        }
-        catch (UnauthorizedAccessException)
-        {
-            throw new IOException("Permission denied");
-        }
-    }
-
-    // Chunk by chunk up to the data, for standard input cannot go back. Sizes of 0 and 0xFFFFFFFF are what
-    // writers leave that cannot either: the data go on to the end then.
+    // Reads chunks in order up to the data, because standard input cannot seek. Writers that cannot seek leave a size of 0 or
+    // 0xFFFFFFFF: the data then extend to the end.
     private static async Task<Recording> ReadHeaderAsync(Stream stream, IReadOnlyList<SpeakerRole> roles, CancellationToken cancellation)
     {
         var riff = await ReadAsync(stream, 12, cancellation);
         if (!riff.AsSpan().StartsWith("RIFF"u8) || !riff.AsSpan(8).SequenceEqual("WAVE"u8))
-            throw new IOException("Not a WAV file: convert it, or name --encoding and --rate of bytes without a header");
+            throw new IOException("Not a WAV file; convert it, or set --encoding and --rate for raw samples");
         byte[]? format = null;
         while (true)
         {
@@ -108,10 +88,10 @@ internal sealed class Recording : IAsyncDisposable
             var size = BinaryPrimitives.ReadUInt32LittleEndian(chunk.AsSpan(4));
             if (chunk.AsSpan().StartsWith("data"u8))
                 return new Recording(
-                    ReadFormat(format ?? throw new IOException("The WAV header has no format before its data"), roles),
+                    ReadFormat(format ?? throw new IOException("The WAV header has no format chunk before the data"), roles),
                     stream, size is 0 or uint.MaxValue ? long.MaxValue : size);
-            if (size > LargestChunk)
-                throw new IOException("The WAV header contradicts itself");
+            if (size > MaxChunkBytes)
+                throw new IOException("The WAV header is invalid: a chunk exceeds 16 MiB");
             var body = await ReadAsync(stream, (int)(size + size % 2), cancellation);
             if (chunk.AsSpan().StartsWith("fmt "u8))
                 format = body;
@@ -121,9 +101,9 @@ internal sealed class Recording : IAsyncDisposable
     private static AudioFormat ReadFormat(ReadOnlySpan<byte> chunk, IReadOnlyList<SpeakerRole> roles)
     {
         if (chunk.Length < 16)
-            throw new IOException("The WAV header is cut off");
+            throw new IOException("The WAV header is truncated");
         var tag = BinaryPrimitives.ReadUInt16LittleEndian(chunk);
-        // The format itself is at the beginning of the sub-format's GUID then.
+        // WAVE_FORMAT_EXTENSIBLE has the format at the start of the sub-format's GUID.
         if (tag == Extensible && chunk.Length >= 26)
             tag = BinaryPrimitives.ReadUInt16LittleEndian(chunk[24..]);
         var channels = BinaryPrimitives.ReadUInt16LittleEndian(chunk[2..]);
@@ -136,13 +116,13 @@ internal sealed class Recording : IAsyncDisposable
             (ALaw, 8) => AudioEncoding.ALaw,
             (MuLaw, 8) => AudioEncoding.MuLaw,
             _ => throw new IOException(
-                $"{bits} bits of {(tag switch { Pcm => "PCM", Float => "float", _ => $"WAVE format {tag}" })} cannot be streamed: " +
-                "16-bit PCM, 32-bit float, A-law and µ-law can"),
+                $"{bits}-bit {(tag switch { Pcm => "PCM", Float => "float", _ => $"WAVE format {tag}" })} is not supported; " +
+                "must be 16-bit PCM, 32-bit float, A-law or µ-law"),
         };
         if (roles.Count == 0 && channels is 1 or 2)
             roles = channels == 1 ? [SpeakerRole.Customer] : [SpeakerRole.Customer, SpeakerRole.Agent];
         if (roles.Count != channels)
-            throw new IOException($"The file has {channels} {(channels == 1 ? "channel" : "channels")}: name the role of each with --channels");
+            throw new IOException($"The file has {channels} {(channels == 1 ? "channel" : "channels")}; set the role of each with --channels");
         return new AudioFormat(encoding, rate, roles);
     }
 

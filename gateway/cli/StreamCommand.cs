@@ -12,69 +12,52 @@ internal static class StreamCommand
 
     private static readonly Argument<string> File = new("FILE")
     {
-        Description = "A WAV file (16-bit PCM, 32-bit float, A-law, µ-law); - is standard input",
+        Description = "WAV file (16-bit PCM, 32-bit float, A-law, µ-law); - for standard input",
     };
 
-    private static readonly Option<bool> Realtime = new("--realtime") { Description = "Send a file no faster than it plays" };
+    private static readonly Option<bool> Realtime = new("--realtime") { Description = "Send a file at the speed of playback" };
 
     private static readonly Option<string?> Channels = new("--channels")
     {
-        Description = "Who speaks on which channel: customer, agent or unknown [default: customer,agent]",
+        Description = "Role of the speaker on each channel: customer, agent or unknown [default: customer,agent]",
         HelpName = "ROLE,...",
     };
 
     private static readonly Option<string?> Encoding = new("--encoding")
     {
-        Description = "What bytes without a header are: mulaw, alaw, l16 or float",
+        Description = "Encoding of raw samples: mulaw, alaw, l16 or float",
         HelpName = "NAME",
     };
 
-    private static readonly Option<int?> Rate = new("--rate") { Description = "Sample rate of bytes without a header", HelpName = "HERTZ" };
-
-    private static readonly Option<double?> Hop = new("--hop")
-    {
-        Description = "Seconds from the start of one window to the next, 0.1 to 10 [default: 1]",
-        HelpName = "SECONDS",
-    };
-
-    private static readonly Option<string?> SpeechModel = new("--speech-model")
-    {
-        Description = "The model that listens; see 'affect models'",
-        HelpName = "NAME",
-    };
+    private static readonly Option<int?> Rate = new("--rate") { Description = "Sample rate of raw samples", HelpName = "HERTZ" };
 
     private static readonly Option<bool> Json = new("--json") { Description = "Print one JSON object per result and line" };
 
     public static Command Create()
     {
         var command = new Command("stream", """
-            Tells the emotions of a call while it is spoken.
-            What is found appears as it is found; the last is a summary. Ctrl-C ends the call, not just the command.
+            Analyzes a call while it lasts.
+            Prints each result as it arrives, and a summary at the end. Ctrl-C completes the call.
             """)
         {
-            File, Realtime, Channels, Encoding, Rate, Hop, SpeechModel, Json,
+            File, Realtime, Channels, Encoding, Rate, CommonOptions.Hop, CommonOptions.SpeechModel, Json,
         };
         Channels.Validators.Add(result =>
         {
-            if (result.Tokens.Count > 0 && Roles(result.GetValueOrDefault<string?>()) is null)
+            if (result.Tokens.Count > 0 && ParseRoles(result.GetValueOrDefault<string?>()) is null)
                 result.AddError("--channels must be a list of customer, agent and unknown, as in customer,agent");
         });
         Encoding.Validators.Add(result =>
         {
-            if (result.Tokens.Count > 0 && Named(result.GetValueOrDefault<string?>()) is null)
+            if (result.Tokens.Count > 0 && ParseEncoding(result.GetValueOrDefault<string?>()) is null)
                 result.AddError("--encoding must be mulaw, alaw, l16 or float");
-        });
-        Hop.Validators.Add(result =>
-        {
-            if (result.Tokens.Count > 0 && !(result.GetValueOrDefault<double?>() is >= 0.1 and <= 10))
-                result.AddError("--hop must be from 0.1 to 10 seconds");
         });
         command.Validators.Add(result =>
         {
             if (result.GetResult(Encoding) is null != result.GetResult(Rate) is null)
-                result.AddError("--encoding and --rate need each other");
+                result.AddError("--encoding and --rate must be set together");
         });
-        command.SetAction((parsed, cancellation) => AffectCommand.CallAsync(
+        command.SetAction((parsed, cancellation) => AffectCommand.RunWithClientAsync(
             parsed, client => RunAsync(client, parsed, cancellation), cancellation));
         return command;
     }
@@ -85,17 +68,17 @@ internal static class StreamCommand
         try
         {
             await using var recording = await Recording.OpenAsync(
-                name, Roles(parsed.GetValue(Channels)) ?? [],
-                Named(parsed.GetValue(Encoding)) is { } encoding ? (encoding, parsed.GetValue(Rate) ?? 0) : null, cancellation);
-            // Not with the token: an interrupted call is brought to its end.
+                name, ParseRoles(parsed.GetValue(Channels)) ?? [],
+                ParseEncoding(parsed.GetValue(Encoding)) is { } encoding ? (encoding, parsed.GetValue(Rate) ?? 0) : null, cancellation);
+            // Without the token: an interrupted call is completed.
             await using var call = client.StartCall(new StreamOptions
             {
                 Audio = recording.Format,
-                Hop = parsed.GetValue(Hop) is { } hop ? TimeSpan.FromSeconds(hop) : null,
-                SpeechModel = parsed.GetValue(SpeechModel),
+                Hop = parsed.GetHop(),
+                SpeechModel = parsed.GetValue(CommonOptions.SpeechModel),
             }, CancellationToken.None);
 
-            // Where the call fails or stalls there is nobody to write for, and standard input may never end.
+            // Stops writing when the call fails or stalls: standard input may never end.
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
             var writing = WriteAsync(call, recording, parsed.GetValue(Realtime), stop.Token);
             try
@@ -115,13 +98,13 @@ internal static class StreamCommand
         }
         catch (IOException exception)
         {
-            AffectCommand.Complain($"{name}: {exception.Message}");
+            AffectCommand.WriteError($"{name}: {exception.Message}");
             return ExitCode.Failed;
         }
         catch (AffectException exception) when (exception.StatusCode == StatusCode.InvalidArgument && exception.FieldViolations.Count > 0)
         {
             foreach (var violation in exception.FieldViolations)
-                AffectCommand.Complain($"{Source(violation.Field, name)}: {violation.Description}");
+                AffectCommand.WriteError($"{GetSource(violation.Field, name)}: {violation.Description}");
             return ExitCode.Failed;
         }
     }
@@ -135,7 +118,7 @@ internal static class StreamCommand
             var position = 0L;
             for (int read; (read = await recording.ReadAsync(buffer, cancellation)) > 0;)
             {
-                // A chunk is spoken before it can be sent.
+                // A chunk is due when its last sample has been spoken.
                 position += read;
                 var ahead = TimeSpan.FromSeconds((double)position / recording.Format.BytesPerSecond) - TimeProvider.System.GetElapsedTime(start);
                 if (realtime && ahead > TimeSpan.Zero)
@@ -145,11 +128,11 @@ internal static class StreamCommand
         }
         catch (OperationCanceledException)
         {
-            // Interrupted, or the call is over.
+            // The command was interrupted, or the call has ended.
         }
         catch (Exception exception) when (exception is AffectException or InvalidOperationException)
         {
-            // Who reads is told the same, or has the summary already.
+            // The reader gets the same error, or already has the summary.
         }
         finally
         {
@@ -165,13 +148,13 @@ internal static class StreamCommand
         }
         catch (Exception exception) when (exception is AffectException or InvalidOperationException)
         {
-            // As above.
+            // The reader gets the same error, or already has the summary.
         }
     }
 
     private static async Task ShowAsync(AffectCall call, string name)
     {
-        var console = AffectCommand.Out();
+        var console = AffectCommand.CreateConsole();
         var view = new CallView(name);
         if (!console.Profile.Capabilities.Interactive || Console.IsOutputRedirected)
         {
@@ -200,7 +183,7 @@ internal static class StreamCommand
             console.Write(CallView.Summary(summary));
     }
 
-    private static List<SpeakerRole>? Roles(string? list)
+    private static List<SpeakerRole>? ParseRoles(string? list)
     {
         var roles = new List<SpeakerRole>();
         foreach (var name in list?.Split(',', StringSplitOptions.TrimEntries) ?? [])
@@ -211,7 +194,7 @@ internal static class StreamCommand
         return roles;
     }
 
-    private static AudioEncoding? Named(string? encoding) => encoding switch
+    private static AudioEncoding? ParseEncoding(string? encoding) => encoding switch
     {
         "mulaw" => AudioEncoding.MuLaw,
         "alaw" => AudioEncoding.ALaw,
@@ -220,8 +203,8 @@ internal static class StreamCommand
         _ => null,
     };
 
-    // What a server says of a field, said of the file or option that filled it.
-    private static string Source(string field, string name) => field switch
+    // The option or file that set a field.
+    private static string GetSource(string field, string name) => field switch
     {
         _ when field.EndsWith("hop", StringComparison.Ordinal) => "--hop",
         _ when field.EndsWith("speech_model", StringComparison.Ordinal) => "--speech-model",

@@ -7,20 +7,17 @@ using Grpc.Core;
 namespace Affect.Client;
 
 /// <summary>
-/// A call that is analysed while it is spoken. Media go in as they come, results come out as they are
-/// known; a connection that is lost in between is replaced, and neither side notices.
+/// A call that is analyzed while it lasts. Media are written as they are recorded, and results are read as they become
+/// available. A lost connection is replaced without effect on either.
 /// </summary>
 /// <remarks>
-/// One task may write audio, another one frames, a third read the results; two must not do the same.
-/// Results wait in memory until they are read. A call that is disposed of before <see cref="CompleteAsync"/>
-/// is given up: there is no summary then.
+/// Audio, frames and results may each be used by one task concurrently. Results are buffered until they are read.
+/// Disposing the call before <see cref="CompleteAsync"/> cancels it, without a summary.
 /// </remarks>
 public sealed class AffectCall : IAsyncDisposable
 {
-    // A message may have 1 MiB of audio; smaller ones let results of the same connection pass.
-    private const int LargestChunk = 256 * 1024;
-
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100), LongestPause = TimeSpan.FromSeconds(2);
+    // The server accepts 1 MiB; smaller messages let other streams of the connection interleave.
+    private const int MaxChunkBytes = 256 * 1024;
 
     private readonly Func<CallOptions, AsyncDuplexStreamingCall<AnalyzeStreamRequest, AnalyzeStreamResponse>> _open;
     private readonly Metadata _headers;
@@ -32,7 +29,7 @@ public sealed class AffectCall : IAsyncDisposable
     private readonly CancellationTokenSource _stop;
     private readonly Task _run;
 
-    // What follows belongs to _run.
+    // The fields below belong to _run.
     private readonly Dictionary<int, long> _nextWindow = [];
     private readonly Dictionary<int, TimeSpan> _lastActivity = [];
     private readonly Dictionary<(string Rule, int Channel), (TimeSpan Time, V1.AlertState State)> _lastAlert = [];
@@ -40,7 +37,7 @@ public sealed class AffectCall : IAsyncDisposable
     private List<TimeSpan> _repeatedFrames = [];
     private Checkpoint _checkpoint = new();
     private bool _started, _ended;
-    private bool _streamStarted, _progress; // of the stream that is open
+    private bool _streamStarted, _progress; // of the open stream
 
     internal AffectCall(
         Func<CallOptions, AsyncDuplexStreamingCall<AnalyzeStreamRequest, AnalyzeStreamResponse>> open,
@@ -57,31 +54,31 @@ public sealed class AffectCall : IAsyncDisposable
     }
 
     /// <summary>
-    /// What is found, as it is found, once and in order, up to the <see cref="CallSummary"/>. To be read once.
-    /// Throws <see cref="AffectException"/> where the server refused the call or could not be reached for
+    /// The results, each once and in order, up to the <see cref="CallSummary"/>. Can be enumerated once.
+    /// Throws <see cref="AffectException"/> if the server rejects the call or is unreachable for
     /// <see cref="StreamOptions.ResumeTimeout"/>.
     /// </summary>
     public IAsyncEnumerable<CallResult> Results => _results.Reader.ReadAllAsync();
 
-    /// <summary>The next bytes of the audio, any number: samples may lie across two writes.</summary>
-    /// <param name="audio">Interleaved samples as <see cref="AudioFormat"/> says.</param>
-    /// <param name="cancellation">Ends the wait for room in the buffer; what was written before stays.</param>
+    /// <summary>Writes the next bytes of the audio. Any number is valid: a sample may span two writes.</summary>
+    /// <param name="audio">Interleaved samples in the call's <see cref="AudioFormat"/>.</param>
+    /// <param name="cancellation">Cancels the wait for space in the buffer; bytes written before it remain.</param>
     /// <exception cref="AffectException">The call has failed.</exception>
     /// <exception cref="InvalidOperationException">The call is complete or has ended.</exception>
     public async ValueTask WriteAudioAsync(ReadOnlyMemory<byte> audio, CancellationToken cancellation = default)
     {
-        for (var rest = audio; !rest.IsEmpty; rest = rest[Math.Min(rest.Length, LargestChunk)..])
+        for (var rest = audio; !rest.IsEmpty; rest = rest[Math.Min(rest.Length, MaxChunkBytes)..])
         {
-            var chunk = rest[..Math.Min(rest.Length, LargestChunk)];
+            var chunk = rest[..Math.Min(rest.Length, MaxChunkBytes)];
             var data = _options.CopyAudio ? ByteString.CopyFrom(chunk.Span) : UnsafeByteOperations.UnsafeWrap(chunk);
             await _media.AddAsync(new AnalyzeStreamRequest { Audio = new AudioChunk { Data = data } }, cancellation).ConfigureAwait(false);
         }
     }
 
-    /// <summary>A picture. It may come some hundred milliseconds behind the audio of its time.</summary>
-    /// <param name="time">When it was taken, from the start of the call: the same clock as the audio's.</param>
+    /// <summary>Writes a picture, at most some hundred milliseconds after the audio of the same time.</summary>
+    /// <param name="time">Time of the picture since the start of the call, on the clock of the audio.</param>
     /// <param name="image">JPEG, PNG, WebP or BMP, at most 1 MiB.</param>
-    /// <param name="cancellation">Ends the wait for room in the buffer.</param>
+    /// <param name="cancellation">Cancels the wait for space in the buffer.</param>
     /// <exception cref="AffectException">The call has failed.</exception>
     /// <exception cref="InvalidOperationException">The call is complete or has ended.</exception>
     /// <exception cref="IOException">The picture could not be read.</exception>
@@ -91,16 +88,16 @@ public sealed class AffectCall : IAsyncDisposable
         await _media.AddAsync(new AnalyzeStreamRequest { Frame = frame }, cancellation).ConfigureAwait(false);
     }
 
-    /// <summary>Says that nothing more comes. What is left, and the summary, are in <see cref="Results"/> then.</summary>
+    /// <summary>Ends the media. The remaining results and the summary follow in <see cref="Results"/>.</summary>
     /// <exception cref="AffectException">The call has failed.</exception>
-    /// <exception cref="InvalidOperationException">The call is complete already or has ended.</exception>
+    /// <exception cref="InvalidOperationException">The call is already complete or has ended.</exception>
     public ValueTask CompleteAsync()
     {
         _media.Complete();
         return ValueTask.CompletedTask;
     }
 
-    /// <summary>Gives the call up, unless it has ended.</summary>
+    /// <summary>Cancels the call, unless it has ended.</summary>
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync().ConfigureAwait(false);
@@ -117,14 +114,14 @@ public sealed class AffectCall : IAsyncDisposable
         }
         catch (Exception exception)
         {
-            // Whatever it is, who reads and who writes have to know.
+            // Reported to the reader and the writers.
             error = exception;
         }
         _media.End(error);
         _results.Writer.Complete(error);
     }
 
-    /// <summary>Opens one stream after the other until one comes to its end.</summary>
+    /// <summary>Opens streams until one of them ends with the summary.</summary>
     private async Task ResumeAsync()
     {
         var attempt = 0;
@@ -138,19 +135,19 @@ public sealed class AffectCall : IAsyncDisposable
             catch (RpcException exception)
             {
                 if (_ended)
-                    return; // the summary was the last that could come
+                    return; // nothing follows the summary
                 _stop.Token.ThrowIfCancellationRequested();
                 if (_progress || attempt == 0)
                     (attempt, since) = (0, TimeProvider.System.GetTimestamp());
                 attempt++;
 
                 var error = new AffectException(exception);
-                var pause = Pause(attempt);
+                var pause = Backoff.GetCallDelay(attempt);
                 if (!_streamStarted && error is { StatusCode: StatusCode.ResourceExhausted, RetryAfter: { } wait })
                     pause = wait > pause ? wait : pause;
-                else if (!BrokeOff(exception.Status))
+                else if (!IsConnectionLoss(exception.Status))
                     throw error;
-                // A call that never began is tried as often as any other; one that did has something to lose.
+                // A call that never started is retried like any request; one that started is resumed until the timeout.
                 if ((!_started && attempt >= _maxAttempts) ||
                     TimeProvider.System.GetElapsedTime(since) + pause >= _options.ResumeTimeout)
                     throw error;
@@ -158,20 +155,13 @@ public sealed class AffectCall : IAsyncDisposable
             }
     }
 
-    private static TimeSpan Pause(int attempt)
-    {
-        var pause = Math.Min(FirstPause.TotalSeconds * Math.Pow(2, attempt - 1), LongestPause.TotalSeconds);
-        // Jitter, so that the calls of a server that went away do not all come back at once.
-        return TimeSpan.FromSeconds(pause * (0.5 + Random.Shared.NextDouble() / 2));
-    }
-
-    // Any other code is a lost connection where the transport has a reason for it (a reset becomes INTERNAL or
-    // RESOURCE_EXHAUSTED), and otherwise what a server says; CANCELLED is not ours, or nobody would ask.
-    private static bool BrokeOff(Grpc.Core.Status status) =>
+    // The transport reports a lost connection under several codes (a reset becomes INTERNAL or RESOURCE_EXHAUSTED), always
+    // with an exception; a status from the server has none. The client's own cancellation is handled before.
+    private static bool IsConnectionLoss(Grpc.Core.Status status) =>
         status.StatusCode is StatusCode.Unavailable or StatusCode.Cancelled || status.DebugException is not null;
 
-    /// <summary>One stream from the newest checkpoint to the summary.</summary>
-    /// <exception cref="RpcException">It broke off.</exception>
+    /// <summary>Runs one stream from the latest checkpoint to the summary.</summary>
+    /// <exception cref="RpcException">The stream failed.</exception>
     private async Task StreamAsync()
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
@@ -191,7 +181,7 @@ public sealed class AffectCall : IAsyncDisposable
             await sending.ConfigureAwait(false);
         }
         if (!_ended)
-            throw new AffectException(new RpcException(new Grpc.Core.Status(StatusCode.Internal, "the server ended the call without a summary")));
+            throw new AffectException(new RpcException(new Grpc.Core.Status(StatusCode.Internal, "The server ended the call without a summary.")));
     }
 
     private async Task SendAsync(IClientStreamWriter<AnalyzeStreamRequest> stream, CancellationToken cancellation)
@@ -201,13 +191,13 @@ public sealed class AffectCall : IAsyncDisposable
             var config = _config.Clone();
             config.Resume = _checkpoint.State;
             await stream.WriteAsync(new AnalyzeStreamRequest { Config = config }, cancellation).ConfigureAwait(false);
-            while (await _media.TakeAsync(cancellation).ConfigureAwait(false) is { } message)
+            while (await _media.ReadAsync(cancellation).ConfigureAwait(false) is { } message)
                 await stream.WriteAsync(message, cancellation).ConfigureAwait(false);
             await stream.CompleteAsync().ConfigureAwait(false);
         }
         catch (Exception)
         {
-            // The stream is over; what it ended with is told to the side that reads.
+            // The stream has ended; reading it reports the error.
         }
     }
 
@@ -236,21 +226,20 @@ public sealed class AffectCall : IAsyncDisposable
     }
 
     /// <summary>
-    /// Whether the user has it already. What came before a stream broke off is the beginning of what the
-    /// server had to say, so that the repetition of each kind ends where its newest stands:
-    /// windows have an index; the stretches of voice of a channel do not overlap; frames have no order, so
-    /// that those behind the checkpoint are remembered one by one.
-    /// An alert comes behind its window and may have been lost where the window was not: the newest window
-    /// says nothing of it. A rule decides once in a window, and begins and ceases in turn.
+    /// True if the result was delivered before the call was resumed. A failed stream delivered a prefix of the server's
+    /// results, so that the repetition of each kind ends at its latest result. Windows have an index; speech segments of a
+    /// channel do not overlap; frames are unordered, so that those after the checkpoint are remembered individually.
+    /// An alert follows its window and may be lost although the window was delivered, so that the latest window does not
+    /// tell; a rule decides once per window, and its alerts alternate between raised and cleared.
     /// </summary>
     private bool IsRepeated(AnalyzeStreamResponse message)
     {
         switch (message.MessageCase)
         {
             case AnalyzeStreamResponse.MessageOneofCase.Started:
-                var again = _started;
+                var repeated = _started;
                 _started = true;
-                return again;
+                return repeated;
             case AnalyzeStreamResponse.MessageOneofCase.Window:
                 var window = message.Window;
                 if (window.Index < _nextWindow.GetValueOrDefault(window.Channel))

@@ -6,20 +6,20 @@ using Grpc.Net.Client.Configuration;
 namespace Affect.Client;
 
 /// <summary>
-/// Client of Affect. One instance serves a whole process: it is safe to share between threads, keeps its
-/// connections, and spreads calls over the addresses of a <c>dns:///</c> name.
+/// Client of Affect. One instance serves a whole process: it is thread-safe, reuses connections, and balances requests
+/// over the addresses of a <c>dns:///</c> name.
 /// </summary>
 public sealed class AffectClient : IDisposable
 {
-    // A request is kept until it is answered, so that it can be sent again; larger ones are sent once.
-    private const int LargestRepeatedRequest = 64 * 1024 * 1024;
+    // Requests are buffered for retries; larger ones are sent once.
+    private const int MaxRetryBytes = 64 * 1024 * 1024;
 
     private readonly AffectClientOptions _options;
     private readonly GrpcChannel _channel;
     private readonly EmotionService.EmotionServiceClient _service;
     private readonly Metadata _headers = [];
 
-    /// <summary>A client of the gateway at <paramref name="address"/>.</summary>
+    /// <summary>Creates a client of the gateway at <paramref name="address"/>.</summary>
     /// <param name="address">See <see cref="AffectClientOptions.Address"/>.</param>
     /// <param name="apiKey">See <see cref="AffectClientOptions.ApiKey"/>.</param>
     public AffectClient(string address, string? apiKey = null)
@@ -27,14 +27,14 @@ public sealed class AffectClient : IDisposable
     {
     }
 
-    /// <summary>A client set up by options.</summary>
+    /// <summary>Creates a client with options.</summary>
     /// <param name="options">Read once.</param>
-    /// <exception cref="ArgumentException">The address has none of the forms it may have.</exception>
+    /// <exception cref="ArgumentException">The address is invalid.</exception>
     public AffectClient(AffectClientOptions options)
     {
         if (!AffectClientOptions.IsAddress(options.Address))
             throw new ArgumentException(
-                $"'{options.Address}' is no address of the form http://host:port, https://host:port or dns:///name:port", nameof(options));
+                $"Address '{options.Address}' must be http://host:port, https://host:port or dns:///name:port", nameof(options));
         _options = options;
         if (options.ApiKey is { Length: > 0 } key)
             _headers.Add("x-api-key", key);
@@ -45,70 +45,69 @@ public sealed class AffectClient : IDisposable
                 : ChannelCredentials.Insecure,
             HttpHandler = new SocketsHttpHandler
             {
-                // Finds out within a minute that a peer is gone without a word.
+                // Detects within a minute that a peer is gone.
                 KeepAlivePingDelay = TimeSpan.FromSeconds(30),
                 KeepAlivePingTimeout = TimeSpan.FromSeconds(20),
                 PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
                 EnableMultipleHttp2Connections = true,
             },
             DisposeHttpClient = true,
-            MaxRetryBufferPerCallSize = LargestRepeatedRequest,
-            MaxRetryBufferSize = 4 * LargestRepeatedRequest,
-            // gRPC's own go up to two minutes, and a call gives up before.
-            InitialReconnectBackoff = TimeSpan.FromMilliseconds(200),
-            MaxReconnectBackoff = TimeSpan.FromSeconds(2),
-            ServiceConfig = Unreachable(options.MaxAttempts),
+            MaxRetryBufferPerCallSize = MaxRetryBytes,
+            MaxRetryBufferSize = 4 * MaxRetryBytes,
+            // The default maximum is two minutes, longer than a call is resumed.
+            InitialReconnectBackoff = Backoff.Initial,
+            MaxReconnectBackoff = Backoff.Max,
+            ServiceConfig = CreateServiceConfig(options.MaxAttempts),
         });
         _service = new EmotionService.EmotionServiceClient(_channel);
     }
 
-    /// <summary>Tells the emotions of one clip.</summary>
-    /// <exception cref="AffectException">The server refused the clip, or could not be reached.</exception>
+    /// <summary>Analyzes one clip.</summary>
+    /// <exception cref="AffectException">The server rejected the clip or is unreachable.</exception>
     /// <exception cref="IOException">A file or stream of the clip could not be read.</exception>
     public async Task<Analysis> AnalyzeAsync(Clip clip, CancellationToken cancellation = default)
     {
         var request = new AnalyzeRequest { Clip = await clip.ToProtoAsync(cancellation).ConfigureAwait(false) };
-        var response = await CallAsync(options => _service.AnalyzeAsync(request, options), cancellation).ConfigureAwait(false);
+        var response = await SendAsync(options => _service.AnalyzeAsync(request, options), cancellation).ConfigureAwait(false);
         return response.Analysis.ToAnalysis();
     }
 
-    /// <summary>Begins a call, to be analysed while it is spoken. Returns at once; what fails is told by the call.</summary>
-    /// <param name="options">What comes and what is wanted.</param>
-    /// <param name="cancellation">Gives the call up, whenever.</param>
+    /// <summary>Starts a call. Returns immediately; the call reports errors.</summary>
+    /// <param name="options">Media of the call and models.</param>
+    /// <param name="cancellation">Cancels the call at any time.</param>
     public AffectCall StartCall(StreamOptions options, CancellationToken cancellation = default) =>
         new(_service.AnalyzeStream, _headers, options, _options.MaxAttempts, cancellation);
 
-    /// <summary>The models that a clip can name, by modality, then name.</summary>
-    /// <param name="modality">Only models of this modality; all where null.</param>
-    /// <param name="cancellation">Gives the call up.</param>
-    /// <exception cref="AffectException">The server could not be reached.</exception>
+    /// <summary>Lists the models that a clip can name, by modality, then name.</summary>
+    /// <param name="modality">Only models of this modality; null for all.</param>
+    /// <param name="cancellation">Cancels the request.</param>
+    /// <exception cref="AffectException">The server is unreachable.</exception>
     public async Task<IReadOnlyList<Model>> ListModelsAsync(Modality? modality = null, CancellationToken cancellation = default)
     {
         var request = new ListModelsRequest { Modality = modality.ToProto() };
-        var response = await CallAsync(options => _service.ListModelsAsync(request, options), cancellation).ConfigureAwait(false);
+        var response = await SendAsync(options => _service.ListModelsAsync(request, options), cancellation).ConfigureAwait(false);
         return [.. response.Models.Select(Mapping.ToModel)];
     }
 
-    /// <summary>One model with its metrics.</summary>
+    /// <summary>Gets one model with its metrics.</summary>
     /// <param name="name">For example "cnn-attention".</param>
-    /// <param name="cancellation">Gives the call up.</param>
-    /// <exception cref="AffectException">NOT_FOUND: no model of that name.</exception>
+    /// <param name="cancellation">Cancels the request.</param>
+    /// <exception cref="AffectException">NOT_FOUND: the model does not exist.</exception>
     public async Task<Model> GetModelAsync(string name, CancellationToken cancellation = default)
     {
         var request = new GetModelRequest { Name = name };
-        var response = await CallAsync(options => _service.GetModelAsync(request, options), cancellation).ConfigureAwait(false);
+        var response = await SendAsync(options => _service.GetModelAsync(request, options), cancellation).ConfigureAwait(false);
         return response.Model.ToModel();
     }
 
     /// <summary>Closes the connections.</summary>
     public void Dispose() => _channel.Dispose();
 
-    // gRPC itself repeats a call that reached nobody, with growing, jittered pauses; another address of
-    // the name gets it then.
-    private static ServiceConfig Unreachable(int maxAttempts)
+    // gRPC retries a request that reached no server, at the next address of the name.
+    private static ServiceConfig CreateServiceConfig(int maxAttempts)
     {
         var config = new ServiceConfig { LoadBalancingConfigs = { new RoundRobinConfig() } };
-        // A call goes on by itself; gRPC would keep its media a second time.
+        // AffectCall resumes streams itself; a retry policy would buffer their media a second time.
         config.MethodConfigs.Add(new MethodConfig
         {
             Names = { new MethodName { Service = EmotionService.Descriptor.FullName, Method = "AnalyzeStream" } },
@@ -117,29 +116,21 @@ public sealed class AffectClient : IDisposable
             config.MethodConfigs.Add(new MethodConfig
             {
                 Names = { MethodName.Default },
-                RetryPolicy = new RetryPolicy
-                {
-                    MaxAttempts = maxAttempts,
-                    InitialBackoff = TimeSpan.FromMilliseconds(200),
-                    BackoffMultiplier = 2,
-                    MaxBackoff = TimeSpan.FromSeconds(2),
-                    RetryableStatusCodes = { StatusCode.Unavailable },
-                },
+                RetryPolicy = Backoff.CreateRetryPolicy(maxAttempts),
             });
         return config;
     }
 
-    // A server that says how long to wait is taken at its word (google.rpc.RetryInfo, which gRPC's own
-    // retries do not know), unless the deadline comes first.
-    private async Task<TResponse> CallAsync<TResponse>(
-        Func<CallOptions, AsyncUnaryCall<TResponse>> call, CancellationToken cancellation)
+    // Retries after the delay in google.rpc.RetryInfo, which gRPC's retry policy ignores, unless the deadline is earlier.
+    private async Task<TResponse> SendAsync<TResponse>(
+        Func<CallOptions, AsyncUnaryCall<TResponse>> send, CancellationToken cancellation)
     {
         var deadline = DateTime.UtcNow + _options.Deadline;
         for (var attempt = 1; ; attempt++)
         {
             try
             {
-                return await call(new CallOptions(_headers, deadline, cancellation)).ResponseAsync.ConfigureAwait(false);
+                return await send(new CallOptions(_headers, deadline, cancellation)).ResponseAsync.ConfigureAwait(false);
             }
             catch (RpcException exception)
             {

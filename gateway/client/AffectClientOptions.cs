@@ -3,34 +3,34 @@ using Microsoft.Extensions.Options;
 
 namespace Affect.Client;
 
-/// <summary>How to reach Affect: section <c>Affect</c> of the configuration.</summary>
+/// <summary>Address and credentials of Affect: section <c>Affect</c> of the configuration.</summary>
 public sealed class AffectClientOptions
 {
-    /// <summary>Where <c>deploy/run</c> serves gRPC.</summary>
+    /// <summary>The gRPC address of <c>deploy/run</c>.</summary>
     public const string DefaultAddress = "http://localhost:8081";
 
     /// <summary>
     /// The gateway's gRPC address: <c>http://host:port</c>, <c>https://host:port</c>, or
-    /// <c>dns:///name:port</c> to spread calls over all addresses that the name has (without TLS).
+    /// <c>dns:///name:port</c> to balance requests over all addresses of the name (without TLS).
     /// </summary>
     [Required]
     public string Address { get; set; } = DefaultAddress;
 
-    /// <summary>The key that each call carries; none where null. It is only as secret as the connection.</summary>
+    /// <summary>API key sent with each request; null for none. Use TLS to keep it secret.</summary>
     public string? ApiKey { get; set; }
 
-    /// <summary>How long a request may take in all, repeats included; 60 s by default. <see cref="AffectClient.StartCall"/> has no end but its own.</summary>
+    /// <summary>Deadline of a request, retries included; 60 s by default. Calls (<see cref="AffectClient.StartCall"/>) have no deadline.</summary>
     [Range(typeof(TimeSpan), "00:00:00.001", "01:00:00")]
     public TimeSpan Deadline { get; set; } = TimeSpan.FromSeconds(60);
 
     /// <summary>
-    /// How often a call is tried at the most where the server cannot be reached (UNAVAILABLE) or says how
-    /// long to wait (RESOURCE_EXHAUSTED); 1 to 5, 4 by default.
+    /// Maximum number of attempts if the server is unreachable (UNAVAILABLE) or asks to retry later
+    /// (RESOURCE_EXHAUSTED); 1 to 5, 4 by default.
     /// </summary>
     [Range(1, 5)]
     public int MaxAttempts { get; set; } = 4;
 
-    /// <summary>Whether <paramref name="address"/> has one of the forms that <see cref="Address"/> takes.</summary>
+    /// <summary>True if <paramref name="address"/> is valid for <see cref="Address"/>.</summary>
     internal static bool IsAddress(string? address) =>
         Uri.TryCreate(address, UriKind.Absolute, out var uri) &&
         (uri.Scheme is "http" or "https" ? uri.Host.Length > 0 : uri.Scheme == "dns" && uri.AbsolutePath.Length > 1);

@@ -8,11 +8,11 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class AffectClientServices
 {
     /// <summary>
-    /// Adds one <see cref="AffectClient"/> for the whole process, set up by section <c>Affect</c> of the
-    /// configuration. Mistakes in it are reported when the host starts.
+    /// Adds one <see cref="AffectClient"/> for the process, configured by section <c>Affect</c>, which is validated when
+    /// the host starts.
     /// </summary>
-    /// <param name="services">The container.</param>
-    /// <param name="configure">Has the last word over the configuration.</param>
+    /// <param name="services">The services of the host.</param>
+    /// <param name="configure">Overrides the configuration.</param>
     public static IServiceCollection AddAffectClient(
         this IServiceCollection services, Action<AffectClientOptions>? configure = null)
     {

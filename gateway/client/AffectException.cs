@@ -3,12 +3,12 @@ using Grpc.Core;
 
 namespace Affect.Client;
 
-/// <summary>A field of a request that the server refused.</summary>
-/// <param name="Field">Path in the request, "clip.audio" or "clip.images[2]".</param>
-/// <param name="Description">What is wrong with it, and what would be right.</param>
+/// <summary>An invalid field of a request.</summary>
+/// <param name="Field">Path in the request: "clip.audio", "clip.images[2]".</param>
+/// <param name="Description">The expected value.</param>
 public sealed record FieldViolation(string Field, string Description);
 
-/// <summary>The server refused a call, or could not be reached.</summary>
+/// <summary>The server rejected a request or is unreachable.</summary>
 public sealed class AffectException : Exception
 {
     internal AffectException(RpcException cause)
@@ -23,19 +23,19 @@ public sealed class AffectException : Exception
 
     /// <summary>
     /// INVALID_ARGUMENT, UNAUTHENTICATED, RESOURCE_EXHAUSTED, NOT_FOUND, DEADLINE_EXCEEDED, UNAVAILABLE
-    /// (nothing could answer) or INTERNAL.
+    /// (no service could answer) or INTERNAL.
     /// </summary>
     public StatusCode StatusCode { get; }
 
-    /// <summary>What is wrong with the request; empty unless the status is INVALID_ARGUMENT.</summary>
+    /// <summary>The invalid fields; empty unless the status is INVALID_ARGUMENT.</summary>
     public IReadOnlyList<FieldViolation> FieldViolations { get; }
 
-    /// <summary>How long the server asks to wait before another try; null where it does not say.</summary>
+    /// <summary>The delay before a retry that the server asks for; null if it does not.</summary>
     public TimeSpan? RetryAfter { get; }
 
     private static string Describe(Grpc.Core.Status status) => status.StatusCode switch
     {
-        // What the transport has to say instead ("Error starting gRPC call. HttpRequestException: ...") is in InnerException.
+        // InnerException has the transport's message ("Error starting gRPC call. HttpRequestException: ...").
         StatusCode.Unavailable when status.DebugException is not null => "the server cannot be reached",
         StatusCode.DeadlineExceeded => "the server did not answer in time",
         _ => status.Detail,

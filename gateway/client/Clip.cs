@@ -1,6 +1,6 @@
 namespace Affect.Client;
 
-/// <summary>What to analyse: a voice, faces, or both.</summary>
+/// <summary>Media to analyze in one request: audio, pictures, or both.</summary>
 public sealed record Clip
 {
     /// <summary>One audio file: WAV, FLAC, MP3, Ogg/Opus, WebM, MP4 or AIFF, at most 10 minutes.</summary>
@@ -9,12 +9,12 @@ public sealed record Clip
     /// <summary>Up to 16 pictures: JPEG, PNG, WebP or BMP, at most 32 megapixels each.</summary>
     public IReadOnlyList<Media> Images { get; init; } = [];
 
-    /// <summary>Name of the speech model; the server's default where null.</summary>
+    /// <summary>Name of the speech model; null for the server's default.</summary>
     public string? SpeechModel { get; init; }
 
-    /// <summary>Name of the face model; the server's default where null.</summary>
+    /// <summary>Name of the face model; null for the server's default.</summary>
     public string? FaceModel { get; init; }
 
-    /// <summary>From the start of one speech window to the next, 0.1 s to 10 s; 1 s where null.</summary>
+    /// <summary>From the start of one speech window to the start of the next, 0.1 s to 10 s; null for 1 s.</summary>
     public TimeSpan? Hop { get; init; }
 }

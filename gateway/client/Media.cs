@@ -2,22 +2,22 @@ using Google.Protobuf;
 
 namespace Affect.Client;
 
-/// <summary>The bytes of one audio file or picture, in the format they are stored in.</summary>
+/// <summary>The bytes of one audio file or picture, in its file format.</summary>
 public sealed class Media
 {
     private readonly Func<CancellationToken, Task<ByteString>> _read;
 
     private Media(Func<CancellationToken, Task<ByteString>> read) => _read = read;
 
-    /// <summary>Bytes in memory; they are not copied, so leave them as they are while a call runs.</summary>
+    /// <summary>Bytes in memory. They are not copied and must not change during a request.</summary>
     public static Media FromBytes(ReadOnlyMemory<byte> bytes) =>
         new(_ => Task.FromResult(UnsafeByteOperations.UnsafeWrap(bytes)));
 
-    /// <summary>A file, read when a call begins; what reading throws comes out of the call.</summary>
+    /// <summary>A file, which is read when a request starts; the request throws the exceptions of reading.</summary>
     public static Media FromFile(string path) =>
         new(async cancellation => UnsafeByteOperations.UnsafeWrap(await File.ReadAllBytesAsync(path, cancellation).ConfigureAwait(false)));
 
-    /// <summary>A stream, read from where it stands to its end when a call begins. It stays open, and serves one call only.</summary>
+    /// <summary>A stream, which is read from its position to its end when a request starts. It stays open and serves one request.</summary>
     public static Media FromStream(Stream stream) => new(cancellation => ByteString.FromStreamAsync(stream, cancellation));
 
     /// <inheritdoc cref="FromBytes"/>

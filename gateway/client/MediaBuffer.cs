@@ -4,32 +4,32 @@ using Google.Protobuf;
 namespace Affect.Client;
 
 /// <summary>
-/// The media of a call since its newest checkpoint, in the order in which they were written: what has to
-/// be sent again where the call breaks off, and behind it what was not sent yet. Writers add at the end,
-/// the sender of the one stream that is open takes in order, the receiver lets go of what is safe.
+/// The media of a call since its latest checkpoint, in the order of writing: first those that must be sent again if the
+/// stream fails, then those not sent yet. Writers append, the sender of the open stream reads in order, and the receiver
+/// releases what precedes a checkpoint.
 /// </summary>
-/// <param name="limit">Bytes beyond which writers wait.</param>
+/// <param name="limit">Number of bytes above which writers wait.</param>
 internal sealed class MediaBuffer(long limit)
 {
     private readonly Lock _lock = new();
     private readonly List<AnalyzeStreamRequest> _media = [];
-    private int _taken; // of _media, by the stream that is open
+    private int _read; // messages of _media that the open stream has read
     private long _bytes;
     private long _audioPosition;
     private bool _completed;
     private Exception? _end;
-    private TaskCompletionSource? _arrival; // the sender waits for media
-    private TaskCompletionSource? _room; // writers wait for a checkpoint
+    private TaskCompletionSource? _arrival; // awaited by the sender
+    private TaskCompletionSource? _space; // awaited by writers
 
-    /// <summary>Adds a chunk, whose position is counted here, or a frame; waits for room first.</summary>
+    /// <summary>Appends a chunk, whose position is set here, or a frame; waits for space first.</summary>
     public async ValueTask AddAsync(AnalyzeStreamRequest message, CancellationToken cancellation)
     {
         while (true)
         {
-            Task room;
+            Task space;
             lock (_lock)
             {
-                ThrowIfOver();
+                ThrowIfEnded();
                 if (_bytes <= limit)
                 {
                     if (message.Audio is { } audio)
@@ -42,46 +42,46 @@ internal sealed class MediaBuffer(long limit)
                     Signal(ref _arrival);
                     return;
                 }
-                room = Wait(ref _room);
+                space = Wait(ref _space);
             }
-            await room.WaitAsync(cancellation).ConfigureAwait(false);
+            await space.WaitAsync(cancellation).ConfigureAwait(false);
         }
     }
 
-    /// <summary>Nothing is added any more.</summary>
+    /// <summary>Ends the media.</summary>
     public void Complete()
     {
         lock (_lock)
         {
-            ThrowIfOver();
+            ThrowIfEnded();
             _completed = true;
             Signal(ref _arrival);
         }
     }
 
-    /// <summary>The call is over: writers get <paramref name="error"/>, or are told that it is.</summary>
+    /// <summary>Ends the call: writers get <paramref name="error"/>, or an error that the call has ended.</summary>
     public void End(Exception? error)
     {
         lock (_lock)
         {
             _end = error ?? new InvalidOperationException("The call has ended.");
             _media.Clear();
-            _taken = 0;
+            _read = 0;
             _bytes = 0;
-            Signal(ref _room);
+            Signal(ref _space);
         }
     }
 
-    /// <summary>The next message of the open stream; null behind the last.</summary>
-    public async ValueTask<AnalyzeStreamRequest?> TakeAsync(CancellationToken cancellation)
+    /// <summary>Reads the next message of the open stream; null after the last.</summary>
+    public async ValueTask<AnalyzeStreamRequest?> ReadAsync(CancellationToken cancellation)
     {
         while (true)
         {
             Task arrival;
             lock (_lock)
             {
-                if (_taken < _media.Count)
-                    return _media[_taken++];
+                if (_read < _media.Count)
+                    return _media[_read++];
                 if (_completed)
                     return null;
                 arrival = Wait(ref _arrival);
@@ -90,40 +90,40 @@ internal sealed class MediaBuffer(long limit)
         }
     }
 
-    /// <summary>A new stream takes all from the checkpoint on.</summary>
+    /// <summary>Starts a new stream, which reads everything since the checkpoint.</summary>
     public void Rewind()
     {
         lock (_lock)
-            _taken = 0;
+            _read = 0;
     }
 
-    /// <summary>Lets go of what was sent and lies before a checkpoint.</summary>
+    /// <summary>Releases messages that were sent and precede a checkpoint.</summary>
     public void Release(Checkpoint checkpoint)
     {
         var videoTime = checkpoint.VideoTime?.ToTimeSpan() ?? TimeSpan.Zero;
         lock (_lock)
         {
             var kept = 0;
-            for (var i = 0; i < _taken; i++)
+            for (var i = 0; i < _read; i++)
             {
                 var message = _media[i];
                 var before = Size(message);
                 if (message.Audio is { } audio && audio.Position < checkpoint.AudioPosition)
-                    message = From(checkpoint.AudioPosition, audio);
+                    message = Skip(checkpoint.AudioPosition, audio);
                 else if (message.Frame is { } frame && frame.Time.ToTimeSpan() < videoTime)
                     message = null;
                 if (message is not null)
                     _media[kept++] = message;
                 _bytes -= before - (message is null ? 0 : Size(message));
             }
-            _media.RemoveRange(kept, _taken - kept);
-            _taken = kept;
+            _media.RemoveRange(kept, _read - kept);
+            _read = kept;
             if (_bytes <= limit)
-                Signal(ref _room);
+                Signal(ref _space);
         }
     }
 
-    private static AnalyzeStreamRequest? From(long position, AudioChunk audio)
+    private static AnalyzeStreamRequest? Skip(long position, AudioChunk audio)
     {
         var skip = position - audio.Position;
         return skip >= audio.Data.Length ? null : new AnalyzeStreamRequest
@@ -134,16 +134,16 @@ internal sealed class MediaBuffer(long limit)
 
     private static long Size(AnalyzeStreamRequest message) => message.Audio?.Data.Length ?? message.Frame.Image.Length;
 
-    private void ThrowIfOver()
+    private void ThrowIfEnded()
     {
-        // A new exception for each writer would hide what the call ended with.
+        // The same exception for every writer: the one that ended the call.
         if (_end is not null)
             throw _end;
         if (_completed)
-            throw new InvalidOperationException("The call is complete: nothing can be written any more.");
+            throw new InvalidOperationException("The call is complete; writing is no longer possible.");
     }
 
-    // Under the lock. Who waits goes on elsewhere, never inside of it.
+    // Called under the lock; continuations run outside it.
     private static Task Wait(ref TaskCompletionSource? signal) =>
         (signal ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
 

@@ -88,14 +88,14 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
         await using var gateway = await BreakingGateway.StartAsync();
         var wide = await RunAsync(null, gateway.Address, "stream", Put("wide.wav", WavFile.Mono(TestMedia.Silence(1), encoding: WavEncoding.Pcm24)));
         Assert.Equal((1, ""), (wide.ExitCode, wide.Output));
-        Assert.StartsWith($"affect: {_folder}/wide.wav: 24 bits of PCM cannot be streamed: 16-bit PCM", wide.Error);
+        Assert.StartsWith($"affect: {_folder}/wide.wav: 24-bit PCM is not supported; must be 16-bit PCM", wide.Error);
 
         var text = await RunAsync(null, gateway.Address, "stream", Put("text.wav", "this is no sound"u8.ToArray()));
         Assert.Equal(1, text.ExitCode);
         Assert.Contains("Not a WAV file", text.Error);
 
         var cut = await RunAsync(null, gateway.Address, "stream", Put("cut.wav", WavFile.Mono(TestMedia.Silence(1))[..30]));
-        Assert.Equal($"affect: {_folder}/cut.wav: The WAV header is cut off\n", cut.Error);
+        Assert.Equal($"affect: {_folder}/cut.wav: The WAV header is truncated\n", cut.Error);
 
         var three = await RunAsync(null, gateway.Address, "stream", Put("three.wav", new WavFile { Samples = TestMedia.Silence(1), Channels = 3 }.ToBytes()));
         Assert.Contains("--channels", three.Error);
@@ -169,7 +169,7 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
 
         var run = await RunAsync(null, fixture.Host.Gateway.GrpcAddress, "batch", Path.Combine(_folder, "calls"), "--out", results);
         Assert.Equal(1, run.ExitCode);
-        Assert.Equal("2 files analysed, 1 skipped, 1 with an error\n", run.Output);
+        Assert.Equal("2 files analyzed, 1 skipped, 1 with an error\n", run.Output);
         Assert.StartsWith("affect: text.mp3: ", run.Error);
         var lines = CommandLine.Lines(File.ReadAllText(results)).ToDictionary(line => line.GetProperty("file").GetString()!);
         Assert.Equal(["b.wav", "monday/a.wav", "text.mp3"], lines.Keys.Order(StringComparer.Ordinal));
@@ -178,7 +178,7 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
 
         var written = File.ReadAllText(results);
         var again = await RunAsync(null, fixture.Host.Gateway.GrpcAddress, "batch", Path.Combine(_folder, "calls"), "--out", results);
-        Assert.Equal((1, "0 files analysed, 3 skipped, 1 with an error\n"), (again.ExitCode, again.Output));
+        Assert.Equal((1, "0 files analyzed, 3 skipped, 1 with an error\n"), (again.ExitCode, again.Output));
         Assert.Equal(written, File.ReadAllText(results));
     }
 
