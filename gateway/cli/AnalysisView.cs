@@ -5,7 +5,7 @@ using Spectre.Console.Rendering;
 
 namespace Affect.Cli;
 
-/// <summary>An analysis as tables: each window, each face, the fused answer.</summary>
+/// <summary>Formats an analysis as tables: each window, each face, the fused result.</summary>
 internal static class AnalysisView
 {
     private const int BarWidth = 40;
@@ -14,19 +14,19 @@ internal static class AnalysisView
     {
         var parts = new List<IRenderable> { new Text(string.Join(" + ", clip.Select(file => file.Name)), new Style(decoration: Decoration.Bold)) };
         if (analysis.Speech is { } speech)
-            parts.AddRange(Speech(speech));
+            parts.AddRange(CreateSpeech(speech));
         if (analysis.Face is { } face)
-            parts.AddRange(Face(face, [.. clip.Where(file => file.IsPicture).Select(file => file.Name)]));
-        parts.AddRange(Fused(analysis.Fused));
+            parts.AddRange(CreateFace(face, [.. clip.Where(file => file.IsPicture).Select(file => file.Name)]));
+        parts.AddRange(CreateFused(analysis.Fused));
         parts.Add(new Text(analysis.Notice, new Style(decoration: Decoration.Dim)));
         parts.Add(Text.Empty);
         return new Rows(parts);
     }
 
-    private static IEnumerable<IRenderable> Speech(SpeechResult speech)
+    private static IEnumerable<IRenderable> CreateSpeech(SpeechResult speech)
     {
         var voice = speech.Segments.Aggregate(TimeSpan.Zero, (sum, segment) => sum + (segment.End - segment.Start));
-        yield return Heading("Voice", speech.Model, $"{speech.Duration.TotalSeconds:0.0} s, {voice.TotalSeconds:0.0} s of it voice");
+        yield return Heading("Voice", speech.Model, $"{speech.Duration.TotalSeconds:0.0} s, {voice.TotalSeconds:0.0} s speech");
         var table = Table();
         foreach (var window in speech.Windows)
             Row(table, $"{Offset(window.Start)} to {Offset(window.End)}", window.Judgement);
@@ -34,7 +34,7 @@ internal static class AnalysisView
         yield return table;
     }
 
-    private static IEnumerable<IRenderable> Face(FaceResult face, IReadOnlyList<string> names)
+    private static IEnumerable<IRenderable> CreateFace(FaceResult face, IReadOnlyList<string> names)
     {
         yield return Heading("Faces", face.Model, "");
         var table = Table();
@@ -51,12 +51,12 @@ internal static class AnalysisView
         yield return table;
     }
 
-    private static IEnumerable<IRenderable> Fused(FusedResult fused)
+    private static IEnumerable<IRenderable> CreateFused(FusedResult fused)
     {
         var weights = fused is { SpeechWeight: > 0, FaceWeight: > 0 }
             ? $"voice {fused.SpeechWeight:0.00}, faces {fused.FaceWeight:0.00}"
             : "";
-        yield return Heading("Answer", null, weights);
+        yield return Heading("Result", null, weights);
         yield return new Markup($"  [bold]{Markup.Escape(Answer(fused.Judgement))}[/]");
         if (fused.Judgement.Scores is not { } scores)
             yield break;
@@ -64,15 +64,15 @@ internal static class AnalysisView
         foreach (var emotion in Enum.GetValues<Emotion>().OrderByDescending(emotion => scores[emotion]))
             bars.AddRow(
                 new Text(emotion.Name()),
-                new Text(new string('█', (int)Math.Round(scores[emotion] * BarWidth)).PadRight(BarWidth), new Style(Colour(emotion))),
+                new Text(new string('█', (int)Math.Round(scores[emotion] * BarWidth)).PadRight(BarWidth), new Style(GetColor(emotion))),
                 new Text(Percent(scores[emotion])));
         yield return bars;
     }
 
-    private static Markup Heading(string what, ModelReference? model, string note) =>
-        new($"\n[bold]{what}[/]  [dim]{Markup.Escape(string.Join(", ", new[] { model is null ? "" : $"{model.Name} {model.Version}", note }.Where(part => part.Length > 0)))}[/]");
+    private static Markup Heading(string title, ModelReference? model, string note) =>
+        new($"\n[bold]{title}[/]  [dim]{Markup.Escape(string.Join(", ", new[] { model is null ? "" : $"{model.Name} {model.Version}", note }.Where(part => part.Length > 0)))}[/]");
 
-    // Window or face, the answer, then the seven scores.
+    // Columns: window or face, answer, seven scores.
     private static Table Table()
     {
         var table = new Table().NoBorder();
@@ -83,13 +83,13 @@ internal static class AnalysisView
         return table;
     }
 
-    private static void Row(Table table, string what, Judgement judgement)
+    private static void Row(Table table, string label, Judgement judgement)
     {
-        var cells = new List<IRenderable> { new Text(what), new Text(Answer(judgement), Answered(judgement)) };
+        var cells = new List<IRenderable> { new Text(label), new Text(Answer(judgement), AnswerStyle(judgement)) };
         if (judgement.Scores is { } scores)
             cells.AddRange(Enum.GetValues<Emotion>().Select(emotion => new Text(
                 Percent(scores[emotion]),
-                emotion == scores.Best ? new Style(Colour(emotion), decoration: Decoration.Bold) : Style.Plain)));
+                emotion == scores.Best ? new Style(GetColor(emotion), decoration: Decoration.Bold) : Style.Plain)));
         table.AddRow(cells);
     }
 
@@ -100,8 +100,8 @@ internal static class AnalysisView
         _ => Name(judgement.Outcome),
     };
 
-    private static Style Answered(Judgement judgement) =>
-        judgement.Emotion is { } emotion ? new Style(Colour(emotion)) : new Style(decoration: Decoration.Dim);
+    private static Style AnswerStyle(Judgement judgement) =>
+        judgement.Emotion is { } emotion ? new Style(GetColor(emotion)) : new Style(decoration: Decoration.Dim);
 
     public static string Name(Outcome outcome) => outcome switch
     {
@@ -117,7 +117,7 @@ internal static class AnalysisView
 
     public static string Offset(TimeSpan offset) => $"{(int)offset.TotalMinutes}:{offset.Seconds:00}.{offset.Milliseconds / 100}";
 
-    public static Color Colour(Emotion emotion) => emotion switch
+    public static Color GetColor(Emotion emotion) => emotion switch
     {
         Emotion.Happy => Color.Yellow,
         Emotion.Sad => Color.Blue,
@@ -125,6 +125,6 @@ internal static class AnalysisView
         Emotion.Fear => Color.Magenta1,
         Emotion.Disgust => Color.Green,
         Emotion.Surprise => Color.Aqua,
-        _ => Color.Grey,
+        _ => Color.FromInt32(8), // gray
     };
 }

@@ -6,11 +6,11 @@ using static Affect.Cli.AnalysisView;
 
 namespace Affect.Cli;
 
-/// <summary>A call as it goes on: what each channel shows now, its last minute, and the alerts.</summary>
-/// <param name="name">The file's.</param>
+/// <summary>Live view of a call: the current result and last minute of each channel, and alerts.</summary>
+/// <param name="name">Name of the file.</param>
 internal sealed class CallView(string name)
 {
-    private const int BarWidth = 30, TimeLineWidth = 60, AlertCount = 5;
+    private const int BarWidth = 30, TimelineWidth = 60, AlertCount = 5;
 
     private readonly List<CallWindow> _windows = [];
     private readonly List<SpeechActivity> _activities = [];
@@ -18,7 +18,7 @@ internal sealed class CallView(string name)
     private CallStarted? _started;
     private TimeSpan _now;
 
-    /// <summary>Takes a result in.</summary>
+    /// <summary>Adds a result.</summary>
     public void Add(CallResult result)
     {
         switch (result)
@@ -43,7 +43,7 @@ internal sealed class CallView(string name)
         }
     }
 
-    /// <summary>A result as plain text.</summary>
+    /// <summary>Formats a result as plain text.</summary>
     public IEnumerable<string> Lines(CallResult result)
     {
         switch (result)
@@ -53,7 +53,7 @@ internal sealed class CallView(string name)
                 yield return started.Notice;
                 break;
             case CallWindow window:
-                var smoothed = window.Smoothed.Scores is { } scores ? $"  so far {scores.Best.Name()} {Percent(scores.Confidence)}" : "";
+                var smoothed = window.Smoothed.Scores is { } scores ? $"  smoothed {scores.Best.Name()} {Percent(scores.Confidence)}" : "";
                 yield return $"{Offset(window.Start)} to {Offset(window.End)}  {Channel(window.Channel),-10}  {Answer(window.Fused.Judgement),-26}{smoothed}";
                 break;
             case SpeechActivity activity:
@@ -68,7 +68,7 @@ internal sealed class CallView(string name)
         }
     }
 
-    /// <summary>The call as it stands now.</summary>
+    /// <summary>Renders the current state of the call.</summary>
     public IRenderable Render()
     {
         var parts = new List<IRenderable>
@@ -93,14 +93,14 @@ internal sealed class CallView(string name)
         return new Rows(parts);
     }
 
-    /// <summary>What is to be said at the end.</summary>
+    /// <summary>Renders the summary.</summary>
     public static IRenderable Summary(CallSummary summary)
     {
         var parts = new List<IRenderable>
         {
             new Markup($"\n[bold]Call[/]  {Offset(summary.Duration)}, overlap {Offset(summary.Overlap)}" +
                 (summary.MissingAudio > TimeSpan.Zero ? $", {Offset(summary.MissingAudio)} missing" : "") +
-                (summary.End == CallEnd.Stalled ? ", ended because nothing came any more" : "")),
+                (summary.End == CallEnd.Stalled ? ", ended as stalled" : "")),
         };
         var metrics = new Table().NoBorder();
         foreach (var heading in (string[])["", "voice", "silence", "interrupts", "monologue", "dBFS", "peak", "dB/min"])
@@ -128,7 +128,7 @@ internal sealed class CallView(string name)
             parts.Add(emotions);
         foreach (var channel in summary.Channels)
             foreach (var peak in channel.Emotion?.Peaks ?? [])
-                parts.Add(new Text($"  {channel.Role.ToString().ToLowerInvariant()} most {peak.Emotion?.Name()} at {Offset(peak.Time)}, {Percent(peak.Score)}"));
+                parts.Add(new Text($"  {channel.Role.ToString().ToLowerInvariant()} peak {peak.Emotion?.Name()} at {Offset(peak.Time)}, {Percent(peak.Score)}"));
         return new Rows(parts);
     }
 
@@ -155,29 +155,29 @@ internal sealed class CallView(string name)
             var score = smoothed?[emotion] ?? 0;
             bars.AddRow(
                 new Text(emotion.Name()),
-                new Text(new string('█', (int)Math.Round(score * BarWidth)).PadRight(BarWidth), new Style(Colour(emotion))),
+                new Text(new string('█', (int)Math.Round(score * BarWidth)).PadRight(BarWidth), new Style(GetColor(emotion))),
                 new Text(Percent(score)));
         }
         return bars;
     }
 
-    // The last windows, a block each in the colour of what they show.
+    // The last windows, one block each in the color of their emotion.
     private Paragraph Emotions(int channel)
     {
         var line = new Paragraph("  emotion   ");
-        foreach (var window in _windows.Where(window => window.Channel == channel).TakeLast(TimeLineWidth))
+        foreach (var window in _windows.Where(window => window.Channel == channel).TakeLast(TimelineWidth))
             line.Append(
                 window.Fused.Judgement.Scores is null ? "·" : window.Smoothed.Emotion is null ? "▒" : "█",
-                new Style(Colour(window.Smoothed.Emotion ?? Emotion.Neutral)));
+                new Style(GetColor(window.Smoothed.Emotion ?? Emotion.Neutral)));
         return line;
     }
 
-    // The last minute, a character each second. A stretch of voice is told when it ends.
+    // The last minute, one character per second. Speech is reported when it ends.
     private Paragraph Voice(int channel)
     {
         var line = new Paragraph("  voice     ");
         var last = (int)_now.TotalSeconds;
-        for (var second = Math.Max(0, last - TimeLineWidth + 1); second <= last; second++)
+        for (var second = Math.Max(0, last - TimelineWidth + 1); second <= last; second++)
         {
             var (start, end) = (TimeSpan.FromSeconds(second), TimeSpan.FromSeconds(second + 1));
             line.Append(_activities.Exists(activity =>

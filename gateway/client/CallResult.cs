@@ -3,8 +3,8 @@ using Affect.Emotions;
 namespace Affect.Client;
 
 /// <summary>
-/// Something that was found in a call: <see cref="CallStarted"/> first, <see cref="CallSummary"/> last,
-/// between them <see cref="CallWindow"/>, <see cref="SpeechActivity"/>, <see cref="FrameResult"/> and
+/// A result of a call: <see cref="CallStarted"/> first, <see cref="CallSummary"/> last,
+/// and between them <see cref="CallWindow"/>, <see cref="SpeechActivity"/>, <see cref="FrameResult"/> and
 /// <see cref="Alert"/>. Times are from the start of the call.
 /// </summary>
 public abstract record CallResult
@@ -15,65 +15,65 @@ public abstract record CallResult
 
     internal V1.AnalyzeStreamResponse? Proto { get; init; }
 
-    /// <summary>The message as the server sent it, <c>{ "window": { … } }</c>; empty unless a server gave this result.</summary>
+    /// <summary>The message of the server, <c>{ "window": { … } }</c>; empty unless the result comes from a server.</summary>
     public string ToJson() => Proto is null ? "" : Mapping.Json.Format(Proto);
 }
 
-/// <summary>How a call is going to be treated.</summary>
+/// <summary>The parameters of a call.</summary>
 public sealed record CallStarted : CallResult
 {
-    /// <summary>Names the call in the operator's events.</summary>
+    /// <summary>Identifies the call in the operator's events.</summary>
     public required string SessionId { get; init; }
 
-    /// <summary>What the law asks to be told to the people concerned (EU AI Act, Art. 50(3)).</summary>
+    /// <summary>The notice that the law requires for the persons concerned (EU AI Act, Art. 50(3)).</summary>
     public required string Notice { get; init; }
 
-    /// <summary>Null where no channel is listened to for emotion.</summary>
+    /// <summary>The speech model; null if no channel has emotion inference.</summary>
     public required ModelReference? SpeechModel { get; init; }
 
-    /// <summary>Null without video.</summary>
+    /// <summary>The face model; null without video.</summary>
     public required ModelReference? FaceModel { get; init; }
 
     /// <summary>Length of a window.</summary>
     public required TimeSpan Window { get; init; }
 
-    /// <summary>From the start of one window to the next.</summary>
+    /// <summary>From the start of one window to the start of the next.</summary>
     public required TimeSpan Hop { get; init; }
 
-    /// <summary>One for each channel of the audio, then one for the video where it stands alone.</summary>
+    /// <summary>One per channel of the audio, then one for video without audio.</summary>
     public required IReadOnlyList<ChannelPolicy> Channels { get; init; }
 }
 
-/// <summary>What is done with a channel.</summary>
-/// <param name="Role">Who speaks on it.</param>
-/// <param name="Emotion">Whether its windows are judged; if not, it gets metrics alone.</param>
+/// <summary>The processing of a channel.</summary>
+/// <param name="Role">Role of the speaker.</param>
+/// <param name="Emotion">True if emotions are inferred; false if the channel has metrics only.</param>
 public readonly record struct ChannelPolicy(SpeakerRole Role, bool Emotion);
 
-/// <summary>One step of a channel's time line.</summary>
+/// <summary>One step of a channel's timeline.</summary>
 public sealed record CallWindow : CallResult
 {
     /// <summary>Index into <see cref="CallStarted.Channels"/>.</summary>
     public required int Channel { get; init; }
 
-    /// <summary>Counts from 0 for each channel.</summary>
+    /// <summary>Index of the window in its channel, from 0.</summary>
     public required long Index { get; init; }
 
-    /// <summary>Where it begins.</summary>
+    /// <summary>Start of the window.</summary>
     public required TimeSpan Start { get; init; }
 
-    /// <summary>Where it ends.</summary>
+    /// <summary>End of the window.</summary>
     public required TimeSpan End { get; init; }
 
-    /// <summary>What the voice shows; null without audio.</summary>
+    /// <summary>Result of the voice; null without audio.</summary>
     public required SpeechWindow? Voice { get; init; }
 
-    /// <summary>What the faces show; null without video.</summary>
+    /// <summary>Result of the faces; null without video.</summary>
     public required FaceWindow? Face { get; init; }
 
-    /// <summary>Both as one answer.</summary>
+    /// <summary>Voice and faces fused.</summary>
     public required FusedResult Fused { get; init; }
 
-    /// <summary>Smoothed over this and all earlier windows; the prior before the first window with scores.</summary>
+    /// <summary>Judgement smoothed over this and all earlier windows; the prior before the first window with scores.</summary>
     public required Judgement Smoothed { get; init; }
 }
 
@@ -83,28 +83,28 @@ public sealed record FaceWindow
     /// <summary>OK, UNCERTAIN, NO_FACE or UNAVAILABLE.</summary>
     public required Judgement Judgement { get; init; }
 
-    /// <summary>Frames that counted.</summary>
+    /// <summary>Number of frames in the mean.</summary>
     public required int Frames { get; init; }
 }
 
-/// <summary>A stretch of voice that has ended.</summary>
+/// <summary>A segment with speech that has ended.</summary>
 /// <param name="Channel">Index into <see cref="CallStarted.Channels"/>.</param>
-/// <param name="Segment">From when to when.</param>
+/// <param name="Segment">Start and end.</param>
 public sealed record SpeechActivity(int Channel, SpeechSegment Segment) : CallResult;
 
 /// <summary>The faces of one frame, as soon as they are known.</summary>
-/// <param name="Time">When it was taken.</param>
+/// <param name="Time">Time of the frame.</param>
 /// <param name="Image">Its faces.</param>
 public sealed record FrameResult(TimeSpan Time, ImageResult Image) : CallResult;
 
-/// <summary>Whether a rule holds.</summary>
+/// <summary>State of an alert.</summary>
 public enum AlertState
 {
     Raised,
     Cleared,
 }
 
-/// <summary>A rule of the operator began or ceased to hold.</summary>
+/// <summary>A rule of the operator was raised or cleared.</summary>
 public sealed record Alert : CallResult
 {
     /// <summary>The rule's name in the operator's configuration.</summary>
@@ -113,83 +113,83 @@ public sealed record Alert : CallResult
     /// <summary>Index into <see cref="CallStarted.Channels"/>.</summary>
     public required int Channel { get; init; }
 
-    /// <summary>Whether it began or ceased.</summary>
+    /// <summary>The new state.</summary>
     public required AlertState State { get; init; }
 
-    /// <summary>End of the window that decided.</summary>
+    /// <summary>End of the window that changed the state.</summary>
     public required TimeSpan Time { get; init; }
 
-    /// <summary>The emotion that the rule is about.</summary>
+    /// <summary>The emotion of the rule.</summary>
     public required Emotion? Emotion { get; init; }
 
-    /// <summary>The windows that the rule looked at, oldest first.</summary>
+    /// <summary>The windows that the rule evaluated, oldest first.</summary>
     public required IReadOnlyList<AlertEvidence> Evidence { get; init; }
 }
 
-/// <summary>One window that a rule looked at.</summary>
-/// <param name="Start">Where it begins.</param>
-/// <param name="End">Where it ends.</param>
+/// <summary>A window that a rule evaluated.</summary>
+/// <param name="Start">Start.</param>
+/// <param name="End">End.</param>
 /// <param name="Score">Smoothed score of the alert's emotion, [0, 1].</param>
 public readonly record struct AlertEvidence(TimeSpan Start, TimeSpan End, float Score);
 
-/// <summary>Why a call ended.</summary>
+/// <summary>Reason for the end of a call.</summary>
 public enum CallEnd
 {
-    /// <summary>The client said that it was complete.</summary>
+    /// <summary>The client completed the call.</summary>
     Completed,
 
-    /// <summary>Nothing came for the time that the operator configured.</summary>
+    /// <summary>The server received nothing for the time that the operator configured.</summary>
     Stalled,
 }
 
-/// <summary>A whole call, the last result.</summary>
+/// <summary>The summary of a call, its last result.</summary>
 public sealed record CallSummary : CallResult
 {
-    /// <summary>Why it ended.</summary>
+    /// <summary>Reason for the end.</summary>
     public required CallEnd End { get; init; }
 
-    /// <summary>Of the audio, or up to the last frame.</summary>
+    /// <summary>Length of the audio, or time of the last frame.</summary>
     public required TimeSpan Duration { get; init; }
 
-    /// <summary>In which two or more channels spoke at once.</summary>
+    /// <summary>Time in which two or more channels have speech.</summary>
     public required TimeSpan Overlap { get; init; }
 
-    /// <summary>In place of which silence was put.</summary>
+    /// <summary>Length of missing audio, which was replaced by silence.</summary>
     public required TimeSpan MissingAudio { get; init; }
 
-    /// <summary>One for each of <see cref="CallStarted.Channels"/>.</summary>
+    /// <summary>One per channel of <see cref="CallStarted.Channels"/>.</summary>
     public required IReadOnlyList<ChannelSummary> Channels { get; init; }
 }
 
-/// <summary>One channel of a whole call.</summary>
+/// <summary>The summary of one channel.</summary>
 public sealed record ChannelSummary
 {
     /// <summary>Index into <see cref="CallStarted.Channels"/>.</summary>
     public required int Channel { get; init; }
 
-    /// <summary>Who speaks on it.</summary>
+    /// <summary>Role of the speaker.</summary>
     public required SpeakerRole Role { get; init; }
 
-    /// <summary>Time with voice.</summary>
+    /// <summary>Time with speech.</summary>
     public required TimeSpan Talk { get; init; }
 
-    /// <summary>Time without.</summary>
+    /// <summary>Time without speech.</summary>
     public required TimeSpan Silence { get; init; }
 
-    /// <summary>How often this channel began to speak while another was speaking.</summary>
+    /// <summary>Number of times that this channel began to speak while another was speaking.</summary>
     public required int Interruptions { get; init; }
 
-    /// <summary>Longest speech that no other channel's came into.</summary>
+    /// <summary>Longest speech without speech of another channel.</summary>
     public required TimeSpan LongestMonologue { get; init; }
 
-    /// <summary>Null where it was not measured.</summary>
+    /// <summary>Loudness; null if not measured.</summary>
     public required Loudness? Loudness { get; init; }
 
-    /// <summary>Null where the channel's emotion is not looked for.</summary>
+    /// <summary>Emotions; null without emotion inference.</summary>
     public required EmotionSummary? Emotion { get; init; }
 }
 
-/// <summary>RMS of the stretches of voice; 0 dBFS is a full-scale square wave.</summary>
+/// <summary>RMS of the speech; 0 dBFS is a full-scale square wave.</summary>
 /// <param name="MeanDbfs">Power mean.</param>
 /// <param name="PeakDbfs">Loudest 100 ms.</param>
 /// <param name="TrendDbPerMinute">Slope of the least-squares line.</param>
@@ -198,36 +198,36 @@ public sealed record Loudness(float MeanDbfs, float PeakDbfs, float TrendDbPerMi
 /// <summary>The emotions of a channel over the whole call.</summary>
 public sealed record EmotionSummary
 {
-    /// <summary>Of the mean smoothed scores: each emotion's share of the call.</summary>
+    /// <summary>Judgement of the mean smoothed scores, each emotion's share of the call.</summary>
     public required Judgement Judgement { get; init; }
 
-    /// <summary>Windows in all.</summary>
+    /// <summary>Number of windows.</summary>
     public required int Windows { get; init; }
 
-    /// <summary>Of these, with scores.</summary>
+    /// <summary>Windows with scores.</summary>
     public required int Scored { get; init; }
 
-    /// <summary>Of these, without voice or face.</summary>
+    /// <summary>Windows without speech or face.</summary>
     public required int Empty { get; init; }
 
-    /// <summary>Of these, that nobody could judge.</summary>
+    /// <summary>Windows with the outcome UNAVAILABLE.</summary>
     public required int Lost { get; init; }
 
-    /// <summary>The course of the call in equal stretches, at most 120.</summary>
+    /// <summary>The call in equal spans, at most 120.</summary>
     public required IReadOnlyList<ArcPoint> Arc { get; init; }
 
-    /// <summary>The highest moment of each emotion that was ever the likeliest, highest first.</summary>
+    /// <summary>The peak of each emotion that was the likeliest at any time, highest first.</summary>
     public required IReadOnlyList<Peak> Peaks { get; init; }
 }
 
-/// <summary>A stretch of a call.</summary>
-/// <param name="Start">Where it begins.</param>
-/// <param name="End">Where it ends.</param>
-/// <param name="Scores">Mean of the smoothed scores; null where nothing was scored.</param>
+/// <summary>A span of a call.</summary>
+/// <param name="Start">Start.</param>
+/// <param name="End">End.</param>
+/// <param name="Scores">Mean of the smoothed scores; null without scores.</param>
 public sealed record ArcPoint(TimeSpan Start, TimeSpan End, EmotionScores? Scores);
 
-/// <summary>The highest moment of an emotion.</summary>
-/// <param name="Emotion">Which.</param>
+/// <summary>The window with the highest score of an emotion.</summary>
+/// <param name="Emotion">The emotion.</param>
 /// <param name="Time">End of the window.</param>
-/// <param name="Score">Smoothed, [0, 1].</param>
+/// <param name="Score">Smoothed score, [0, 1].</param>
 public readonly record struct Peak(Emotion? Emotion, TimeSpan Time, float Score);

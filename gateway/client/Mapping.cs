@@ -4,10 +4,10 @@ using Google.Protobuf.WellKnownTypes;
 
 namespace Affect.Client;
 
-/// <summary>Between the protos and what users of the SDK see.</summary>
+/// <summary>Maps between the protos and the types of the SDK.</summary>
 internal static class Mapping
 {
-    /// <summary>Writes what the REST API writes: proto names, and defaults, so that a score of 0 is not one that is missing.</summary>
+    /// <summary>Formats JSON as the REST API does: with proto names, and with defaults, so that a score of 0 differs from an absent one.</summary>
     public static JsonFormatter Json { get; } = new(
         JsonFormatter.Settings.Default.WithPreserveProtoFieldNames(true).WithFormatDefaultValues(true));
 
@@ -27,7 +27,7 @@ internal static class Mapping
     {
         var proto = new V1.StreamConfig
         {
-            // Not left to the server: a call that starts over before its first checkpoint is to keep it.
+            // Set here rather than by the server, so that a call keeps it if it restarts before its first checkpoint.
             SessionId = options.SessionId ?? Guid.NewGuid().ToString("N"),
             SpeechModel = options.SpeechModel ?? "",
             FaceModel = options.FaceModel ?? "",
@@ -46,7 +46,7 @@ internal static class Mapping
         return proto;
     }
 
-    /// <summary>Null for what users do not see: checkpoints, and what is younger than this client.</summary>
+    /// <summary>Returns null for checkpoints and for messages that this version does not know.</summary>
     public static CallResult? ToResult(this V1.AnalyzeStreamResponse proto) => proto.MessageCase switch
     {
         V1.AnalyzeStreamResponse.MessageOneofCase.Started => proto.Started.ToResult() with { Proto = proto },
@@ -218,14 +218,14 @@ internal static class Mapping
     private static ModelReference? ToReference(this V1.ModelReference? proto) =>
         proto is null ? null : new(proto.Name, proto.Version);
 
-    // The protos' enums are one higher: 0 is unspecified. An outcome that is younger than this client counts as unavailable.
+    // The protos' enums start with unspecified. An outcome that this version does not know counts as unavailable.
     private static Outcome ToDomain(this V1.Outcome proto) =>
         proto is > V1.Outcome.Unspecified and <= V1.Outcome.Unavailable ? (Outcome)(proto - 1) : Outcome.Unavailable;
 
     private static Emotion? ToDomain(this V1.Emotion proto) =>
         proto is > V1.Emotion.Unspecified and <= V1.Emotion.Surprise ? (Emotion)(proto - 1) : null;
 
-    // One that is not told, or younger than this client, is nobody's.
+    // A role that is unspecified or unknown to this version.
     private static SpeakerRole ToDomain(this V1.SpeakerRole proto) =>
         proto is > V1.SpeakerRole.Unspecified and <= V1.SpeakerRole.Unknown ? (SpeakerRole)(proto - 1) : SpeakerRole.Unknown;
 

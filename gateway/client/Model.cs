@@ -1,81 +1,81 @@
 namespace Affect.Client;
 
-/// <summary>What a model listens to or looks at.</summary>
+/// <summary>Input of a model.</summary>
 public enum Modality
 {
     Speech,
     Face,
 }
 
-/// <summary>A model as it is served now.</summary>
+/// <summary>A model that the server serves.</summary>
 public sealed record Model
 {
-    /// <summary>For example "cnn-attention".</summary>
+    /// <summary>Name, for example "cnn-attention".</summary>
     public required string Name { get; init; }
 
-    /// <summary>For example "1". Versions only grow.</summary>
+    /// <summary>Version, for example "1". A newer version has a higher number.</summary>
     public required string Version { get; init; }
 
-    /// <summary>What it listens to or looks at.</summary>
+    /// <summary>Speech or face.</summary>
     public required Modality Modality { get; init; }
 
-    /// <summary>One sentence.</summary>
+    /// <summary>Description in one sentence.</summary>
     public required string Description { get; init; }
 
-    /// <summary>Whether it answers where a clip names no model.</summary>
+    /// <summary>True if the model serves requests that name no model.</summary>
     public required bool IsDefault { get; init; }
 
-    /// <summary>Of the weights, and of the data they were trained on.</summary>
+    /// <summary>License of the weights and of the training data.</summary>
     public required string License { get; init; }
 
-    /// <summary>Divides the logits before the softmax.</summary>
+    /// <summary>Temperature, which divides the logits before the softmax.</summary>
     public required float Temperature { get; init; }
 
-    /// <summary>A best score below this is UNCERTAIN, [0, 1].</summary>
+    /// <summary>Abstention threshold: a best score below it is UNCERTAIN, [0, 1].</summary>
     public required float AbstainBelow { get; init; }
 
-    /// <summary>What was measured, and on what.</summary>
+    /// <summary>Metrics by data and protocol.</summary>
     public required IReadOnlyList<ModelMetrics> Metrics { get; init; }
 
-    /// <summary>Median time of one input on one core, the model alone; null where nobody measured it.</summary>
+    /// <summary>Median CPU time of one inference on one core, without feature extraction; null if not measured.</summary>
     public TimeSpan? Latency { get; init; }
 
     internal V1.Model? Proto { get; init; }
 
-    /// <summary>The JSON that the REST API answers; empty unless a server gave this model.</summary>
+    /// <summary>The JSON of the REST API; empty unless the model comes from a server.</summary>
     public string ToJson() => Proto is null ? "" : Mapping.Json.Format(Proto);
 }
 
-/// <summary>Measured on one set of data under one protocol. Fractions are in [0, 1].</summary>
+/// <summary>Metrics on one dataset under one protocol. Fractions are in [0, 1].</summary>
 public sealed record ModelMetrics
 {
-    /// <summary>For example "random 80/20".</summary>
+    /// <summary>Protocol, for example "random 80/20".</summary>
     public required string Protocol { get; init; }
 
-    /// <summary>For example "RAVDESS+SAVEE+TESS test".</summary>
+    /// <summary>Dataset, for example "RAVDESS+SAVEE+TESS test".</summary>
     public required string Data { get; init; }
 
-    /// <summary>What was done to the data before, for example "8 kHz, µ-law"; empty where they are as they come.</summary>
+    /// <summary>Modification of the data, for example "8 kHz, µ-law"; empty for none.</summary>
     public string Condition { get; init; } = "";
 
-    /// <summary>Number of samples measured on.</summary>
+    /// <summary>Number of samples.</summary>
     public required int Samples { get; init; }
 
-    /// <summary>Share of right answers.</summary>
+    /// <summary>Share of correct answers.</summary>
     public required double Accuracy { get; init; }
 
-    /// <summary>Mean of the classes' recalls.</summary>
+    /// <summary>UAR: mean recall of the classes.</summary>
     public required double UnweightedAverageRecall { get; init; }
 
-    /// <summary>Mean of the classes' F1.</summary>
+    /// <summary>Mean F1 of the classes.</summary>
     public required double MacroF1 { get; init; }
 
-    /// <summary>Mean of the classes' precisions.</summary>
+    /// <summary>Mean precision of the classes.</summary>
     public required double MacroPrecision { get; init; }
 
-    /// <summary>Over 15 bins of confidence.</summary>
+    /// <summary>ECE: expected calibration error over 15 bins of confidence.</summary>
     public required double ExpectedCalibrationError { get; init; }
 
-    /// <summary>Counts, [true emotion][answer] in the order of the label schema; empty where they are not known.</summary>
+    /// <summary>Confusion matrix: counts, [true emotion][predicted emotion] in the order of the label schema; empty if unknown.</summary>
     public required IReadOnlyList<IReadOnlyList<int>> Confusion { get; init; }
 }

@@ -1,4 +1,4 @@
-// Builds the page into dist/: what is below assets/ has its hash in its name and never changes, index.html names it.
+// Builds the page into dist/. Files in assets/ have a hash in their name and never change; index.html refers to them.
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -22,7 +22,7 @@ const common = {
   logLevel: "warning",
 };
 
-/** Where the file lies that was made of `entry`, as the browser asks for it. */
+/** Bundles `entry` and returns its URL path. */
 async function bundle(entry, options = {}) {
   const { metafile } = await build({ ...common, ...options, entryPoints: [entry] });
   const [path] = Object.entries(metafile.outputs).find(([, output]) => output.entryPoint === entry);
@@ -32,7 +32,7 @@ async function bundle(entry, options = {}) {
 await rm("dist", { recursive: true, force: true });
 await mkdir("dist/cards", { recursive: true });
 
-// The study's figures and the cards of the models in this repository; a model from elsewhere has neither.
+// The study's figures and the model cards of this repository; other models have neither.
 const report = JSON.parse(await readFile(`${models}/report.json`, "utf8"));
 const study = Object.fromEntries(report.models.filter(model => model.study).map(model => [model.name, model.study]));
 const cards = report.models.map(model => model.name);
@@ -55,6 +55,6 @@ await cp("src/icon.svg", "dist/icon.svg");
 for (const sample of (await readdir("samples")).filter(file => /\.(mp3|jpg)$/.test(file)))
   await cp(`samples/${sample}`, `dist/samples/${sample}`);
 
-// The last: who sees it knows that the page is whole.
+// Written last: its presence shows that the build is complete.
 const index = await readFile("src/index.html", "utf8");
 await writeFile("dist/index.html", index.replace("{style}", style).replace("{main}", main));

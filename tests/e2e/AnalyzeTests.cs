@@ -5,7 +5,7 @@ using static Microsoft.Playwright.Assertions;
 
 namespace Affect.E2ETests;
 
-/// <summary>The Analyze page: recordings, pictures and videos, good and broken.</summary>
+/// <summary>The Analyze page: recordings, pictures and videos, valid and broken.</summary>
 public sealed class AnalyzeTests(PageFixture fixture) : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("affect-analyze-").FullName;
@@ -13,7 +13,7 @@ public sealed class AnalyzeTests(PageFixture fixture) : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public async Task A_recording_is_shown_over_time_and_can_be_taken_along()
+    public async Task Analyze_Recording_ShowsTimelineAndDownloads()
     {
         await using var tab = await fixture.OpenAsync("/analyze");
         await ChooseAsync(tab, fixture.VoiceFile);
@@ -23,7 +23,7 @@ public sealed class AnalyzeTests(PageFixture fixture) : IDisposable
         Assert.True(await IsPaintedAsync(tab, ".waveform"));
         Assert.True(await IsPaintedAsync(tab, ".ribbon"));
 
-        // The page's numbers are those of the API.
+        // The page shows the numbers of the API.
         var json = JsonDocument.Parse(await DownloadAsync(tab, "Download voice.json")).RootElement;
         var windows = json.GetProperty("speech").GetProperty("windows");
         await Expect(tab.Page.Locator(".timeline button")).ToHaveCountAsync(windows.GetArrayLength());
@@ -35,7 +35,7 @@ public sealed class AnalyzeTests(PageFixture fixture) : IDisposable
         Assert.Contains(answer.ToString("R"), csv[1], StringComparison.OrdinalIgnoreCase);
         Assert.Empty(await tab.AxeAsync());
 
-        // A window of the time line is a place to listen to, by mouse and by key.
+        // A window of the timeline plays by mouse and by key.
         await tab.Page.Locator(".timeline button").First.FocusAsync();
         await tab.Page.Keyboard.PressAsync("ArrowRight");
         await Expect(tab.Page.Locator(".timeline button").Nth(1)).ToBeFocusedAsync();
@@ -47,7 +47,7 @@ public sealed class AnalyzeTests(PageFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task Each_face_of_a_picture_has_a_frame_and_scores()
+    public async Task Analyze_Picture_ShowsFramePerFace()
     {
         Assert.SkipWhen(TestMedia.Photo("1.jpg") is null, "AFFECT_PHOTOS is not set");
         await using var tab = await fixture.OpenAsync("/analyze");
@@ -68,9 +68,9 @@ public sealed class AnalyzeTests(PageFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task Of_a_video_sound_and_pictures_are_analyzed()
+    public async Task Analyze_Video_AnalyzesAudioAndPictures()
     {
-        fixture.SkipWhereMissing();
+        fixture.SkipIfMissing();
         var video = Path.Combine(_folder, "video.webm");
         await PageFixture.FfmpegAsync(
             "-loop", "1", "-i", PageFixture.Sample("face.jpg"), "-i", fixture.VoiceFile, "-shortest", "-r", "5", "-c:v", "libvpx", "-b:v", "400k", "-c:a", "libopus", video);
@@ -87,7 +87,7 @@ public sealed class AnalyzeTests(PageFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task A_broken_file_is_named_in_plain_words_and_the_page_lives_on()
+    public async Task Analyze_BrokenFile_ShowsErrorAndRecovers()
     {
         await using var tab = await fixture.OpenAsync("/analyze");
         tab.Expect("400");
@@ -107,7 +107,7 @@ public sealed class AnalyzeTests(PageFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task What_is_too_large_is_said_before_it_is_sent()
+    public async Task Analyze_FileTooLarge_ShowsErrorBeforeUpload()
     {
         await using var tab = await fixture.OpenAsync("/analyze");
         var requests = 0;
@@ -119,7 +119,7 @@ public sealed class AnalyzeTests(PageFixture fixture) : IDisposable
 
     [Theory]
     [InlineData("A calm voice"), InlineData("A voice that takes fright"), InlineData("A drawn face")]
-    public async Task Samples_can_be_tried(string name)
+    public async Task Analyze_Sample_ShowsResult(string name)
     {
         await using var tab = await fixture.OpenAsync("/analyze");
         await tab.Button(name).ClickAsync();

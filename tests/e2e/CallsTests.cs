@@ -4,16 +4,16 @@ using static Microsoft.Playwright.Assertions;
 
 namespace Affect.E2ETests;
 
-/// <summary>The Calls page while calls are spoken.</summary>
+/// <summary>The Calls page during calls.</summary>
 public sealed class CallsTests(PageFixture fixture)
 {
     private static readonly AudioFormat Format = new(AudioEncoding.L16, TestMedia.SampleRate, [SpeakerRole.Customer, SpeakerRole.Agent]);
 
     [Fact]
-    public async Task A_call_is_shown_as_it_goes_with_its_alerts_and_its_summary()
+    public async Task Calls_RunningCall_ShowsAlertsAndSummary()
     {
-        fixture.SkipWhereMissing();
-        // A rule that holds for whatever is said.
+        fixture.SkipIfMissing();
+        // A rule that any speech raises.
         await using var host = await AffectHost.StartAsync(new Dictionary<string, string?>
         {
             ["Fusion:Alerts:anything:Emotion"] = "neutral",
@@ -35,8 +35,8 @@ public sealed class CallsTests(PageFixture fixture)
         await Expect(shown).ToHaveAttributeAsync("data-status", "");
         await Expect(shown.Locator(".ribbon")).ToHaveCountAsync(1);
         await Expect(shown.Locator(".ribbon")).Not.ToHaveAttributeAsync("data-slices", "0");
-        await Expect(shown.GetByText("emotion is not looked for")).ToBeVisibleAsync();
-        await Expect(tab.Page.GetByRole(Microsoft.Playwright.AriaRole.Log)).ToContainTextAsync("the rule “anything” holds");
+        await Expect(shown.GetByText("emotion inference is off")).ToBeVisibleAsync();
+        await Expect(tab.Page.GetByRole(Microsoft.Playwright.AriaRole.Log)).ToContainTextAsync("the rule “anything” raised");
 
         await call.CompleteAsync();
         await ended;
@@ -47,7 +47,7 @@ public sealed class CallsTests(PageFixture fixture)
     }
 
     [Fact]
-    public async Task Who_stops_the_live_page_has_a_summary_too()
+    public async Task Calls_LivePageStopped_ShowsSummary()
     {
         await using var calls = await fixture.OpenAsync("/calls");
         await Expect(calls.Page.Locator("[data-watching=on]")).ToBeVisibleAsync();
@@ -60,9 +60,9 @@ public sealed class CallsTests(PageFixture fixture)
     }
 
     [Fact]
-    public async Task The_page_watches_again_when_the_server_is_back()
+    public async Task Calls_ServerRestarts_Reconnects()
     {
-        fixture.SkipWhereMissing();
+        fixture.SkipIfMissing();
         await using var host = await AffectHost.StartAsync();
         await using var tab = await fixture.OpenAsync("/calls", host.Gateway.HttpAddress);
         tab.Expect("Failed to load resource");
@@ -73,14 +73,14 @@ public sealed class CallsTests(PageFixture fixture)
         await Expect(tab.Page.Locator("[data-watching=on]")).ToBeVisibleAsync();
     }
 
-    /// <summary>To its end; the page shows what comes.</summary>
+    /// <summary>Reads the call to its end; the page shows its events.</summary>
     private static async Task ReadAsync(AffectCall call)
     {
         await foreach (var result in call.Results)
             Assert.NotNull(result);
     }
 
-    /// <summary>The synthesised voice on the customer's channel, silence on the agent's, little-endian.</summary>
+    /// <summary>Synthesized speech on the customer's channel, silence on the agent's, little-endian.</summary>
     private static byte[] Stereo()
     {
         const int Header = 44;

@@ -6,13 +6,13 @@ using static Microsoft.Playwright.Assertions;
 
 namespace Affect.E2ETests;
 
-/// <summary>What documents show of the page, made on request: pictures, and how fast it is.</summary>
+/// <summary>Screenshots and timings for the documentation, made on request.</summary>
 public sealed class FigureTests(PageFixture fixture, ITestOutputHelper output)
 {
     private const int LargestPicture = 150 * 1024;
 
     [Fact]
-    public async Task Pictures_of_each_page()
+    public async Task Pages_Screenshots_AreTaken()
     {
         var folder = Environment.GetEnvironmentVariable("AFFECT_SCREENSHOTS");
         Assert.SkipWhen(string.IsNullOrEmpty(folder), "AFFECT_SCREENSHOTS names no folder");
@@ -60,7 +60,7 @@ public sealed class FigureTests(PageFixture fixture, ITestOutputHelper output)
     }
 
     [Fact]
-    public async Task How_fast_it_is()
+    public async Task Pages_Timings_AreMeasured()
     {
         Assert.SkipUnless(int.TryParse(Environment.GetEnvironmentVariable("AFFECT_FIGURES"), out var seconds), "AFFECT_FIGURES names no number of seconds");
 
@@ -82,7 +82,7 @@ public sealed class FigureTests(PageFixture fixture, ITestOutputHelper output)
         Tell("a window's result after its last sample", await tab.Page.EvaluateAsync<double[]>("latencies"));
     }
 
-    /// <summary>When the page's buttons are there.</summary>
+    /// <summary>Time until the page's buttons respond.</summary>
     private const string Interactive = """
         new MutationObserver((_, observer) => {
           if (document.querySelector(".switch")) {
@@ -92,7 +92,7 @@ public sealed class FigureTests(PageFixture fixture, ITestOutputHelper output)
         }).observe(document, { childList: true, subtree: true });
         """;
 
-    /// <summary>What the page shows of each window.</summary>
+    /// <summary>The latency that the page shows for each window.</summary>
     private const string Latencies = """
         window.latencies = [];
         let last = "";

@@ -5,13 +5,13 @@ using static Microsoft.Playwright.Assertions;
 
 namespace Affect.E2ETests;
 
-/// <summary>The Live page with a microphone and a camera that are fed from files.</summary>
+/// <summary>The Live page with a microphone and a camera that play files.</summary>
 public sealed partial class LiveTests(PageFixture fixture)
 {
     private const string Voice = "td:nth-child(2)", Face = "td:nth-child(3)", Together = "td:nth-child(4)";
 
     [Fact]
-    public async Task Voice_and_face_are_told_as_one_and_the_time_line_grows()
+    public async Task Live_MicrophoneAndCamera_ShowsFusedScoresAndTimeline()
     {
         await using var tab = await fixture.OpenAsync("/");
         await tab.Button("Use microphone").ClickAsync();
@@ -37,7 +37,7 @@ public sealed partial class LiveTests(PageFixture fixture)
     }
 
     [Fact]
-    public async Task A_microphone_alone_is_enough()
+    public async Task Live_MicrophoneOnly_ShowsScores()
     {
         await using var tab = await fixture.OpenAsync("/");
         await tab.Button("Use microphone").ClickAsync();
@@ -51,7 +51,7 @@ public sealed partial class LiveTests(PageFixture fixture)
     }
 
     [Fact]
-    public async Task A_camera_alone_is_enough()
+    public async Task Live_CameraOnly_ShowsScores()
     {
         Assert.SkipUnless(PageFixture.FindsFaces, "AFFECT_YUNET is not set");
         await using var tab = await fixture.OpenAsync("/");
@@ -63,15 +63,15 @@ public sealed partial class LiveTests(PageFixture fixture)
     }
 
     [Fact]
-    public async Task A_call_goes_on_where_it_broke_off_when_the_server_restarts()
+    public async Task Live_ServerRestarts_ResumesCall()
     {
-        fixture.SkipWhereMissing();
+        fixture.SkipIfMissing();
         await using var host = await AffectHost.StartAsync();
         await using var tab = await fixture.OpenAsync("/", host.Gateway.HttpAddress, script: Sent);
         tab.Expect("WebSocket connection");
         tab.Expect("ERR_CONNECTION_REFUSED");
         await tab.Button("Use microphone").ClickAsync();
-        // A checkpoint has come by then.
+        // Late enough for a checkpoint.
         await UntilAsync(async () => await SlicesAsync(tab) >= 14);
 
         await host.Gateway.StopAsync();
@@ -84,18 +84,18 @@ public sealed partial class LiveTests(PageFixture fixture)
         await Expect(tab.Page.GetByRole(AriaRole.Status)).ToContainTextAsync("Nothing is missing");
         var slices = await SlicesAsync(tab);
         await UntilAsync(async () => await SlicesAsync(tab) > slices + 4);
-        // It is the same call, and neither a window of it is missing nor one there twice.
+        // The same call; no window is missing or repeated.
         var configurations = await tab.Page.EvaluateAsync<string[]>("sent.filter(text => text.includes('session_id'))");
         Assert.Contains("\"resume\":", configurations[^1], StringComparison.Ordinal);
         Assert.Single(configurations.Select(text => Session().Match(text).Value).Distinct());
-        var told = await tab.Page.EvaluateAsync<double[]>("[document.querySelector('.ribbon').dataset.slices, ...windows].map(Number)");
-        var ends = told[1..].Distinct().ToArray();
-        Assert.Equal(ends.Length, told[0]);
+        var counts = await tab.Page.EvaluateAsync<double[]>("[document.querySelector('.ribbon').dataset.slices, ...windows].map(Number)");
+        var ends = counts[1..].Distinct().ToArray();
+        Assert.Equal(ends.Length, counts[0]);
         Assert.Equal(ends.Length, 1 + (int)Math.Round((ends.Max() - ends.Min()) / 0.5));
     }
 
     [Fact]
-    public async Task Who_refuses_a_device_is_told_what_to_do()
+    public async Task Live_PermissionDenied_ExplainsWhatToDo()
     {
         await using var browser = await fixture.LaunchAsync("--use-fake-ui-for-media-stream=deny");
         await using var tab = await fixture.OpenAsync("/", browser: browser);
@@ -108,7 +108,7 @@ public sealed partial class LiveTests(PageFixture fixture)
     }
 
     [Fact]
-    public async Task A_device_that_goes_away_leaves_the_other_one_on()
+    public async Task Live_CameraDisconnected_KeepsMicrophone()
     {
         await using var tab = await fixture.OpenAsync("/", script: Tracks);
         await tab.Button("Use camera").ClickAsync();
@@ -118,13 +118,13 @@ public sealed partial class LiveTests(PageFixture fixture)
 
         await tab.Page.EvaluateAsync("tracks.filter(track => track.kind === 'video').forEach(track => track.dispatchEvent(new Event('ended')))");
 
-        await Expect(tab.Page.GetByRole(AriaRole.Status)).ToContainTextAsync("The camera went away");
+        await Expect(tab.Page.GetByRole(AriaRole.Status)).ToContainTextAsync("The camera was disconnected");
         await Expect(tab.Button("Use camera")).ToBeEnabledAsync();
         await ScoredAsync(tab, Voice);
     }
 
     [Fact]
-    public async Task The_model_that_is_chosen_answers()
+    public async Task Live_ModelSelected_IsUsed()
     {
         await using var tab = await fixture.OpenAsync("/models", script: Sent);
         await tab.Button("Use on Live: cnn-gru").ClickAsync();
@@ -135,12 +135,12 @@ public sealed partial class LiveTests(PageFixture fixture)
         Assert.Contains("\"speech_model\":\"cnn-gru\"", await tab.Page.EvaluateAsync<string>("sent[0]"), StringComparison.Ordinal);
 
         await tab.Page.GetByLabel("Voice model").SelectOptionAsync("cnn");
-        await Expect(tab.Page.GetByRole(AriaRole.Status)).ToContainTextAsync("Another model answers");
+        await Expect(tab.Page.GetByRole(AriaRole.Status)).ToContainTextAsync("The model has changed");
         await ScoredAsync(tab, Voice);
     }
 
     [Fact]
-    public async Task An_hour_of_answers_leaves_the_page_no_larger()
+    public async Task Live_OneHourOfResults_MemoryIsBounded()
     {
         await using var tab = await fixture.OpenAsync("/", script: Hour);
         await tab.Button("Use camera").ClickAsync();
@@ -148,7 +148,7 @@ public sealed partial class LiveTests(PageFixture fixture)
         var devtools = await tab.Page.Context.NewCDPSessionAsync(tab.Page);
         await devtools.SendAsync("Performance.enable");
 
-        // Ten minutes first, in which all that is bounded fills up.
+        // Ten minutes first, which fill all bounded buffers.
         var before = await AnswerAsync(1_200);
         var after = await AnswerAsync(7_200);
 
@@ -165,22 +165,22 @@ public sealed partial class LiveTests(PageFixture fixture)
         }
     }
 
-    /// <summary>Keeps what the page sends as text, and the ends of windows that come.</summary>
+    /// <summary>Records the text messages that the page sends and the ends of the windows that it receives.</summary>
     private const string Sent = """
         window.sent = []; window.windows = [];
         window.WebSocket = class extends WebSocket {
           send(data) { if (typeof data === "string") sent.push(data); super.send(data); }
           set onmessage(take) {
             super.onmessage = take && (event => {
-              const { window: told } = JSON.parse(event.data);
-              if (told) windows.push(parseFloat(told.end));
+              const { window: received } = JSON.parse(event.data);
+              if (received) windows.push(parseFloat(received.end));
               take(event);
             });
           }
         };
         """;
 
-    /// <summary>Keeps the devices that the page opens.</summary>
+    /// <summary>Records the devices that the page opens.</summary>
     private const string Tracks = """
         window.tracks = [];
         const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
@@ -192,35 +192,35 @@ public sealed partial class LiveTests(PageFixture fixture)
         """;
 
     /// <summary>
-    /// A server that answers faster than time goes: two windows, five frames and now and then an activity, an alert and a
-    /// checkpoint for each second of a call. A fake, for an hour of the real one lasts an hour.
+    /// A fake server that is faster than real time: for each second of a call two windows, six frames, and at times an activity,
+    /// an alert and a checkpoint.
     /// </summary>
     private const string Hour = """
         const scores = happy => ({ neutral: 0.9 - happy, happy, sad: 0.02, angry: 0.02, fear: 0.02, disgust: 0.02, surprise: 0.02 });
-        let socket, told = 0;
+        let socket, sent = 0;
         window.WebSocket = class {
           static CONNECTING = 0; static OPEN = 1;
           readyState = 1; bufferedAmount = 0;
           constructor() { socket = this; setTimeout(() => this.onopen()); }
-          send(data) { if (typeof data === "string") this.tell({ started: { session_id: "hour", notice: "", channels: [] } }); }
+          send(data) { if (typeof data === "string") this.receive({ started: { session_id: "hour", notice: "", channels: [] } }); }
           close() {}
-          tell(message) { this.onmessage({ data: JSON.stringify(message) }); }
+          receive(message) { this.onmessage({ data: JSON.stringify(message) }); }
         };
         window.answer = async count => {
-          for (const last = told + count; told < last; told++) {
-            const [start, end] = [`${told / 2}s`, `${told / 2 + 3}s`];
+          for (const last = sent + count; sent < last; sent++) {
+            const [start, end] = [`${sent / 2}s`, `${sent / 2 + 3}s`];
             const judgement = { outcome: "OUTCOME_OK", emotion: "EMOTION_HAPPY", confidence: 0.8, scores: scores(0.8 * Math.random()) };
             const face = { judgement, box: { left: 10, top: 10, width: 50, height: 60 }, detection_confidence: 1 };
-            socket.tell({ window: { channel: 0, index: `${told}`, start, end, face: { judgement, frames: 15 }, fused: { judgement }, smoothed: judgement } });
+            socket.receive({ window: { channel: 0, index: `${sent}`, start, end, face: { judgement, frames: 15 }, fused: { judgement }, smoothed: judgement } });
             for (let i = 0; i < 3; i++)
-              socket.tell({ frame: { time: `${told / 2 + i / 10}s`, image: { outcome: "OUTCOME_OK", width: 640, height: 480, faces: Array(1 + told % 3).fill(face) } } });
-            if (told % 5 === 0) {
-              socket.tell({ activity: { channel: 0, segment: { start, end } } });
-              socket.tell({ alert: { rule: "angry", channel: 0, state: told % 10 ? "ALERT_STATE_RAISED" : "ALERT_STATE_CLEARED", time: end, emotion: "EMOTION_ANGRY" } });
-              socket.tell({ checkpoint: { audio_position: "0", video_time: end, state: "AAAA" } });
+              socket.receive({ frame: { time: `${sent / 2 + i / 10}s`, image: { outcome: "OUTCOME_OK", width: 640, height: 480, faces: Array(1 + sent % 3).fill(face) } } });
+            if (sent % 5 === 0) {
+              socket.receive({ activity: { channel: 0, segment: { start, end } } });
+              socket.receive({ alert: { rule: "angry", channel: 0, state: sent % 10 ? "ALERT_STATE_RAISED" : "ALERT_STATE_CLEARED", time: end, emotion: "EMOTION_ANGRY" } });
+              socket.receive({ checkpoint: { audio_position: "0", video_time: end, state: "AAAA" } });
             }
-            // Drawn as often as on a real page.
-            if (told % 4 === 0)
+            // Draws as often as on a real page.
+            if (sent % 4 === 0)
               await new Promise(requestAnimationFrame);
           }
         };
@@ -229,7 +229,7 @@ public sealed partial class LiveTests(PageFixture fixture)
     private static Task ScoredAsync(Tab tab, string column) =>
         Expect(tab.Page.Locator($".scores tbody tr:first-child {column}")).ToHaveAttributeAsync("data-score", Score());
 
-    /// <summary>Bars move with windows.</summary>
+    /// <summary>Waits until the bars change.</summary>
     private static async Task MovesAsync(Tab tab)
     {
         var first = await ReadAsync();
@@ -250,7 +250,7 @@ public sealed partial class LiveTests(PageFixture fixture)
     [GeneratedRegex(@"^[01]\.\d{4}$")]
     private static partial Regex Score();
 
-    [GeneratedRegex(@"answered \d+ ms after the window's end")]
+    [GeneratedRegex(@"latency \d+ ms after the end of the window")]
     private static partial Regex Latency();
 
     [GeneratedRegex("web-[a-z0-9]+")]

@@ -4,10 +4,10 @@ using static Microsoft.Playwright.Assertions;
 
 namespace Affect.E2ETests;
 
-/// <summary>The Models page against what the API answers.</summary>
+/// <summary>Compares the Models page with the API.</summary>
 public sealed class ModelsTests(PageFixture fixture)
 {
-    /// <summary>The page shows one digit.</summary>
+    /// <summary>The page rounds to one decimal.</summary>
     private const double Rounding = 0.0501;
 
     private static readonly Dictionary<string, string> Measures = new()
@@ -19,25 +19,25 @@ public sealed class ModelsTests(PageFixture fixture)
     };
 
     [Fact]
-    public async Task All_models_stand_beside_the_study_with_the_figures_of_the_API()
+    public async Task Models_Comparison_MatchesApiAndStudy()
     {
         await using var tab = await fixture.OpenAsync("/models");
         var models = await ModelsAsync();
         await Expect(tab.Page.Locator("[data-model]")).ToHaveCountAsync(models.Count);
-        // What the page was built with, and what the training wrote down of the study.
+        // The file that the page was built with, which training wrote.
         using var report = JsonDocument.Parse(await File.ReadAllTextAsync(Path.Combine(AppContext.BaseDirectory, "models", "report.json"), TestContext.Current.CancellationToken));
 
         foreach (var model in models)
         {
             var name = Name(model);
             var row = tab.Page.Locator($"[data-model='{name}']");
-            var known = model.GetProperty("metrics").EnumerateArray().First(metrics =>
+            var test = model.GetProperty("metrics").EnumerateArray().First(metrics =>
                 metrics.GetProperty("condition").GetString() == "" && !metrics.GetProperty("protocol").GetString()!.StartsWith("unseen", StringComparison.Ordinal));
             var study = report.RootElement.GetProperty("models").EnumerateArray().Single(entry => entry.GetProperty("name").GetString() == name)
                 .TryGetProperty("study", out var figures) ? figures : default;
             foreach (var (title, field) in Measures)
             {
-                Assert.Equal(100 * known.GetProperty(field).GetDouble(), await PercentAsync(row.Locator($"[data-measure={title}]")), Rounding);
+                Assert.Equal(100 * test.GetProperty(field).GetDouble(), await PercentAsync(row.Locator($"[data-measure={title}]")), Rounding);
                 if (study.ValueKind == JsonValueKind.Undefined)
                     await Expect(row.Locator($"[data-study={title}]")).ToHaveTextAsync("–");
                 else
@@ -47,7 +47,7 @@ public sealed class ModelsTests(PageFixture fixture)
     }
 
     [Fact]
-    public async Task A_model_has_its_confusion_its_curves_and_its_card()
+    public async Task Models_Details_ShowConfusionCurvesAndCard()
     {
         await using var tab = await fixture.OpenAsync("/models");
         var model = (await ModelsAsync()).Single(model => Name(model) == "cnn-gru");
@@ -62,7 +62,7 @@ public sealed class ModelsTests(PageFixture fixture)
         await Expect(tab.Page.GetByLabel("Learning: accuracy")).ToHaveAttributeAsync(
             "aria-label", new System.Text.RegularExpressions.Regex($"validation {last:F3}"));
 
-        // Measured on other data: the matrix follows.
+        // The matrix changes with the data.
         await tab.Page.GetByLabel("Measured on").SelectOptionAsync("1");
         var other = model.GetProperty("metrics")[1].GetProperty("confusion")[0].GetProperty("counts")[0].GetInt32();
         await Expect(tab.Page.Locator(".confusion td").First).ToHaveAttributeAsync("data-count", other.ToString());

@@ -8,12 +8,12 @@ using Microsoft.Playwright;
 namespace Affect.E2ETests;
 
 /// <summary>
-/// One Affect and one Chromium with a microphone and a camera fed from files, for all tests that leave them as they found
-/// them. The browser is the machine's; none is downloaded. Without it, or without the page, tests are skipped.
+/// One Affect and one Chromium whose microphone and camera play files, shared by all tests that do not change them. Uses the
+/// installed browser. Tests are skipped if the browser or the page is missing.
 /// </summary>
 public sealed class PageFixture : IAsyncLifetime
 {
-    /// <summary>How long tests wait for what is sure to come.</summary>
+    /// <summary>Timeout of waiting for expected results.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("affect-e2e-").FullName;
@@ -22,7 +22,7 @@ public sealed class PageFixture : IAsyncLifetime
     private AffectHost? _host;
     private string _missing = "";
 
-    /// <summary>What chromium is called.</summary>
+    /// <summary>Names of the browser.</summary>
     private static string? Chromium => ((string[])["chromium", "chromium-browser", "google-chrome"])
         .SelectMany(name => Environment.GetEnvironmentVariable("PATH")!.Split(':').Select(folder => Path.Combine(folder, name)))
         .FirstOrDefault(File.Exists);
@@ -30,10 +30,10 @@ public sealed class PageFixture : IAsyncLifetime
     /// <summary>All services; the gateway serves the page.</summary>
     public AffectHost Host => _host ?? throw new InvalidOperationException("not started");
 
-    /// <summary>Where the fake microphone gets its voice from: mono, 48 kHz.</summary>
+    /// <summary>The recording that the fake microphone plays: mono, 48 kHz.</summary>
     public string VoiceFile => Path.Combine(_folder, "voice.wav");
 
-    /// <summary>Whether faces are sure to be found in what the camera sees.</summary>
+    /// <summary>True if the detector finds the faces of the camera.</summary>
     public static bool FindsFaces => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable("AFFECT_YUNET"));
 
     public async ValueTask InitializeAsync()
@@ -61,11 +61,11 @@ public sealed class PageFixture : IAsyncLifetime
             await _host.DisposeAsync();
     }
 
-    /// <summary>A browser of its own.</summary>
-    /// <param name="permission">The switch that answers for the user when a page asks for a device.</param>
+    /// <summary>Starts another browser.</summary>
+    /// <param name="permission">The switch that grants or denies devices.</param>
     public Task<IBrowser> LaunchAsync(string permission)
     {
-        SkipWhereMissing();
+        SkipIfMissing();
         return _playwright!.Chromium.LaunchAsync(new()
         {
             ExecutablePath = Chromium,
@@ -78,16 +78,16 @@ public sealed class PageFixture : IAsyncLifetime
         });
     }
 
-    /// <summary>A tab that shows a page of Affect, and fails where the browser has anything to complain of.</summary>
-    /// <param name="path">As "/models".</param>
-    /// <param name="address">Of another gateway.</param>
+    /// <summary>Opens a page of Affect in a tab that fails on errors of the browser.</summary>
+    /// <param name="path">For example "/models".</param>
+    /// <param name="address">Address of another gateway.</param>
     /// <param name="browser">Another browser.</param>
-    /// <param name="script">Runs before the page's own.</param>
-    /// <param name="options">Of the browser's context.</param>
+    /// <param name="script">Script to run before the page's.</param>
+    /// <param name="options">Options of the browser's context.</param>
     public async Task<Tab> OpenAsync(
         string path, Uri? address = null, IBrowser? browser = null, string? script = null, BrowserNewContextOptions? options = null)
     {
-        SkipWhereMissing();
+        SkipIfMissing();
         var context = await (browser ?? _browser!).NewContextAsync(options);
         context.SetDefaultTimeout((float)Patience.TotalMilliseconds);
         var page = await context.NewPageAsync();
@@ -98,9 +98,9 @@ public sealed class PageFixture : IAsyncLifetime
         return tab;
     }
 
-    public void SkipWhereMissing() => Assert.SkipWhen(_missing.Length > 0, _missing);
+    public void SkipIfMissing() => Assert.SkipWhen(_missing.Length > 0, _missing);
 
-    /// <summary>ffmpeg, as the features service has it.</summary>
+    /// <summary>Runs ffmpeg, which the features service requires too.</summary>
     public static async Task FfmpegAsync(params string[] arguments)
     {
         using var process = Process.Start("ffmpeg", ["-v", "error", "-y", .. arguments]);
@@ -108,7 +108,7 @@ public sealed class PageFixture : IAsyncLifetime
         Assert.Equal(0, process.ExitCode);
     }
 
-    /// <summary>An angry actor of RAVDESS and the drawn face; where there is no RAVDESS a synthesised voice.</summary>
+    /// <summary>Makes media of an angry actor of RAVDESS, or of a synthesized voice without RAVDESS, and of the drawn face.</summary>
     private async Task MakeDevicesAsync()
     {
         var voice = Environment.GetEnvironmentVariable("AFFECT_DATA") is { Length: > 0 } data
@@ -118,6 +118,6 @@ public sealed class PageFixture : IAsyncLifetime
         await FfmpegAsync("-loop", "1", "-i", Sample("face.jpg"), "-t", "1", "-r", "10", "-pix_fmt", "yuvj420p", "-q:v", "3", Path.Combine(_folder, "face.mjpeg"));
     }
 
-    /// <summary>One of the clips that the page offers.</summary>
+    /// <summary>One of the sample clips of the page.</summary>
     public static string Sample(string name) => Path.Combine(AppContext.BaseDirectory, "web", "samples", name);
 }

@@ -6,10 +6,10 @@ using static Microsoft.Playwright.Assertions;
 
 namespace Affect.E2ETests;
 
-/// <summary>What holds for every page.</summary>
+/// <summary>Properties of every page.</summary>
 public sealed partial class PagesTests(PageFixture fixture)
 {
-    /// <summary>All of the first visit: document, script, style, models.</summary>
+    /// <summary>Limit for the first visit: document, script, style, models.</summary>
     private const int LargestFirstLoad = 300 * 1024;
 
     public static TheoryData<string, ColorScheme, int> Looks
@@ -27,9 +27,9 @@ public sealed partial class PagesTests(PageFixture fixture)
     }
 
     [Theory, MemberData(nameof(Looks))]
-    public async Task Reads_well_fits_and_loads_nothing_from_elsewhere(string path, ColorScheme scheme, int width)
+    public async Task Page_AnySchemeAndWidth_IsAccessibleAndSelfContained(string path, ColorScheme scheme, int width)
     {
-        fixture.SkipWhereMissing();
+        fixture.SkipIfMissing();
         await using var tab = await fixture.OpenAsync("about:blank", options: new() { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = 800 } });
         var hosts = new HashSet<string>();
         tab.Page.Request += (_, request) => hosts.Add(new Uri(request.Url).Authority);
@@ -49,9 +49,9 @@ public sealed partial class PagesTests(PageFixture fixture)
     }
 
     [Fact]
-    public async Task The_first_load_is_small_and_the_second_comes_from_the_cache()
+    public async Task Page_SecondLoad_ComesFromCache()
     {
-        fixture.SkipWhereMissing();
+        fixture.SkipIfMissing();
         await using var tab = await fixture.OpenAsync("about:blank");
         var devtools = await tab.Page.Context.NewCDPSessionAsync(tab.Page);
         await devtools.SendAsync("Network.enable");
@@ -68,9 +68,9 @@ public sealed partial class PagesTests(PageFixture fixture)
     }
 
     [Fact]
-    public async Task Answers_say_how_they_may_be_kept_and_what_a_browser_may_do()
+    public async Task Responses_Headers_SetCachingAndPolicies()
     {
-        fixture.SkipWhereMissing();
+        fixture.SkipIfMissing();
         using var http = new HttpClient { BaseAddress = fixture.Host.Gateway.HttpAddress };
         var cancellation = TestContext.Current.CancellationToken;
         using var index = await http.GetAsync("/models", cancellation);
@@ -94,7 +94,7 @@ public sealed partial class PagesTests(PageFixture fixture)
     }
 
     [Fact]
-    public async Task Keys_lead_everywhere_and_the_heading_has_the_focus_then()
+    public async Task Navigation_ByKeyboard_FocusesHeading()
     {
         await using var tab = await fixture.OpenAsync("/");
         await tab.Page.Keyboard.PressAsync("Tab");
@@ -109,9 +109,9 @@ public sealed partial class PagesTests(PageFixture fixture)
     }
 
     [Fact]
-    public async Task A_server_that_asks_for_a_key_is_given_one()
+    public async Task KeyForm_ServerRequiresKey_IsShownAndUsed()
     {
-        fixture.SkipWhereMissing();
+        fixture.SkipIfMissing();
         const string Key = "0123456789abcdef";
         await using var host = await Testing.AffectHost.StartAsync(new Dictionary<string, string?>
         {
@@ -121,11 +121,11 @@ public sealed partial class PagesTests(PageFixture fixture)
         await using var tab = await fixture.OpenAsync("/", host.Gateway.HttpAddress);
         tab.Expect("401");
 
-        await tab.Page.GetByLabel("This server asks for an API key").FillAsync(Key);
+        await tab.Page.GetByLabel("This server requires an API key").FillAsync(Key);
         await tab.Button("Use this key").ClickAsync();
         await Expect(tab.Page.GetByText("How far to trust it")).ToBeVisibleAsync();
 
-        // WebSocket, server-sent events and uploads send it in a way of their own each.
+        // WebSocket, server-sent events and uploads send the key in different ways.
         await tab.Button("Use microphone").ClickAsync();
         await Expect(tab.Page.Locator("[data-connection=on]")).ToBeVisibleAsync();
         await tab.Page.GetByRole(AriaRole.Link, new() { Name = "Calls" }).ClickAsync();

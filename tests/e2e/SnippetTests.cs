@@ -8,14 +8,14 @@ using Clip = Affect.Client.Clip;
 
 namespace Affect.E2ETests;
 
-/// <summary>The API page shows code that runs: each snippet is run here as it stands, but for addresses and file names.</summary>
+/// <summary>Runs each snippet of the API page, with other addresses and file names only.</summary>
 public sealed class SnippetTests(PageFixture fixture)
 {
     private static readonly string SpeechFile = TestMedia.FixturePath("golden/speech.wav");
     private static readonly string FaceFile = PageFixture.Sample("face.jpg");
 
     [Fact]
-    public async Task The_page_shows_the_snippets()
+    public async Task Api_Page_ShowsSnippets()
     {
         await using var tab = await fixture.OpenAsync("/api");
         var origin = fixture.Host.Gateway.HttpAddress.GetLeftPart(UriPartial.Authority);
@@ -28,7 +28,7 @@ public sealed class SnippetTests(PageFixture fixture)
     }
 
     [Fact]
-    public async Task REST_runs()
+    public async Task Snippet_Rest_Runs()
     {
         var output = await ShellAsync(Snippet("rest.sh"));
         Assert.Contains("\"fused\":", output, StringComparison.Ordinal);
@@ -36,7 +36,7 @@ public sealed class SnippetTests(PageFixture fixture)
     }
 
     [Fact]
-    public async Task The_command_line_runs()
+    public async Task Snippet_CommandLine_Runs()
     {
         var program = Path.Combine(AppContext.BaseDirectory, "../../Affect.Cli", new DirectoryInfo(AppContext.BaseDirectory).Name, "affect.dll");
         var output = await ShellAsync(Snippet("cli.sh").Replace("deploy/affect", $"dotnet {program}", StringComparison.Ordinal));
@@ -45,9 +45,9 @@ public sealed class SnippetTests(PageFixture fixture)
     }
 
     [Fact]
-    public async Task The_WebSocket_runs()
+    public async Task Snippet_WebSocket_Runs()
     {
-        fixture.SkipWhereMissing();
+        fixture.SkipIfMissing();
         await using var tab = await fixture.OpenAsync("/api");
         var code = Snippet("websocket.txt").Replace("localhost:8080", fixture.Host.Gateway.HttpAddress.Authority, StringComparison.Ordinal)
             .Replace("console.log(", "answers.push(", StringComparison.Ordinal);
@@ -69,7 +69,7 @@ public sealed class SnippetTests(PageFixture fixture)
     }
 
     [Theory, InlineData("sdk.cs"), InlineData("grpc.cs")]
-    public void CSharp_is_the_code_that_is_run_here(string name)
+    public void Snippet_CSharp_MatchesCodeOfTest(string name)
     {
         var source = string.Join('\n', File.ReadLines(Path.Combine(AppContext.BaseDirectory, "SnippetTests.cs")).Select(line => line.Trim()));
         foreach (var line in Snippet(name).Split('\n').Where(line => line.Length > 0))
@@ -78,15 +78,15 @@ public sealed class SnippetTests(PageFixture fixture)
                     .Replace("\"http://localhost:8081\"", "fixture.Host.Gateway.GrpcAddress", StringComparison.Ordinal)
                     .Replace("\"speech.wav\"", "SpeechFile", StringComparison.Ordinal)
                     .Replace("\"face.jpg\"", "FaceFile", StringComparison.Ordinal)
-                    // There is a Clip of the SDK here as well.
+                    // The SDK has a Clip too.
                     .Replace("new Clip {", "new V1.Clip {", StringComparison.Ordinal),
                 source, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task The_SDK_runs()
+    public async Task Snippet_Sdk_Runs()
     {
-        fixture.SkipWhereMissing();
+        fixture.SkipIfMissing();
         Assert.Contains("%", await SdkAsync(), StringComparison.Ordinal);
     }
 
@@ -109,9 +109,9 @@ public sealed class SnippetTests(PageFixture fixture)
     }
 
     [Fact]
-    public async Task GRPC_runs()
+    public async Task Snippet_Grpc_Runs()
     {
-        fixture.SkipWhereMissing();
+        fixture.SkipIfMissing();
         Assert.Contains("confidence", await GrpcAsync(), StringComparison.Ordinal);
     }
 
@@ -134,10 +134,10 @@ public sealed class SnippetTests(PageFixture fixture)
 
     private static string Snippet(string name) => File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "snippets", name));
 
-    /// <summary>What bash prints of it.</summary>
+    /// <summary>Output of bash.</summary>
     private async Task<string> ShellAsync(string script)
     {
-        fixture.SkipWhereMissing();
+        fixture.SkipIfMissing();
         var start = new ProcessStartInfo("bash", ["-euc", script
             .Replace("http://localhost:8080", fixture.Host.Gateway.HttpAddress.GetLeftPart(UriPartial.Authority), StringComparison.Ordinal)
             .Replace("speech.wav", SpeechFile, StringComparison.Ordinal)

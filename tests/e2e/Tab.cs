@@ -2,7 +2,7 @@ using Microsoft.Playwright;
 
 namespace Affect.E2ETests;
 
-/// <summary>A page in its own context. Disposing of it fails where the browser complained of something nobody expected.</summary>
+/// <summary>A page in its own context. Disposing it fails if the browser reported an unexpected error.</summary>
 public sealed class Tab : IAsyncDisposable
 {
     private readonly List<string> _complaints = [];
@@ -11,7 +11,7 @@ public sealed class Tab : IAsyncDisposable
     internal Tab(IPage page)
     {
         Page = page;
-        // What a policy forbids is among the errors of the console.
+        // Violations of a policy are reported as errors of the console.
         page.Console += (_, message) =>
         {
             if (message.Type is "error" or "warning")
@@ -22,13 +22,13 @@ public sealed class Tab : IAsyncDisposable
 
     public IPage Page { get; }
 
-    /// <summary>Complaints with this text are part of the test.</summary>
+    /// <summary>Expects errors that contain this text.</summary>
     public void Expect(string text) => _expected.Add(text);
 
-    /// <summary>By the name that a screen reader tells.</summary>
+    /// <summary>Finds a button by its accessible name.</summary>
     public ILocator Button(string name) => Page.GetByRole(AriaRole.Button, new() { Name = name });
 
-    /// <summary>What axe finds that is serious or worse: https://github.com/dequelabs/axe-core.</summary>
+    /// <summary>Serious and critical findings of axe: https://github.com/dequelabs/axe-core.</summary>
     public async Task<string[]> AxeAsync()
     {
         await Page.EvaluateAsync(await File.ReadAllTextAsync(Path.Combine(AppContext.BaseDirectory, "axe.min.js")));

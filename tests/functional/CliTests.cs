@@ -19,7 +19,7 @@ public sealed class CliTests(AffectFixture fixture) : IDisposable
         Assert.Contains("Voice", run.Output);
         Assert.Contains("0:00.0 to 0:03.0", run.Output);
         Assert.DoesNotContain("Faces", run.Output);
-        Assert.Contains("Answer", run.Output);
+        Assert.Contains("Result", run.Output);
         foreach (var emotion in Emotions.EmotionLabels.Names)
             Assert.Contains(emotion, run.Output);
         Assert.DoesNotContain('\e', run.Output);

@@ -1,4 +1,4 @@
-// The gateway's REST API. The key, where one is asked for, stays in this tab: it is gone with it.
+// The gateway's REST API. The key is kept in sessionStorage, until the tab is closed.
 import type { Analysis, Model, Problem } from "./types";
 
 const storedKey = "affect.key";
@@ -11,10 +11,10 @@ export function setApiKey(value: string) {
   sessionStorage.setItem(storedKey, value);
 }
 
-/** What the server refused, in its own words. */
-export class Refusal extends Error {
+/** An error response of the server. */
+export class ServerError extends Error {
   constructor(readonly problem: Problem) {
-    super(inPlainWords(problem));
+    super(describe(problem));
   }
 
   get needsKey() {
@@ -22,10 +22,10 @@ export class Refusal extends Error {
   }
 }
 
-/** "audio: It is no audio that can be read." */
-export function inPlainWords(problem: Problem): string {
+/** "audio: Must be an audio file." */
+export function describe(problem: Problem): string {
   if (problem.status === 401)
-    return "This server asks for an API key.";
+    return "This server requires an API key.";
   const errors = Object.entries(problem.errors ?? {}).flatMap(([field, texts]) => texts.map(text => `${field}: ${text}`));
   const text = errors.length > 0 ? errors.join(" ") : problem.detail || problem.title;
   return problem.retry_after ? `${text} Try again in ${Math.ceil(problem.retry_after)} s.` : text;
@@ -38,27 +38,27 @@ export async function listModels(): Promise<Model[]> {
   return ((await response.json()) as { models: Model[] }).models;
 }
 
-/** @throws Refusal, or TypeError where nobody answers. */
+/** @throws ServerError; TypeError if the server is unreachable. */
 async function get(path: string, abort?: AbortSignal): Promise<Response> {
   const response = await fetch(path, { headers: headers(), signal: abort });
   if (!response.ok)
-    throw new Refusal(problemOf(response.status, await response.text()));
+    throw new ServerError(parseProblem(response.status, await response.text()));
   return response;
 }
 
-function problemOf(status: number, body: string): Problem {
+function parseProblem(status: number, body: string): Problem {
   try {
     return JSON.parse(body) as Problem;
   } catch {
-    // From a proxy in between.
+    // The response of a proxy.
     return { title: "", status, code: "", detail: `The server answered with ${status}.` };
   }
 }
 
 /**
- * Sends a clip. XMLHttpRequest, for fetch does not tell how much has been sent.
+ * Sends a clip. Uses XMLHttpRequest, because fetch does not report the progress of an upload.
  * @param progress Share of the upload, [0, 1].
- * @throws Refusal; AbortError where it was given up.
+ * @throws ServerError; AbortError if canceled.
  */
 export function analyze(form: FormData, progress: (share: number) => void, abort: AbortSignal): Promise<Analysis> {
   return new Promise((resolve, reject) => {
@@ -70,9 +70,9 @@ export function analyze(form: FormData, progress: (share: number) => void, abort
     request.onload = () =>
       request.status === 200
         ? resolve(JSON.parse(request.responseText) as Analysis)
-        : reject(new Refusal(problemOf(request.status, request.responseText)));
-    request.onerror = () => reject(new Error("The server cannot be reached."));
-    request.onabort = () => reject(new DOMException("given up", "AbortError"));
+        : reject(new ServerError(parseProblem(request.status, request.responseText)));
+    request.onerror = () => reject(new Error("The server is unreachable."));
+    request.onabort = () => reject(new DOMException("canceled", "AbortError"));
     abort.addEventListener("abort", () => request.abort());
     request.send(form);
   });
@@ -83,7 +83,7 @@ export interface ServerEvent {
   data: string;
 }
 
-/** Server-sent events; EventSource cannot send a key. Ends where the connection does. */
+/** Server-sent events, until the connection ends. EventSource cannot send a key. */
 export async function* events(path: string, abort: AbortSignal): AsyncGenerator<ServerEvent> {
   const response = await get(path, abort);
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
@@ -96,8 +96,8 @@ export async function* events(path: string, abort: AbortSignal): AsyncGenerator<
     for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
       const fields = text.slice(0, end).split("\n").map(line => line.split(/: ?(.*)/s));
       text = text.slice(end + 2);
-      const all = (name: string) => fields.filter(field => field[0] === name).map(field => field[1] ?? "").join("\n");
-      yield { name: all("event"), data: all("data") };
+      const join = (name: string) => fields.filter(field => field[0] === name).map(field => field[1] ?? "").join("\n");
+      yield { name: join("event"), data: join("data") };
     }
   }
 }

@@ -2,15 +2,15 @@ import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 import type { Model } from "./types";
 
-/** What all pages share. */
+/** State shared by all pages. */
 export interface App {
-  /** Null until the server has told them. */
+  /** Null until loaded. */
   models: Model[] | null;
-  /** Who answers on the Live page; empty names are the default models. */
+  /** Models of the Live page; an empty name is the default model. */
   choice: { speech: string; face: string };
   choose(choice: { speech: string; face: string }): void;
-  /** Shows an error, or asks for the key where one is missing. */
-  failed(error: unknown): void;
+  /** Shows an error, or the key form if a key is required. */
+  fail(error: unknown): void;
 }
 
 export const AppContext = createContext<App>(null!);
@@ -18,11 +18,11 @@ export const useApp = () => useContext(AppContext);
 
 export const modalities = { speech: "MODALITY_SPEECH", face: "MODALITY_FACE" };
 
-/** What was measured on data as they come: of test samples like those it learnt from, and of speakers it never heard. */
+/** Metrics on unmodified data: on the test split, and on unseen speakers. */
 export function headline(model: Model) {
   const clean = model.metrics.filter(metrics => !metrics.condition);
   return {
-    known: clean.find(metrics => !metrics.protocol.startsWith("unseen")),
-    strangers: clean.find(metrics => metrics.protocol.startsWith("unseen")),
+    test: clean.find(metrics => !metrics.protocol.startsWith("unseen")),
+    unseen: clean.find(metrics => metrics.protocol.startsWith("unseen")),
   };
 }

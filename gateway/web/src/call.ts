@@ -1,8 +1,8 @@
-import { apiKey, inPlainWords, listModels, Refusal } from "./api";
+import { apiKey, describe, listModels, ServerError } from "./api";
 import { seconds } from "./emotions";
 import type { Alert, FrameResult, Problem, Segment, StreamAnswer, StreamStarted, StreamWindow } from "./types";
 
-/** Which devices are on, and who answers. */
+/** Devices and models of a call. */
 export interface CallSetup {
   /** Hertz; null without a microphone. */
   sampleRate: number | null;
@@ -11,52 +11,52 @@ export interface CallSetup {
   faceModel: string;
 }
 
-/** What a call tells. Times are seconds since the call began. */
+/** Receives the results of a call. Times are seconds since the start of the call. */
 export interface CallListener {
   started(message: StreamStarted): void;
-  /** @param latency From when the window's last sample was sent, in milliseconds; null where that is not known. */
+  /** @param latency Milliseconds since the window's last sample was sent; null if unknown. */
   window(message: StreamWindow, latency: number | null): void;
   activity(segment: Segment): void;
   frame(message: FrameResult): void;
   alert(message: Alert): void;
-  /** The server ended the call, for nothing came. */
+  /** The server ended the call because it received nothing. */
   stalled(): void;
   lost(): void;
-  /** The connection is there again, and nothing is missing. */
+  /** The connection is back and no media are lost. */
   resumed(): void;
-  /** It was away for too long, or the server could not go on: over, and to be begun anew. */
+  /** The call cannot be resumed; start a new one. */
   broken(): void;
-  /** The server refused; to try again is no use. */
-  refused(reason: string): void;
+  /** The server rejected the call; a retry would not help. */
+  rejected(reason: string): void;
 }
 
-/** The 3 s of voice that a window is made of move on by so much. */
+/** From the start of one window to the start of the next. */
 const hop = "0.5s";
 const bytesPerSample = 2;
 
-/** What a call holds of media that no checkpoint covers yet; the server takes no larger gap. */
-const longestGap = 55;
+/** Seconds of media buffered since the last checkpoint; the server rejects a larger gap. */
+const maxGap = 55;
 
-const pauses = [250, 500, 1000, 2000];
+const backoff = [250, 500, 1000, 2000];
 const kinds = { audio: 1, frame: 2 };
 
 interface Sent {
-  /** When it ends, in seconds of the call. */
+  /** End of the media, in seconds since the start of the call. */
   time: number;
-  /** Byte behind it; 0 for a frame. */
+  /** Position of the byte after it; 0 for a frame. */
   position: number;
   message: Uint8Array<ArrayBuffer>;
 }
 
 /**
- * One call over a WebSocket (gateway/server/README.md). A connection that is lost is replaced: the server's newest checkpoint
- * and the media behind it, which are kept here for that, are sent again, and windows that come twice are dropped.
+ * One call over a WebSocket (gateway/server/README.md). A lost connection is replaced: the server's latest checkpoint and the
+ * media since then, which are buffered, are sent again, and repeated windows are dropped.
  */
 export class Call {
   private readonly session = `web-${Math.random().toString(36).slice(2)}`;
   private readonly began = performance.now();
   private socket!: WebSocket;
-  private configured = false; // by the socket that is open
+  private configured = false; // the open socket has sent its configuration
   private everStarted = false;
   private over = false;
   private failures = 0;
@@ -66,27 +66,27 @@ export class Call {
   private position = 0;
   private resume = "";
   private nextWindow = 0;
-  private newestFrame = -1;
-  private newestActivity = 0;
-  private readonly newestAlert = new Map<string, number>();
-  /** When which byte of the audio was sent, for the latency; a few seconds of it. */
+  private latestFrame = -1;
+  private latestActivity = 0;
+  private readonly latestAlert = new Map<string, number>();
+  /** Times of sending the last few seconds of audio, for the latency. */
   private sentAt: { position: number; at: number }[] = [];
 
   constructor(private readonly setup: CallSetup, private readonly listener: CallListener) {
     this.open();
   }
 
-  /** Seconds since the call began: the audio's clock, where there is audio. */
+  /** Seconds since the start of the call, on the clock of the audio if the call has audio. */
   get time(): number {
     return this.setup.sampleRate ? this.position / bytesPerSample / this.setup.sampleRate : (performance.now() - this.began) / 1000;
   }
 
   private get ready(): boolean {
-    // A socket that closes says so some time before its event does.
+    // readyState changes before the close event.
     return this.configured && this.socket.readyState === WebSocket.OPEN;
   }
 
-  /** Whether media pile up in the browser; a frame less is no loss then. */
+  /** True while media queue up in the browser, so that frames should be skipped. */
   get busy(): boolean {
     return !this.ready || this.socket.bufferedAmount > 256 * 1024;
   }
@@ -104,22 +104,22 @@ export class Call {
     this.send(kinds.frame, BigInt(Math.round(time * 1e6)), new Uint8Array(jpeg), 0, time);
   }
 
-  /** Nothing more comes, and nothing more is told; those who watch the call get its summary. */
+  /** Half-closes the call without waiting for its summary; dashboards receive it. */
   end() {
     if (!this.ready)
-      return this.giveUp();
+      return this.abort();
     this.over = true;
     this.configured = false;
     this.socket.send('{"end":true}');
     this.socket.onmessage = this.socket.onclose = null;
   }
 
-  private giveUp() {
+  private abort() {
     this.over = true;
     this.configured = false;
     clearTimeout(this.retry);
     this.socket.onmessage = this.socket.onclose = null;
-    // To close one that is not open yet is an error in the browser's eyes.
+    // Browsers report an error if a connecting socket is closed.
     if (this.socket.readyState === WebSocket.CONNECTING)
       this.socket.onopen = () => this.socket.close();
     else
@@ -136,7 +136,7 @@ export class Call {
     this.media.push({ time, position, message });
     if (this.ready)
       this.socket.send(message);
-    else if (this.failures > 0 && time - this.lostAt > longestGap)
+    else if (this.failures > 0 && time - this.lostAt > maxGap)
       this.fail(() => this.listener.broken());
   }
 
@@ -150,7 +150,7 @@ export class Call {
       opened = true;
       this.socket.send(JSON.stringify({
         session_id: this.session,
-        // The person before the page is its customer: nobody's emotion is told at work (EU AI Act, Art. 5(1)(f)).
+        // The visitor is a customer: emotion inference at the workplace is prohibited (EU AI Act, Art. 5(1)(f)).
         ...(this.setup.sampleRate && {
           audio: { encoding: "AUDIO_ENCODING_L16", sample_rate: this.setup.sampleRate, channels: [{ role: "SPEAKER_ROLE_CUSTOMER" }] },
         }),
@@ -178,38 +178,38 @@ export class Call {
     this.configured = false;
     if (this.over)
       return;
-    // Browsers do not say why a handshake failed; a request that may be asked does.
+    // Browsers hide why a handshake failed; an ordinary request tells.
     if (!opened)
-      problem = await listModels().then(() => null, (error: unknown) => (error instanceof Refusal ? error.problem : null));
+      problem = await listModels().then(() => null, (error: unknown) => (error instanceof ServerError ? error.problem : null));
     if (this.over)
       return;
     if (problem?.errors && "config.resume" in problem.errors)
       return this.fail(() => this.listener.broken());
     if (problem && (code === 1008 || problem.status === 401))
-      return this.fail(() => this.listener.refused(inPlainWords(problem)));
+      return this.fail(() => this.listener.rejected(describe(problem)));
     if (this.failures === 0) {
       this.lostAt = this.time;
       this.listener.lost();
     }
-    this.retry = window.setTimeout(() => this.open(), pauses[Math.min(this.failures++, pauses.length - 1)]);
+    this.retry = window.setTimeout(() => this.open(), backoff[Math.min(this.failures++, backoff.length - 1)]);
   }
 
-  private fail(tell: () => void) {
-    this.giveUp();
-    tell();
+  private fail(report: () => void) {
+    this.abort();
+    report();
   }
 
   private receive(message: StreamAnswer) {
     if (message.started)
       this.start(message.started);
     else if (message.window)
-      this.takeWindow(message.window);
+      this.receiveWindow(message.window);
     else if (message.activity)
-      this.takeActivity(message.activity.segment);
+      this.receiveActivity(message.activity.segment);
     else if (message.frame)
-      this.takeFrame(message.frame);
+      this.receiveFrame(message.frame);
     else if (message.alert)
-      this.takeAlert(message.alert);
+      this.receiveAlert(message.alert);
     else if (message.checkpoint) {
       this.resume = message.checkpoint.state;
       const position = parseInt(message.checkpoint.audio_position);
@@ -230,7 +230,7 @@ export class Call {
     this.lostAt = 0;
   }
 
-  private takeWindow(message: StreamWindow) {
+  private receiveWindow(message: StreamWindow) {
     const index = parseInt(message.index);
     if (index < this.nextWindow)
       return;
@@ -238,26 +238,26 @@ export class Call {
     this.listener.window(message, this.latency(seconds(message.end)));
   }
 
-  private takeFrame(message: FrameResult) {
+  private receiveFrame(message: FrameResult) {
     const time = seconds(message.time);
-    // Of those that come again, and of those that overtake, the newest is on the screen already.
-    if (time <= this.newestFrame)
+    // Skips frames that are repeated or out of order.
+    if (time <= this.latestFrame)
       return;
-    this.newestFrame = time;
+    this.latestFrame = time;
     this.listener.frame(message);
   }
 
-  private takeActivity(segment: Segment) {
-    if (seconds(segment.start) < this.newestActivity)
+  private receiveActivity(segment: Segment) {
+    if (seconds(segment.start) < this.latestActivity)
       return;
-    this.newestActivity = seconds(segment.end);
+    this.latestActivity = seconds(segment.end);
     this.listener.activity(segment);
   }
 
-  private takeAlert(alert: Alert) {
-    if (seconds(alert.time) <= (this.newestAlert.get(alert.rule) ?? -1))
+  private receiveAlert(alert: Alert) {
+    if (seconds(alert.time) <= (this.latestAlert.get(alert.rule) ?? -1))
       return;
-    this.newestAlert.set(alert.rule, seconds(alert.time));
+    this.latestAlert.set(alert.rule, seconds(alert.time));
     this.listener.alert(alert);
   }
 

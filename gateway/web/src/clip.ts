@@ -1,64 +1,64 @@
-// What somebody chose, made ready to be sent as one clip.
-import { jpegOf } from "./devices";
+// Prepares the chosen files as one clip.
+import { encodeJpeg } from "./devices";
 
-/** The server takes no larger request, and no more pictures. */
-export const largestClip = 32 << 20;
-export const mostPictures = 16;
+/** Limits of the server. */
+export const maxClipBytes = 32 << 20;
+export const maxPictures = 16;
 
-/** The rate that the models hear at: more would be sent in vain. */
+/** The sample rate of the models; a higher one would be resampled by the server. */
 const sampleRate = 22_050;
 
 export interface Picture {
   name: string;
   blob: Blob;
-  /** Where it stands in a video, in seconds. */
+  /** Time in the video, in seconds. */
   time?: number;
 }
 
 export interface Clip {
   audio: { name: string; blob: Blob } | null;
-  /** The sound as the browser decodes it; null where it cannot. */
+  /** The decoded audio; null if the browser cannot decode it. */
   sound: AudioBuffer | null;
   pictures: Picture[];
-  /** What the player plays. */
+  /** The file to play. */
   media: File | null;
   video: boolean;
-  /** What was left out, in plain words. */
+  /** Messages about files that are not sent. */
   remarks: string[];
 }
 
-/** Sorts files into a recording, pictures, or a video's sound and pictures. What the browser does not know, the server may. */
-export async function clipOf(files: File[]): Promise<Clip> {
+/** Creates a clip from a recording, pictures, or the audio and pictures of a video. The server may support files that the browser does not. */
+export async function createClip(files: File[]): Promise<Clip> {
   const kind = (file: File) => file.type.split("/")[0];
   const images = files.filter(file => kind(file) === "image");
   const others = files.filter(file => kind(file) !== "image");
   const media = others[0] ?? null;
   const remarks: string[] = [];
   if (others.length > 1)
-    remarks.push(`One recording or video at a time: only ${media!.name} is analyzed.`);
+    remarks.push(`Only one recording or video is analyzed: ${media!.name}.`);
 
   const sound = media && (await decode(media));
   const clip: Clip = { audio: null, sound, pictures: images.map(file => ({ name: file.name, blob: file })), media, video: false, remarks };
   if (media && kind(media) === "video") {
     clip.video = true;
-    clip.pictures.push(...(await stills(media, mostPictures - Math.min(images.length, mostPictures))));
+    clip.pictures.push(...(await extractPictures(media, maxPictures - Math.min(images.length, maxPictures))));
     if (sound)
-      clip.audio = { name: `${media.name}.wav`, blob: wav(sound) };
+      clip.audio = { name: `${media.name}.wav`, blob: encodeWav(sound) };
     else
-      remarks.push("This browser finds no sound in the video, so only its pictures are analyzed.");
+      remarks.push("This browser cannot decode the audio of the video; only its pictures are analyzed.");
   } else if (media) {
     clip.audio = { name: media.name, blob: media };
   }
-  if (clip.pictures.length > mostPictures) {
-    remarks.push(`At most ${mostPictures} pictures at a time: the first ${mostPictures} are analyzed.`);
-    clip.pictures.length = mostPictures;
+  if (clip.pictures.length > maxPictures) {
+    remarks.push(`Only the first ${maxPictures} pictures are analyzed.`);
+    clip.pictures.length = maxPictures;
   }
   return clip;
 }
 
 export const sizeOf = (clip: Clip) => [clip.audio, ...clip.pictures].reduce((sum, part) => sum + (part?.blob.size ?? 0), 0);
 
-export function formOf(clip: Clip, models: { speech: string; face: string }): FormData {
+export function createForm(clip: Clip, models: { speech: string; face: string }): FormData {
   const form = new FormData();
   if (clip.audio)
     form.append("audio", clip.audio.blob, clip.audio.name);
@@ -79,26 +79,26 @@ async function decode(file: File): Promise<AudioBuffer | null> {
   }
 }
 
-/** At most one a second, spread evenly. */
-async function stills(file: File, most: number): Promise<Picture[]> {
+/** Evenly spaced pictures, at most one per second. */
+async function extractPictures(file: File, max: number): Promise<Picture[]> {
   const video = document.createElement("video");
   video.muted = true;
   video.src = URL.createObjectURL(file);
   try {
-    await happens(video, "loadeddata");
-    // Files that were recorded by a browser do not say how long they are until one has been at their end.
+    await waitFor(video, "loadeddata");
+    // Files recorded by a browser have no duration until the player has reached their end.
     if (!isFinite(video.duration)) {
       video.currentTime = Number.MAX_SAFE_INTEGER;
-      await happens(video, "seeked");
+      await waitFor(video, "seeked");
     }
-    const count = Math.min(most, Math.max(1, Math.round(video.duration)));
+    const count = Math.min(max, Math.max(1, Math.round(video.duration)));
     const canvas = document.createElement("canvas");
     const pictures: Picture[] = [];
     for (let i = 0; i < count; i++) {
       const time = ((i + 0.5) * video.duration) / count;
       video.currentTime = time;
-      await happens(video, "seeked");
-      pictures.push({ name: `${i + 1}.jpg`, blob: await jpegOf(video, canvas), time });
+      await waitFor(video, "seeked");
+      pictures.push({ name: `${i + 1}.jpg`, blob: await encodeJpeg(video, canvas), time });
     }
     return pictures;
   } finally {
@@ -106,15 +106,15 @@ async function stills(file: File, most: number): Promise<Picture[]> {
   }
 }
 
-function happens(video: HTMLVideoElement, event: string): Promise<void> {
+function waitFor(video: HTMLVideoElement, event: string): Promise<void> {
   return new Promise((resolve, reject) => {
     video.addEventListener(event, () => resolve(), { once: true });
     video.addEventListener("error", () => reject(new Error("This browser cannot play the video.")), { once: true });
   });
 }
 
-/** Mono, 16 bits: RIFF WAVE as Microsoft's "Multimedia Programming Interface" of 1991 has it. */
-function wav(sound: AudioBuffer): Blob {
+/** Encodes mono 16-bit PCM: RIFF WAVE as in Microsoft's "Multimedia Programming Interface", 1991. */
+function encodeWav(sound: AudioBuffer): Blob {
   const channels = Array.from({ length: sound.numberOfChannels }, (_, index) => sound.getChannelData(index));
   const samples = Int16Array.from({ length: sound.length }, (_, index) =>
     Math.max(-1, Math.min(1, channels.reduce((sum, channel) => sum + channel[index]!, 0) / channels.length)) * 0x7fff);

@@ -1,4 +1,4 @@
-/** A microphone that gives 16-bit samples, or a camera that gives pictures. */
+/** An open microphone or camera. */
 export interface Device {
   stop(): void;
 }
@@ -8,44 +8,44 @@ export interface Microphone extends Device {
   sampleRate: number;
 }
 
-/** Frames a second. Enough to see a face change, and little to send. */
+/** Frames per second: enough for changes of a face at a low data rate. */
 const frameRate = 5;
 
-/** Faces need no more: of 640×480 that of somebody two metres away is found. */
-const largestEdge = 640;
+/** Pixels. A face at a distance of two meters is detected at 640×480. */
+const maxEdge = 640;
 
-/** The server takes no more than this. */
-const highestRate = 48_000;
+/** Limit of the server, in hertz. */
+const maxSampleRate = 48_000;
 
-/** Why a device could not be had, in plain words. */
-export function whyNot(error: unknown, device: "microphone" | "camera"): string {
+/** Describes why a device cannot be opened. */
+export function describeDeviceError(error: unknown, device: "microphone" | "camera"): string {
   switch (error instanceof DOMException ? error.name : "") {
     case "NotAllowedError":
-      return `The browser was not allowed to use the ${device}. Allow it beside the page's address, then press the button again.`;
+      return `The browser is not allowed to use the ${device}. Allow it next to the page's address, then press the button again.`;
     case "NotFoundError":
-      return `No ${device} was found. Plug one in, then press the button again.`;
+      return `No ${device} found. Connect one, then press the button again.`;
     case "NotReadableError":
       return `The ${device} could not be opened. Another program may be using it.`;
     default:
       return isSecureContext
         ? `The ${device} could not be started (${error instanceof Error ? error.message : String(error)}).`
-        : `Browsers give the ${device} only to pages that come over https or from localhost.`;
+        : `Browsers allow the ${device} only on pages from https or localhost.`;
   }
 }
 
 /**
- * @param take Gets 50 ms of mono samples at a time.
- * @param lost The device went away.
+ * @param onSamples Receives 50 ms of mono 16-bit samples at a time.
+ * @param onLost The device was disconnected.
  */
-export async function openMicrophone(take: (samples: ArrayBuffer) => void, lost: () => void): Promise<Microphone> {
-  // Untouched: what makes speech easier to understand takes away from how it sounds.
+export async function openMicrophone(onSamples: (samples: ArrayBuffer) => void, onLost: () => void): Promise<Microphone> {
+  // Without processing: what makes speech easier to understand changes how it sounds.
   const stream = await navigator.mediaDevices.getUserMedia({
     audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1 },
   });
   let context = new AudioContext();
-  if (context.sampleRate > highestRate) {
+  if (context.sampleRate > maxSampleRate) {
     void context.close();
-    context = new AudioContext({ sampleRate: highestRate });
+    context = new AudioContext({ sampleRate: maxSampleRate });
   }
   try {
     await context.audioWorklet.addModule(RECORDER);
@@ -54,10 +54,10 @@ export async function openMicrophone(take: (samples: ArrayBuffer) => void, lost:
     throw error;
   }
   const recorder = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0 });
-  recorder.port.onmessage = ({ data }: MessageEvent<ArrayBuffer>) => take(data);
+  recorder.port.onmessage = ({ data }: MessageEvent<ArrayBuffer>) => onSamples(data);
   context.createMediaStreamSource(stream).connect(recorder);
   await context.resume();
-  stream.getTracks()[0]!.onended = lost;
+  stream.getTracks()[0]!.onended = onLost;
   return { sampleRate: context.sampleRate, stop };
 
   function stop() {
@@ -67,23 +67,23 @@ export async function openMicrophone(take: (samples: ArrayBuffer) => void, lost:
 }
 
 /**
- * @param video Shows what the camera sees.
- * @param time The call's clock; null where no frame is wanted now.
- * @param take Gets JPEGs.
- * @param lost The device went away.
+ * @param video Shows the camera's picture.
+ * @param time The call's clock; null to skip a frame.
+ * @param onFrame Receives JPEGs.
+ * @param onLost The device was disconnected.
  */
 export async function openCamera(
-  video: HTMLVideoElement, time: () => number | null, take: (time: number, jpeg: ArrayBuffer) => void, lost: () => void): Promise<Device> {
+  video: HTMLVideoElement, time: () => number | null, onFrame: (time: number, jpeg: ArrayBuffer) => void, onLost: () => void): Promise<Device> {
   const stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: "user" } });
   video.srcObject = stream;
   await video.play();
-  stream.getTracks()[0]!.onended = lost;
+  stream.getTracks()[0]!.onended = onLost;
   const canvas = document.createElement("canvas");
   const timer = setInterval(() => {
     const taken = time();
     if (taken === null || video.videoWidth === 0)
       return;
-    void jpegOf(video, canvas).then(async blob => take(taken, await blob.arrayBuffer()));
+    void encodeJpeg(video, canvas).then(async blob => onFrame(taken, await blob.arrayBuffer()));
   }, 1000 / frameRate);
   return {
     stop() {
@@ -94,9 +94,9 @@ export async function openCamera(
   };
 }
 
-/** What a video shows now. */
-export function jpegOf(video: HTMLVideoElement, canvas: HTMLCanvasElement): Promise<Blob> {
-  const scale = Math.min(1, largestEdge / Math.max(video.videoWidth, video.videoHeight));
+/** Encodes the current picture of a video. */
+export function encodeJpeg(video: HTMLVideoElement, canvas: HTMLCanvasElement): Promise<Blob> {
+  const scale = Math.min(1, maxEdge / Math.max(video.videoWidth, video.videoHeight));
   canvas.width = Math.round(video.videoWidth * scale);
   canvas.height = Math.round(video.videoHeight * scale);
   canvas.getContext("2d")!.drawImage(video, 0, 0, canvas.width, canvas.height);

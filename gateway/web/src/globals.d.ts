@@ -1,12 +1,12 @@
-// What build.mjs puts in.
+// Constants that build.mjs defines.
 
-/** Where recorder.worklet.ts lies. */
+/** URL of recorder.worklet.ts. */
 declare const RECORDER: string;
 
-/** The study's figures, by the names that its models have here: fractions, macro averages. */
+/** The study's figures by model name: fractions, macro averages. */
 declare const STUDY: Record<string, { precision: number; recall: number; f1: number; accuracy: number } | undefined>;
 
-/** The models that have a card. */
+/** Models with a card. */
 declare const CARDS: string[];
 
 declare module "*.sh" {

@@ -1,6 +1,6 @@
 import { render } from "preact";
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { apiKey, listModels, Refusal, setApiKey } from "./api";
+import { apiKey, listModels, ServerError, setApiKey } from "./api";
 import { AppContext, type App as Shared } from "./app";
 import { Analyze } from "./pages/Analyze";
 import { Api } from "./pages/Api";
@@ -22,38 +22,38 @@ function App() {
   const [models, setModels] = useState<Model[] | null>(null);
   const [choice, choose] = useState({ speech: "", face: "" });
   const [error, setError] = useState("");
-  const [asksKey, setAsksKey] = useState(false);
-  const [keys, setKeys] = useState(0); // a page begins anew with a new key
+  const [needsKey, setNeedsKey] = useState(false);
+  const [keys, setKeys] = useState(0); // remounts the page with a new key
   const main = useRef<HTMLElement>(null);
   const page = pages.find(candidate => candidate.path === path) ?? pages[0]!;
 
-  const failed = useCallback((reason: unknown) => {
-    if (reason instanceof Refusal && reason.needsKey)
-      setAsksKey(true);
+  const fail = useCallback((reason: unknown) => {
+    if (reason instanceof ServerError && reason.needsKey)
+      setNeedsKey(true);
     else
-      setError(reason instanceof Refusal ? reason.message : "The server cannot be reached. Is it running?");
+      setError(reason instanceof ServerError ? reason.message : "The server is unreachable. Is it running?");
   }, []);
 
   useEffect(() => {
     listModels().then(found => {
       setModels(found);
       setError("");
-      setAsksKey(false);
-    }, failed);
+      setNeedsKey(false);
+    }, fail);
   }, [keys]);
 
   useEffect(() => {
-    const moved = () => setPath(location.pathname);
-    addEventListener("popstate", moved);
-    return () => removeEventListener("popstate", moved);
+    const onPopState = () => setPath(location.pathname);
+    addEventListener("popstate", onPopState);
+    return () => removeEventListener("popstate", onPopState);
   }, []);
 
   useEffect(() => {
     document.title = `${page.title} · Affect`;
   }, [page]);
 
-  // Links between pages stay in this document; everything else is the browser's.
-  const follow = (event: MouseEvent) => {
+  // Handles links between pages; leaves all others to the browser.
+  const navigate = (event: MouseEvent) => {
     const link = (event.target as Element).closest("a");
     if (!link || link.origin !== location.origin || link.hash || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey
       || !pages.some(candidate => candidate.path === link.pathname))
@@ -62,14 +62,14 @@ function App() {
     history.pushState(null, "", link.pathname);
     setPath(link.pathname);
     scrollTo(0, 0);
-    // Where a browser would begin to read after a page was loaded.
+    // Screen readers start here, as after loading a page.
     requestAnimationFrame(() => main.current?.querySelector("h1")?.focus());
   };
 
-  const shared: Shared = useMemo(() => ({ models, choice, choose, failed }), [models, choice, failed]);
+  const shared: Shared = useMemo(() => ({ models, choice, choose, fail }), [models, choice, fail]);
   return (
     <AppContext.Provider value={shared}>
-      <div onClick={follow}>
+      <div onClick={navigate}>
         <a class="skip" href="#main">Skip to the content</a>
         <header>
           <a class="brand" href="/"><img src="/icon.svg" alt="" width="28" height="28" /> Affect</a>
@@ -79,18 +79,18 @@ function App() {
         </header>
         <main id="main" ref={main}>
           {error && <p class="message bad" role="alert">{error} <button type="button" onClick={() => setKeys(keys + 1)}>Try again</button></p>}
-          {asksKey && <KeyForm done={() => setKeys(keys + 1)} />}
+          {needsKey && <KeyForm done={() => setKeys(keys + 1)} />}
           <page.Page key={`${page.path} ${keys}`} />
         </main>
         <footer>
           <p>
-            <strong>Nothing is stored.</strong> Sound and pictures go from this page to this server, are judged and forgotten; so are
-            the scores. Nothing is loaded from other hosts.
+            <strong>Nothing is stored.</strong> Audio and pictures are sent to this server, analyzed and discarded, as are the scores.
+            Nothing is loaded from other hosts.
           </p>
           <p>
-            An AI system infers emotions here. The people whose emotions are inferred must be told so (EU AI Act, Art. 50(3)); to
-            infer those of people at work or of pupils is forbidden (Art. 5(1)(f)). Scores are probabilities, not facts, and no ground
-            for a decision on their own.
+            An AI system infers emotions here. The persons concerned must be informed (EU AI Act, Art. 50(3)); emotion inference at the
+            workplace and in education is prohibited (Art. 5(1)(f)). Scores are probabilities, not facts, and must not be the sole basis
+            of a decision.
           </p>
         </footer>
       </div>
@@ -107,11 +107,11 @@ function KeyForm({ done }: { done: () => void }) {
       done();
     }}>
       <label>
-        This server asks for an API key
+        This server requires an API key
         <input type="password" autocomplete="off" value={value} onInput={event => setValue(event.currentTarget.value)} />
       </label>
       <button type="submit" class="primary">Use this key</button>
-      <p class="meta">It is kept in this tab and forgotten with it.</p>
+      <p class="meta">The key is kept until this tab is closed.</p>
     </form>
   );
 }

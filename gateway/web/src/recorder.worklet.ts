@@ -1,4 +1,4 @@
-// Runs in the audio thread: turns what the microphone gives into 16-bit samples, 50 ms at a time.
+// Runs in the audio thread: converts the microphone's audio to 16-bit samples, 50 ms at a time.
 
 declare const sampleRate: number;
 declare class AudioWorkletProcessor {
@@ -11,9 +11,9 @@ class Recorder extends AudioWorkletProcessor {
   private length = 0;
 
   process([channels]: Float32Array[][]): boolean {
-    // Without a source there are none; the first of several will do.
+    // No channels without a source; uses the first of several.
     for (const sample of channels?.[0] ?? []) {
-      // Little-endian on every machine that has a browser.
+      // Little-endian on all platforms with a browser.
       this.samples[this.length++] = Math.max(-1, Math.min(1, sample)) * 0x7fff;
       if (this.length === this.samples.length) {
         this.port.postMessage(this.samples.buffer, [this.samples.buffer]);

@@ -1,7 +1,7 @@
-// The messages of affect.v1 as proto JSON, as far as the page reads them: protos/affect/v1 says what they mean.
+// The messages of affect.v1 as proto JSON, limited to the fields that the page uses; see protos/affect/v1.
 import type { Scores } from "./emotions";
 
-/** Seconds, as in "1.5s". */
+/** Seconds such as "1.5s". */
 export type Duration = string;
 
 export interface Judgement {
@@ -162,7 +162,7 @@ export interface CallSummary {
   missing_audio?: Duration;
 }
 
-/** Exactly one is there. */
+/** Exactly one field is set. */
 export interface StreamAnswer {
   started?: StreamStarted;
   window?: StreamWindow;
@@ -173,7 +173,7 @@ export interface StreamAnswer {
   summary?: CallSummary;
 }
 
-/** An error as REST and the WebSocket tell it (RFC 9457). */
+/** An error of REST and the WebSocket (RFC 9457). */
 export interface Problem {
   title: string;
   status: number;

@@ -1,20 +1,20 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { analyze, Refusal } from "../api";
+import { analyze, ServerError } from "../api";
 import { useApp } from "../app";
-import { clipOf, formOf, largestClip, mostPictures, sizeOf, type Clip } from "../clip";
-import { clock, emotionOf, emotions, inWords, percent, seconds } from "../emotions";
+import { createClip, createForm, maxClipBytes, maxPictures, sizeOf, type Clip } from "../clip";
+import { clock, parseEmotion, emotions, describeJudgement, percent, seconds } from "../emotions";
 import { FaceBoxes } from "../parts/FaceBoxes";
 import { Glyph } from "../parts/Glyph";
-import { columns, csvOf, rowsOf, type Row } from "../parts/numbers";
+import { columns, toCsv, createRows, type Row } from "../parts/numbers";
 import { Ribbon, type Slice } from "../parts/Ribbon";
 import { ScoreTable } from "../parts/ScoreTable";
 import { Waveform } from "../parts/Waveform";
 import type { Analysis, SpeechWindow } from "../types";
 
-/** Made by samples/make: no recording of anybody. */
+/** Synthetic clips, made by samples/make. */
 const samples = [
   { file: "calm.mp3", text: "A calm voice" },
-  { file: "turn.mp3", text: "A voice that takes fright" },
+  { file: "turn.mp3", text: "A voice that becomes frightened" },
   { file: "face.jpg", text: "A drawn face" },
 ];
 
@@ -25,7 +25,7 @@ type Stage =
   | { name: "done"; clip: Clip; analysis: Analysis };
 
 export function Analyze() {
-  const { choice, failed } = useApp();
+  const { choice, fail } = useApp();
   const [stage, setStage] = useState<Stage>({ name: "empty", message: "" });
   const [dragged, setDragged] = useState(false);
   const input = useRef<HTMLInputElement>(null);
@@ -33,26 +33,26 @@ export function Analyze() {
 
   useEffect(() => () => abort.current.abort(), []);
 
-  async function take(files: File[]) {
+  async function analyzeFiles(files: File[]) {
     if (files.length === 0)
       return;
     abort.current.abort();
     const { signal } = (abort.current = new AbortController());
     try {
       setStage({ name: "reading" });
-      const clip = await clipOf(files);
-      if (sizeOf(clip) > largestClip)
-        throw new Error(`These files are larger than ${largestClip >> 20} MB, the most that the server takes at once.`);
+      const clip = await createClip(files);
+      if (sizeOf(clip) > maxClipBytes)
+        throw new Error(`These files are larger than ${maxClipBytes >> 20} MB, the limit of a request.`);
       if (signal.aborted)
         return;
       setStage({ name: "sending", share: 0 });
-      const analysis = await analyze(formOf(clip, choice), share => setStage({ name: "sending", share }), signal);
+      const analysis = await analyze(createForm(clip, choice), share => setStage({ name: "sending", share }), signal);
       setStage({ name: "done", clip, analysis });
     } catch (error) {
       if (signal.aborted)
         return;
-      if (error instanceof Refusal && error.needsKey)
-        failed(error);
+      if (error instanceof ServerError && error.needsKey)
+        fail(error);
       setStage({ name: "empty", message: error instanceof Error ? error.message : String(error) });
     }
   }
@@ -60,7 +60,7 @@ export function Analyze() {
   async function trySample(file: string) {
     const response = await fetch(`/samples/${file}`);
     const blob = await response.blob();
-    await take([new File([blob], file, { type: blob.type })]);
+    await analyzeFiles([new File([blob], file, { type: blob.type })]);
   }
 
   return (
@@ -75,27 +75,27 @@ export function Analyze() {
         onDrop={event => {
           event.preventDefault();
           setDragged(false);
-          void take([...event.dataTransfer!.files]);
+          void analyzeFiles([...event.dataTransfer!.files]);
         }}>
         <p>Drop files here, or</p>
         <button type="button" class="primary" onClick={() => input.current!.click()}>Choose files</button>
         <input ref={input} class="hidden" type="file" multiple accept="audio/*,image/*,video/*" aria-label="Files to analyze" tabIndex={-1}
           onChange={event => {
-            void take([...event.currentTarget.files!]);
+            void analyzeFiles([...event.currentTarget.files!]);
             event.currentTarget.value = "";
           }} />
         <p class="meta">
-          One recording (WAV, FLAC, MP3, Ogg, WebM, MP4, AIFF; up to 10 minutes) and up to {mostPictures} pictures (JPEG, PNG, WebP, BMP),
-          or a video; {largestClip >> 20} MB in all. Of a video its sound and up to {mostPictures} pictures are sent.
+          One recording (WAV, FLAC, MP3, Ogg, WebM, MP4, AIFF; up to 10 minutes) and up to {maxPictures} pictures (JPEG, PNG, WebP, BMP),
+          or a video; at most {maxClipBytes >> 20} MB. From a video, its audio and up to {maxPictures} pictures are sent.
         </p>
         <p class="samples">
-          Or try one of ours, which a program spoke and drew:
-          {samples.map(({ file, text }) => <button type="button" key={file} onClick={() => trySample(file).catch(failed)}>{text}</button>)}
+          Or try a synthetic sample:
+          {samples.map(({ file, text }) => <button type="button" key={file} onClick={() => trySample(file).catch(fail)}>{text}</button>)}
         </p>
       </div>
       <div role="status">
         {stage.name === "empty" && stage.message && <p class="message bad">{stage.message}</p>}
-        {stage.name === "reading" && <p class="message">Reading the files …</p>}
+        {stage.name === "reading" && <p class="message">Reading files …</p>}
         {stage.name === "sending" && (
           <p class="message progress">
             <label>{stage.share < 1 ? "Sending" : "Analyzing"} <progress value={stage.share < 1 ? stage.share : undefined} max={1} /></label>
@@ -111,29 +111,29 @@ export function Analyze() {
   );
 }
 
-/** Windows overlap: each is drawn half way to its neighbours. */
+/** Windows overlap: each is drawn up to the midpoint to its neighbors. */
 export function slicesOf(windows: SpeechWindow[], duration: number): Slice[] {
-  const centres = windows.map(({ start, end }) => (seconds(start) + seconds(end)) / 2);
+  const centers = windows.map(({ start, end }) => (seconds(start) + seconds(end)) / 2);
   return windows.map(({ judgement }, index) => ({
-    start: index === 0 ? 0 : (centres[index - 1]! + centres[index]!) / 2,
-    end: index === windows.length - 1 ? duration : (centres[index]! + centres[index + 1]!) / 2,
+    start: index === 0 ? 0 : (centers[index - 1]! + centers[index]!) / 2,
+    end: index === windows.length - 1 ? duration : (centers[index]! + centers[index + 1]!) / 2,
     scores: judgement.scores ?? null,
   }));
 }
 
 function Result({ clip, analysis }: { clip: Clip; analysis: Analysis }) {
   const { fused: { judgement }, speech, face, notice } = analysis;
-  const emotion = emotionOf(judgement.emotion);
-  const rows = useMemo(() => rowsOf(analysis), [analysis]);
+  const emotion = parseEmotion(judgement.emotion);
+  const rows = useMemo(() => createRows(analysis), [analysis]);
   const name = (clip.media?.name ?? clip.pictures[0]?.name ?? "clip").replace(/\.\w+$/, "");
   return (
     <div class="result">
-      <section class="panel" aria-label="The answer">
+      <section class="panel" aria-label="Result">
         <div class="now">
           {emotion && <Glyph emotion={emotion} size={56} />}
           <div>
-            <strong data-answer={emotion ?? ""}>{inWords(judgement)}</strong>
-            {judgement.scores && <span>{percent(judgement.confidence)}{speech?.judgement.scores && face?.judgement.scores && ", voice and faces together"}</span>}
+            <strong data-answer={emotion ?? ""}>{describeJudgement(judgement)}</strong>
+            {judgement.scores && <span>{percent(judgement.confidence)}{speech?.judgement.scores && face?.judgement.scores && ", voice and faces fused"}</span>}
           </div>
         </div>
         {clip.remarks.map(remark => <p key={remark} class="message">{remark}</p>)}
@@ -159,7 +159,7 @@ function Result({ clip, analysis }: { clip: Clip; analysis: Analysis }) {
         <h2>All numbers</h2>
         <p class="downloads">
           <Download name={`${name}.json`} type="application/json" text={JSON.stringify(analysis, null, 2)} />
-          <Download name={`${name}.csv`} type="text/csv" text={csvOf(rows)} />
+          <Download name={`${name}.csv`} type="text/csv" text={toCsv(rows)} />
         </p>
         <Numbers rows={rows} />
       </section>
@@ -167,18 +167,18 @@ function Result({ clip, analysis }: { clip: Clip; analysis: Analysis }) {
   );
 }
 
-/** An address for a blob, for as long as it is on the page. */
-function useAddress(blob: Blob): string {
-  const address = useMemo(() => URL.createObjectURL(blob), [blob]);
-  useEffect(() => () => URL.revokeObjectURL(address), [address]);
-  return address;
+/** A URL for a blob, revoked when the component unmounts. */
+function useBlobUrl(blob: Blob): string {
+  const url = useMemo(() => URL.createObjectURL(blob), [blob]);
+  useEffect(() => () => URL.revokeObjectURL(url), [url]);
+  return url;
 }
 
 function Player({ media, video, player, moved }: {
   media: File; video: boolean; player?: { current: HTMLMediaElement | null }; moved?: (time: number) => void;
 }) {
   const properties = {
-    src: useAddress(media),
+    src: useBlobUrl(media),
     controls: true,
     ref: (element: HTMLMediaElement | null) => {
       if (player)
@@ -207,9 +207,9 @@ function Recording({ clip, duration, windows, voice }: {
       <Player media={clip.media!} video={clip.video} player={player} moved={setPosition} />
       {clip.sound
         ? <Waveform sound={clip.sound} slices={slices} position={position} seek={seek} />
-        : <p class="meta">This browser cannot decode the recording, so there is no waveform.</p>}
+        : <p class="meta">This browser cannot decode the recording; the waveform is not available.</p>}
       <Ribbon slices={slices} voice={voice} from={0} to={duration} label="Emotions over the recording" />
-      <div class="timeline" role="toolbar" aria-label="Windows: arrow keys move, Enter plays from there" onKeyDown={event => {
+      <div class="timeline" role="toolbar" aria-label="Windows: arrow keys move, Enter plays" onKeyDown={event => {
         const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
         const next = step && (event.target as Element)[step > 0 ? "nextElementSibling" : "previousElementSibling"];
         if (next)
@@ -217,12 +217,12 @@ function Recording({ clip, duration, windows, voice }: {
       }}>
         {slices.map((slice, index) => {
           const { start, end, judgement } = windows[index]!;
-          const emotion = emotionOf(judgement.emotion);
+          const emotion = parseEmotion(judgement.emotion);
           return (
             <button type="button" key={index} class={emotion ?? "unnamed"} tabIndex={index === Math.max(0, current) ? 0 : -1}
               aria-current={index === current ? "true" : undefined} style={{ flexGrow: slice.end - slice.start }}
-              aria-label={`${clock(seconds(start), 1)} to ${clock(seconds(end), 1)}: ${inWords(judgement)}${emotion ? ` ${percent(judgement.confidence)}` : ""}`}
-              title={`${clock(seconds(start), 1)} to ${clock(seconds(end), 1)}: ${inWords(judgement)}`}
+              aria-label={`${clock(seconds(start), 1)} to ${clock(seconds(end), 1)}: ${describeJudgement(judgement)}${emotion ? ` ${percent(judgement.confidence)}` : ""}`}
+              title={`${clock(seconds(start), 1)} to ${clock(seconds(end), 1)}: ${describeJudgement(judgement)}`}
               onClick={() => {
                 seek(slice.start);
                 void player.current!.play();
@@ -237,11 +237,11 @@ function Recording({ clip, duration, windows, voice }: {
 
 function PictureWithFaces({ picture, image }: { picture: Clip["pictures"][number]; image: NonNullable<Analysis["face"]>["images"][number] }) {
   const count = image.faces.length;
-  const text = count === 0 ? inWords({ outcome: image.outcome, emotion: "" }) : count === 1 ? "1 face" : `${count} faces`;
+  const text = count === 0 ? describeJudgement({ outcome: image.outcome, emotion: "" }) : count === 1 ? "1 face" : `${count} faces`;
   return (
     <figure>
       <div class="picture">
-        <img src={useAddress(picture.blob)} alt={picture.name} />
+        <img src={useBlobUrl(picture.blob)} alt={picture.name} />
         <FaceBoxes image={image} />
       </div>
       <figcaption>{picture.time === undefined ? picture.name : `at ${clock(picture.time, 1)}`}: {text}</figcaption>
@@ -257,7 +257,7 @@ function PictureWithFaces({ picture, image }: { picture: Clip["pictures"][number
 
 function Download({ name, type, text }: { name: string; type: string; text: string }) {
   const blob = useMemo(() => new Blob([text], { type }), [text, type]);
-  return <a class="button" download={name} href={useAddress(blob)}>Download {name}</a>;
+  return <a class="button" download={name} href={useBlobUrl(blob)}>Download {name}</a>;
 }
 
 function Numbers({ rows }: { rows: Row[] }) {

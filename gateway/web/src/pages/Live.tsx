@@ -1,15 +1,15 @@
 import { useEffect, useMemo, useReducer, useRef } from "preact/hooks";
 import { headline, modalities, useApp } from "../app";
 import { Call } from "../call";
-import { openCamera, openMicrophone, whyNot, type Device, type Microphone } from "../devices";
-import { clock, emotionOf, inWords, percent, seconds } from "../emotions";
+import { openCamera, openMicrophone, describeDeviceError, type Device, type Microphone } from "../devices";
+import { clock, parseEmotion, describeJudgement, percent, seconds } from "../emotions";
 import { FaceBoxes } from "../parts/FaceBoxes";
 import { Glyph } from "../parts/Glyph";
 import { Ribbon, type Slice, type Span } from "../parts/Ribbon";
 import { ScoreTable } from "../parts/ScoreTable";
 import type { Alert, FrameResult, Model, StreamWindow } from "../types";
 
-/** Seconds that the time line shows; what is older is forgotten. */
+/** Seconds shown by the timeline; older results are dropped. */
 const shown = 120;
 
 type Power = "off" | "opening" | "on";
@@ -18,7 +18,7 @@ interface State {
   microphone: Power;
   camera: Power;
   connection: "off" | "connecting" | "on" | "lost";
-  /** What happened, for people. */
+  /** The latest status message. */
   message: string;
   window: StreamWindow | null;
   latency: number | null;
@@ -34,7 +34,7 @@ const initial: State = {
   slices: [], voice: [], alerts: [], notice: "",
 };
 
-/** The devices, the call that they feed, and what it tells. */
+/** The devices, their call, and its results. */
 function useLive(choice: { speech: string; face: string }) {
   const [state, change] = useReducer((old: State, patch: (old: State) => Partial<State>) => ({ ...old, ...patch(old) }), initial);
   const set = (patch: Partial<State>) => change(() => patch);
@@ -45,8 +45,8 @@ function useLive(choice: { speech: string; face: string }) {
   const call = useRef<Call | null>(null);
   const began = useRef(0);
 
-  /** A call has the devices that were on when it began: a change is a new one, on the same time line. */
-  function begin(message: string) {
+  /** Starts a call with the devices that are on. A change of devices starts a new call on the same timeline. */
+  function startCall(message: string) {
     call.current?.end();
     call.current = null;
     if (!microphone.current && !camera.current) {
@@ -71,13 +71,13 @@ function useLive(choice: { speech: string; face: string }) {
         })),
         frame: frame => set({ frame }),
         alert: alert => change(old => ({ alerts: [...old.alerts, alert].slice(-5) })),
-        stalled: () => begin("Nothing came from the devices for a minute, so the server ended the call. A new one has begun."),
-        lost: () => set({ connection: "lost", message: "The connection to the server is lost. Trying to reach it again; what you say meanwhile is kept in this tab.", frame: null }),
-        resumed: () => set({ connection: "on", message: "The connection is back, and the call went on where it broke off. Nothing is missing." }),
-        broken: () => begin("The connection was away for too long to go on with that call. A new call has begun on the same time line."),
-        refused: reason => {
+        stalled: () => startCall("The devices sent nothing for a minute and the server ended the call. A new call has started."),
+        lost: () => set({ connection: "lost", message: "The connection to the server is lost. Reconnecting; this tab buffers your audio.", frame: null }),
+        resumed: () => set({ connection: "on", message: "Reconnected; the call is resumed. Nothing is missing." }),
+        broken: () => startCall("The connection was lost for too long to resume the call. A new call has started on the same timeline."),
+        rejected: reason => {
           stop();
-          set({ connection: "off", message: `The server refused the call: ${reason}` });
+          set({ connection: "off", message: `The server rejected the call: ${reason}` });
         },
       });
   }
@@ -99,12 +99,12 @@ function useLive(choice: { speech: string; face: string }) {
       microphone.current = await openMicrophone(samples => {
         call.current?.sendAudio(samples);
         showLevel(meter.current, samples);
-      }, () => closeMicrophone("The microphone went away. Plug it in, then press its button again."));
+      }, () => closeMicrophone("The microphone was disconnected. Connect it, then press its button again."));
     } catch (error) {
-      return set({ microphone: "off", message: whyNot(error, "microphone") });
+      return set({ microphone: "off", message: describeDeviceError(error, "microphone") });
     }
     set({ microphone: "on" });
-    begin("");
+    startCall("");
   }
 
   function closeMicrophone(message: string) {
@@ -112,7 +112,7 @@ function useLive(choice: { speech: string; face: string }) {
     microphone.current = null;
     showLevel(meter.current, null);
     set({ microphone: "off" });
-    begin(message);
+    startCall(message);
   }
 
   async function toggleCamera() {
@@ -124,44 +124,44 @@ function useLive(choice: { speech: string; face: string }) {
         video.current!,
         () => (call.current && !call.current.busy ? call.current.time : null),
         (time, jpeg) => call.current?.sendFrame(time, jpeg),
-        () => closeCamera("The camera went away. Plug it in, then press its button again."));
+        () => closeCamera("The camera was disconnected. Connect it, then press its button again."));
     } catch (error) {
-      return set({ camera: "off", message: whyNot(error, "camera") });
+      return set({ camera: "off", message: describeDeviceError(error, "camera") });
     }
     set({ camera: "on" });
-    begin("");
+    startCall("");
   }
 
   function closeCamera(message: string) {
     camera.current?.stop();
     camera.current = null;
     set({ camera: "off" });
-    begin(message);
+    startCall(message);
   }
 
   useEffect(() => stop, []);
   useEffect(() => {
     if (call.current)
-      begin("Another model answers from here on.");
+      startCall("The model has changed.");
   }, [choice.speech, choice.face]);
 
   return { state, video, meter, toggleMicrophone, toggleCamera };
 }
 
-const quietest = -60;
+const minDecibels = -60;
 
-/** Of the last 50 ms; past the framework, for it moves 20 times a second. */
+/** Shows the level of the last 50 ms. Bypasses the framework, because it changes 20 times per second. */
 function showLevel(meter: HTMLElement | null, samples: ArrayBuffer | null) {
   if (!meter)
     return;
-  let decibels = quietest;
+  let decibels = minDecibels;
   if (samples) {
     const values = new Int16Array(samples);
     const power = values.reduce((sum, value) => sum + value * value, 0) / values.length / 0x7fff ** 2;
-    decibels = Math.max(quietest, 10 * Math.log10(power + 1e-10));
+    decibels = Math.max(minDecibels, 10 * Math.log10(power + 1e-10));
   }
   meter.setAttribute("aria-valuenow", decibels.toFixed(0));
-  (meter.firstElementChild as HTMLElement).style.transform = `scaleX(${1 - decibels / quietest})`;
+  (meter.firstElementChild as HTMLElement).style.transform = `scaleX(${1 - decibels / minDecibels})`;
 }
 
 export function Live() {
@@ -170,21 +170,21 @@ export function Live() {
   const { window, frame } = state;
   const running = state.connection !== "off";
   const end = state.slices.at(-1)?.end ?? 0;
-  const heard = window?.voice && window.voice.judgement.outcome !== "OUTCOME_NO_SPEECH";
+  const hasSpeech = window?.voice && window.voice.judgement.outcome !== "OUTCOME_NO_SPEECH";
   return (
     <>
       <div class="hero">
         <h1 tabIndex={-1}>How does it sound, how does it look?</h1>
         <p>
-          Talk, or look into the camera. Affect tells which of seven emotions your voice and your face show, and makes one answer
-          of both, twice a second. What they <em>show</em> is not what you <em>feel</em>.
+          Talk, or look into the camera. Affect recognizes seven emotions in your voice and your face and fuses them into one result,
+          twice per second. What they <em>show</em> is not what you <em>feel</em>.
         </p>
       </div>
 
       <div class="live">
         <section class="panel stage-panel" aria-label="Your microphone and camera">
           <div class={`stage ${state.camera}`}>
-            <video ref={video} muted playsInline aria-label="What your camera sees" />
+            <video ref={video} muted playsInline aria-label="Picture of your camera" />
             {frame && <FaceBoxes image={frame.image} mirrored />}
             {state.camera === "off" && <p class="placeholder">The camera is off</p>}
             {state.camera === "on" && frame?.image.faces.length === 0 && <p class="hint">No face in view</p>}
@@ -201,17 +201,17 @@ export function Live() {
           </div>
           <div class="levels">
             <span class="label">Level</span>
-            <div ref={meter} class="level" role="meter" aria-label="Level of the microphone in dBFS" aria-valuemin={quietest} aria-valuemax={0} aria-valuenow={quietest}>
+            <div ref={meter} class="level" role="meter" aria-label="Level of the microphone in dBFS" aria-valuemin={minDecibels} aria-valuemax={0} aria-valuenow={minDecibels}>
               <div />
             </div>
-            <span class={`pill ${heard ? "good" : ""}`} data-voice={heard ? "yes" : "no"}>{heard ? "Voice" : "No voice"}</span>
+            <span class={`pill ${hasSpeech ? "good" : ""}`} data-voice={hasSpeech ? "yes" : "no"}>{hasSpeech ? "Speech" : "No speech"}</span>
           </div>
           <ModelChoice />
         </section>
 
-        <section class="panel" aria-label="What it shows now">
+        <section class="panel" aria-label="Current result">
           <Now window={window} running={running} />
-          <ScoreTable label="Scores of the newest window" columns={[
+          <ScoreTable label="Scores of the latest window" columns={[
             { title: "Voice", judgement: window?.voice?.judgement, idle: state.microphone === "on" ? "Listening" : "Microphone off" },
             { title: "Face", judgement: window?.face?.judgement, idle: state.camera === "on" ? "Looking" : "Camera off" },
             { title: "Together", judgement: window?.fused.judgement, idle: running ? "The first 3 s" : "–" },
@@ -220,21 +220,21 @@ export function Live() {
             <span class={`pill ${state.connection === "on" ? "good" : state.connection === "lost" ? "bad" : ""}`} data-connection={state.connection}>
               {{ off: "Not connected", connecting: "Connecting", on: "Connected", lost: "Connection lost" }[state.connection]}
             </span>
-            {state.latency !== null && <span class="latency">answered <b>{Math.round(state.latency)} ms</b> after the window's end</span>}
+            {state.latency !== null && <span class="latency">latency <b>{Math.round(state.latency)} ms</b> after the end of the window</span>}
           </p>
         </section>
       </div>
 
       <p class="message" role="status">{state.message}</p>
 
-      <section class="panel" aria-label="Time line">
+      <section class="panel" aria-label="Timeline">
         <h2>The last two minutes</h2>
         <Ribbon slices={state.slices} voice={state.voice} from={end - shown} to={end} label="Emotions of the last two minutes" />
         <p class="axis"><span>2 min ago</span><span>1 min ago</span><span>now</span></p>
-        <p class="meta">Voice and face together, smoothed over time. Gaps: nobody spoke, no face, or no connection. The line below: where a voice was heard.</p>
+        <p class="meta">Voice and face fused, smoothed over time. Gaps: no speech, no face or no connection. The line below marks speech.</p>
         {state.alerts.length > 0 && (
           <ul class="alerts">
-            {state.alerts.map(alert => <li key={alert.rule + alert.time + alert.state}>{alertInWords(alert)}</li>)}
+            {state.alerts.map(alert => <li key={alert.rule + alert.time + alert.state}>{describeAlert(alert)}</li>)}
           </ul>
         )}
         {state.notice && <p class="meta">{state.notice}</p>}
@@ -245,20 +245,20 @@ export function Live() {
   );
 }
 
-export const alertInWords = ({ rule, state, time, emotion }: Alert) =>
-  `${clock(seconds(time))} ${emotionOf(emotion) ?? ""}: the rule “${rule}” ${state === "ALERT_STATE_RAISED" ? "holds" : "no longer holds"}`;
+export const describeAlert = ({ rule, state, time, emotion }: Alert) =>
+  `${clock(seconds(time))} ${parseEmotion(emotion) ?? ""}: the rule “${rule}” ${state === "ALERT_STATE_RAISED" ? "raised" : "cleared"}`;
 
 function Now({ window, running }: { window: StreamWindow | null; running: boolean }) {
-  const emotion = window?.fused.judgement.scores ? emotionOf(window.smoothed.emotion) : null;
+  const emotion = window?.fused.judgement.scores ? parseEmotion(window.smoothed.emotion) : null;
   return (
     <div class="now">
-      {emotion ? <Glyph emotion={emotion} size={56} /> : <span class="nobody" aria-hidden="true">…</span>}
+      {emotion ? <Glyph emotion={emotion} size={56} /> : <span class="no-emotion" aria-hidden="true">…</span>}
       <div>
         <strong data-now={emotion ?? ""}>
-          {!window ? (running ? "Listening and looking" : "Turn on a device to begin")
-            : emotion ?? (window.fused.judgement.scores ? "Not sure enough to name one" : inWords(window.fused.judgement))}
+          {!window ? (running ? "Listening and looking" : "Turn on a device to start")
+            : emotion ?? (window.fused.judgement.scores ? "Uncertain" : describeJudgement(window.fused.judgement))}
         </strong>
-        <span>{emotion ? `${percent(window!.smoothed.confidence)}, over the last seconds` : "Silence and empty pictures are given no emotion."}</span>
+        <span>{emotion ? `${percent(window!.smoothed.confidence)}, smoothed over the last seconds` : "Silence and pictures without a face get no emotion."}</span>
       </div>
     </div>
   );
@@ -286,7 +286,7 @@ function ModelChoice() {
   );
 }
 
-/** How often those who answer were right where the truth was known. */
+/** Accuracy of the selected models on labeled data. */
 function Trust({ models, choice }: { models: Model[]; choice: { speech: string; face: string } }) {
   const chosen = useMemo(() => {
     const find = (modality: string, name: string) =>
@@ -296,19 +296,19 @@ function Trust({ models, choice }: { models: Model[]; choice: { speech: string; 
   const voice = chosen.speech && headline(chosen.speech);
   const face = chosen.face && headline(chosen.face);
   const facts = [
-    voice?.known && { share: voice.known.accuracy, text: `of ${voice.known.samples} test recordings by actors, of voices it had learnt from` },
-    voice?.strangers && { share: voice.strangers.accuracy, text: `of ${voice.strangers.samples} recordings by actors it had never heard, which is what you are to it` },
-    face?.known && { share: face.known.accuracy, text: `of ${face.known.samples} test pictures of faces; people agree with their labels on about two thirds` },
+    voice?.test && { share: voice.test.accuracy, text: `on ${voice.test.samples} test recordings of actors whose other recordings were in training` },
+    voice?.unseen && { share: voice.unseen.accuracy, text: `on ${voice.unseen.samples} recordings of unseen actors, the figure to expect for your voice` },
+    face?.test && { share: face.test.accuracy, text: `on ${face.test.samples} test pictures of faces; humans agree with their labels on about two thirds` },
   ].filter(fact => fact !== undefined);
   return (
     <section class="panel" aria-label="How far to trust it">
       <h2>How far to trust it</h2>
       <ul class="facts">
-        {facts.map(({ share, text }) => <li key={text}><strong>{percent(share)}</strong> right {text}.</li>)}
+        {facts.map(({ share, text }) => <li key={text}><strong>{percent(share)}</strong> correct {text}.</li>)}
       </ul>
       <p class="meta">
-        By chance it would be 14 %. Scores are calibrated: of all answers given with 80 %, about four in five are right, on data like
-        the test's. Where the best score is too low, it says that it is not sure. <a href="/models">All models and figures</a>
+        Chance is 14 %. Scores are calibrated: of all results with a score of 80 %, about four in five are correct, on data like the
+        test data. If the best score is too low, the result is Uncertain. <a href="/models">All models and metrics</a>
       </p>
     </section>
   );

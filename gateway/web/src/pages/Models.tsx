@@ -8,21 +8,21 @@ const titles = { speech: "Voices", face: "Faces" };
 
 export function Models() {
   const { models } = useApp();
-  const [opened, open] = useState("");
+  const [selected, select] = useState("");
   if (!models)
     return <h1 tabIndex={-1}>Models</h1>;
-  const shown = models.find(model => model.reference.name === opened) ?? models.find(model => model.is_default)!;
+  const shown = models.find(model => model.reference.name === selected) ?? models.find(model => model.is_default)!;
   return (
     <>
       <h1 tabIndex={-1}>Models</h1>
       <p>
-        Affect grew out of a study of five models for voices and two for faces. They were trained again here, beside models of our own, and
-        all of them answer on this server. “Study” is what the study says of its model of that name, on test samples of its own, so
-        that the two are near to each other and not the same measurement.
+        Affect started from a study of five speech models and two face models. They were trained again here, and more models were added;
+        this server serves all of them. “Study” is the figure that the study reports for its model of the same name on its own test
+        split. The two figures are comparable, but not the same measurement.
       </p>
       {(["speech", "face"] as const).map(modality => (
         <Comparison key={modality} modality={modality} models={models.filter(model => model.modality === modalities[modality])} shown={shown} open={name => {
-          open(name);
+          select(name);
           document.getElementById("details")?.scrollIntoView({ block: "start" });
         }} />
       ))}
@@ -40,8 +40,8 @@ const measures = [
 
 function Comparison({ modality, models, shown, open }: { modality: "speech" | "face"; models: Model[]; shown: Model; open: (name: string) => void }) {
   const { choice, choose } = useApp();
-  const best = [...models].sort((a, b) => (headline(b).known?.accuracy ?? 0) - (headline(a).known?.accuracy ?? 0));
-  const withStrangers = models.some(model => headline(model).strangers);
+  const sorted = [...models].sort((a, b) => (headline(b).test?.accuracy ?? 0) - (headline(a).test?.accuracy ?? 0));
+  const withUnseen = models.some(model => headline(model).unseen);
   return (
     <section class="panel" aria-label={titles[modality]}>
       <h2>{titles[modality]}</h2>
@@ -52,17 +52,17 @@ function Comparison({ modality, models, shown, open }: { modality: "speech" | "f
               <th scope="col" rowSpan={2}>Model</th>
               <th scope="col" rowSpan={2}>On Live</th>
               {measures.map(({ title }) => <th scope="colgroup" colSpan={2} key={title}>{title}</th>)}
-              {withStrangers && <th scope="col" rowSpan={2}>Unseen speakers</th>}
-              <th scope="col" rowSpan={2}>Calibration error</th>
+              {withUnseen && <th scope="col" rowSpan={2}>Unseen speakers</th>}
+              <th scope="col" rowSpan={2}>ECE</th>
             </tr>
             <tr>{measures.map(({ title }) => [<th scope="col" key={title}>here</th>, <th scope="col" class="study" key={`${title} study`}>study</th>])}</tr>
           </thead>
           <tbody>
-            {best.map(model => {
+            {sorted.map(model => {
               const { name } = model.reference;
-              const { known, strangers } = headline(model);
+              const { test, unseen } = headline(model);
               const study = STUDY[name];
-              const answers = choice[modality] ? choice[modality] === name : model.is_default;
+              const inUse = choice[modality] ? choice[modality] === name : model.is_default;
               return (
                 <tr key={name} data-model={name} class={model === shown ? "shown" : ""}>
                   <th scope="row">
@@ -70,15 +70,15 @@ function Comparison({ modality, models, shown, open }: { modality: "speech" | "f
                     {model.is_default && <small class="pill">default</small>}
                   </th>
                   <td>
-                    <button type="button" aria-pressed={answers} aria-label={`${answers ? "Answers" : "Use"} on Live: ${name}`}
-                      onClick={() => choose({ ...choice, [modality]: model.is_default ? "" : name })}>{answers ? "Answers" : "Use"}</button>
+                    <button type="button" aria-pressed={inUse} aria-label={`${inUse ? "In use" : "Use"} on Live: ${name}`}
+                      onClick={() => choose({ ...choice, [modality]: model.is_default ? "" : name })}>{inUse ? "In use" : "Use"}</button>
                   </td>
                   {measures.map(({ title, ours, study: key }) => [
-                    <td key={title} data-measure={title}>{known ? percent(ours(known), 1) : "–"}</td>,
+                    <td key={title} data-measure={title}>{test ? percent(ours(test), 1) : "–"}</td>,
                     <td key={`${title} study`} class="study" data-study={title}>{study ? percent(study[key], 1) : "–"}</td>,
                   ])}
-                  {withStrangers && <td data-measure="Strangers">{strangers ? percent(strangers.accuracy, 1) : "–"}</td>}
-                  <td>{known ? percent(known.expected_calibration_error, 1) : "–"}</td>
+                  {withUnseen && <td data-measure="Unseen">{unseen ? percent(unseen.accuracy, 1) : "–"}</td>}
+                  <td>{test ? percent(test.expected_calibration_error, 1) : "–"}</td>
                 </tr>
               );
             })}
@@ -86,9 +86,9 @@ function Comparison({ modality, models, shown, open }: { modality: "speech" | "f
         </table>
       </div>
       <p class="meta">
-        {headline(best[0]!).known && `${headline(best[0]!).known!.samples} samples, ${headline(best[0]!).known!.data}, ${headline(best[0]!).known!.protocol}. `}
-        {withStrangers && "Unseen speakers: accuracy on actors whom the weights never heard, which is what to expect of strangers. "}
-        Precision, recall and F1 are means of the seven emotions.
+        {headline(sorted[0]!).test && `${headline(sorted[0]!).test!.samples} samples, ${headline(sorted[0]!).test!.data}, ${headline(sorted[0]!).test!.protocol}. `}
+        {withUnseen && "Unseen speakers: speaker-independent accuracy, on actors who were not in training; the figure to expect for new speakers. "}
+        Precision, recall and F1 are unweighted means over the seven emotions; this recall is the UAR. ECE is the expected calibration error in 15 bins.
       </p>
     </section>
   );
@@ -105,14 +105,14 @@ function Details({ model }: { model: Model }) {
       <h2>{name} {version}</h2>
       <p>{model.description}</p>
       <dl class="card">
-        <div><dt>Hears or sees</dt><dd>{model.input.window ? `${seconds(model.input.window)} s of sound` : `a face of ${model.input.size}×${model.input.size} pixels`} as {model.input.features.replace("FEATURE_KIND_", "").toLowerCase().replaceAll("_", ", ")}</dd></div>
-        <div><dt>Is not sure below</dt><dd>{percent(model.abstain_below, 1)}</dd></div>
+        <div><dt>Input</dt><dd>{model.input.window ? `${seconds(model.input.window)} s of audio` : `a face of ${model.input.size}×${model.input.size} pixels`} as {model.input.features.replace("FEATURE_KIND_", "").toLowerCase().replaceAll("_", ", ")}</dd></div>
+        <div><dt>Uncertain below</dt><dd>{percent(model.abstain_below, 1)}</dd></div>
         <div><dt>Temperature</dt><dd>{model.temperature.toFixed(2)}</dd></div>
         {model.cost && <div><dt>Size</dt><dd>{parseInt(model.cost.parameters).toLocaleString("en")} parameters, {(parseInt(model.cost.file_bytes) / 1e6).toFixed(1)} MB</dd></div>}
         {model.cost && <div><dt>Latency</dt><dd>{(1000 * seconds(model.cost.latency)).toFixed(2)} ms</dd></div>}
         <div><dt>License</dt><dd>{model.license}</dd></div>
       </dl>
-      <p class="meta">Latency is the processor time of one input on one core of the machine that measured, the model alone.</p>
+      <p class="meta">Latency is the CPU time of one inference on one core, without feature extraction.</p>
       {CARDS.includes(name) && <p><a class="button" href={`/cards/${name}.html`}>Model card: data, protocol, limits</a></p>}
       {metrics && reliability && (
         <>
@@ -123,12 +123,12 @@ function Details({ model }: { model: Model }) {
             </select>
           </label>
           <p>
-            <strong>{percent(metrics.accuracy, 1)}</strong> of {metrics.samples} right.
-            {metrics.at_threshold && <> It answers {percent(metrics.at_threshold.coverage)} of them and is right in <strong>{percent(metrics.at_threshold.accuracy, 1)}</strong> of these.</>}
+            <strong>{percent(metrics.accuracy, 1)}</strong> of {metrics.samples} samples correct.
+            {metrics.at_threshold && <> At its threshold: coverage {percent(metrics.at_threshold.coverage)}, accuracy <strong>{percent(metrics.at_threshold.accuracy, 1)}</strong>.</>}
           </p>
           <div class="charts">
             <Confusion metrics={metrics} />
-            <Chart title="Reliability: how often it is right where it says so" {...reliability} />
+            <Chart title="Reliability: accuracy by score" {...reliability} />
           </div>
         </>
       )}
@@ -147,8 +147,8 @@ function learningOf({ learning }: Model) {
     return null;
   const x = { label: "epoch", values: learning.loss.map((_, index) => index + 1) };
   const lines = (training: number[], validation: number[]) => [
-    { label: "training", values: training, colour: "--muted", dashed: true },
-    { label: "validation", values: validation, colour: "--accent" },
+    { label: "training", values: training, color: "--muted", dashed: true },
+    { label: "validation", values: validation, color: "--accent" },
   ];
   return {
     accuracy: { x, lines: lines(learning.accuracy, learning.validation_accuracy) },
@@ -158,13 +158,13 @@ function learningOf({ learning }: Model) {
 
 function reliabilityOf({ reliability }: Metrics) {
   const bins = reliability.filter(bin => bin.count > 0);
-  // The diagonal has both ends, wherever the bins begin.
+  // The diagonal spans the whole range.
   return {
     range: [0, 1] as [number, number],
     x: { label: "score", values: [0, ...bins.map(bin => bin.confidence), 1] },
     lines: [
-      { label: "perfect", values: [0, ...bins.map(bin => bin.confidence), 1], colour: "--muted", dashed: true },
-      { label: "right", values: [null, ...bins.map(bin => bin.accuracy), null], colour: "--accent" },
+      { label: "perfect", values: [0, ...bins.map(bin => bin.confidence), 1], color: "--muted", dashed: true },
+      { label: "accuracy", values: [null, ...bins.map(bin => bin.accuracy), null], color: "--accent" },
     ],
   };
 }
@@ -173,7 +173,7 @@ function Confusion({ metrics }: { metrics: Metrics }) {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Confusion matrix">
       <table class="confusion">
-        <caption>Confusion: of each true emotion (row), what was said (column), in percent</caption>
+        <caption>Confusion matrix in percent: true emotion (row), predicted emotion (column)</caption>
         <thead>
           <tr><th scope="col"><span class="hidden">True emotion</span></th>{emotions.map(emotion => <th scope="col" key={emotion}>{emotion.slice(0, 3)}<span class="hidden">{emotion.slice(3)}</span></th>)}</tr>
         </thead>

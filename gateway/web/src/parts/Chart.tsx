@@ -3,10 +3,10 @@ import uPlot from "uplot";
 
 export interface Line {
   label: string;
-  /** As many as there are x. */
+  /** One per x. */
   values: (number | null)[];
   /** Name of a CSS variable, "--accent". */
-  colour: string;
+  color: string;
   dashed?: boolean;
 }
 
@@ -14,11 +14,11 @@ interface Properties {
   title: string;
   x: { label: string; values: number[] };
   lines: Line[];
-  /** Of both axes, where they are fixed. */
+  /** Fixed range of both axes. */
   range?: [number, number];
 }
 
-/** Lines over x, with a legend that follows the mouse. */
+/** A line chart with a legend that follows the pointer. */
 export function Chart({ title, x, lines, range }: Properties) {
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
@@ -27,14 +27,14 @@ export function Chart({ title, x, lines, range }: Properties) {
     let plot = make();
     const observer = new ResizeObserver(() => plot.setSize(size()));
     observer.observe(place);
-    const again = () => {
+    const recreate = () => {
       plot.destroy();
       plot = make();
     };
-    dark.addEventListener("change", again);
+    dark.addEventListener("change", recreate);
     return () => {
       observer.disconnect();
-      dark.removeEventListener("change", again);
+      dark.removeEventListener("change", recreate);
       plot.destroy();
     };
 
@@ -44,8 +44,8 @@ export function Chart({ title, x, lines, range }: Properties) {
 
     function make() {
       const style = getComputedStyle(document.documentElement);
-      const colour = (name: string) => style.getPropertyValue(name);
-      const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
+      const color = (name: string) => style.getPropertyValue(name);
+      const axis = { stroke: color("--muted"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false } };
       return new uPlot({
         ...size(),
         scales: { x: { time: false, ...(range && { range }) }, y: range ? { range } : {} },
@@ -54,7 +54,7 @@ export function Chart({ title, x, lines, range }: Properties) {
         series: [
           { label: x.label },
           ...lines.map(line => ({
-            label: line.label, stroke: colour(line.colour), width: 2, ...(line.dashed && { dash: [6, 4] }),
+            label: line.label, stroke: color(line.color), width: 2, ...(line.dashed && { dash: [6, 4] }),
             value: (_: uPlot, value: number | null) => (value === null ? "–" : value.toFixed(3)),
           })),
         ],

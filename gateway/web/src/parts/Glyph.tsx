@@ -1,6 +1,6 @@
 import type { Emotion } from "../emotions";
 
-// Brows and mouth on a face of 24×24: emotions are told apart without colour too.
+// Brows and mouth on a face of 24×24, to distinguish emotions without color.
 const features: Record<Emotion, { brows?: string; mouth: string; open?: boolean }> = {
   neutral: { mouth: "M8 16h8" },
   happy: { mouth: "M7.5 14.5q4.5 4.5 9 0" },
@@ -11,7 +11,7 @@ const features: Record<Emotion, { brows?: string; mouth: string; open?: boolean 
   surprise: { brows: "M6.5 6.5q1.5-1.5 3 0M14.5 6.5q1.5-1.5 3 0", mouth: "M12 14a2.2 2.6 0 1 0 .01 0", open: true },
 };
 
-/** A small face, beside the emotion's name. */
+/** A small face next to the emotion's name. */
 export function Glyph({ emotion, size = 20 }: { emotion: Emotion; size?: number }) {
   const { brows, mouth, open } = features[emotion];
   return (

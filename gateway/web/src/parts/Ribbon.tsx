@@ -1,14 +1,14 @@
 import { useEffect, useRef } from "preact/hooks";
-import { clock, colours, emotions, likeliest, percent, type Emotion, type Scores } from "../emotions";
+import { clock, readColors, emotions, likeliest, percent, type Emotion, type Scores } from "../emotions";
 
-/** A stretch of time and what it showed; null where nothing could be told. */
+/** The scores of a time span; null without scores. */
 export interface Slice {
   start: number;
   end: number;
   scores: Scores | null;
 }
 
-/** A stretch in seconds. */
+/** A time span in seconds. */
 export interface Span {
   start: number;
   end: number;
@@ -18,16 +18,16 @@ interface Properties {
   slices: Slice[];
   from: number;
   to: number;
-  /** What it shows, for those who do not see it. */
+  /** Description for screen readers. */
   label: string;
-  /** Where somebody speaks: a line below. */
+  /** Speech, drawn as a line below. */
   voice?: Span[];
 }
 
 const voiceHeight = 6;
-const labelled = 66;
+const minLabelWidth = 66;
 
-/** Seven scores over time, one above the other up to the full height. Redrawn where it changes, nothing is kept. */
+/** Seven scores over time as a stacked chart. */
 export function Ribbon({ slices, from, to, label, voice }: Properties) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const draw = useRef<() => void>(() => {});
@@ -49,17 +49,17 @@ export function Ribbon({ slices, from, to, label, voice }: Properties) {
 
 /** "to 0:12 neutral, to 0:15 happy 93 %". */
 function summary(slices: Slice[]): string {
-  const told = runs(slices).filter(run => run.emotion).slice(-5);
-  return told.length > 0 ? told.map(run => `to ${clock(run.end)} ${run.emotion} ${percent(run.score)}`).join(", ") : "nothing yet";
+  const named = runs(slices).filter(run => run.emotion).slice(-5);
+  return named.length > 0 ? named.map(run => `to ${clock(run.end)} ${run.emotion} ${percent(run.score)}`).join(", ") : "no result yet";
 }
 
 interface Run extends Span {
   emotion: Emotion | null;
-  /** Mean. */
+  /** Mean score. */
   score: number;
 }
 
-/** Neighbours of one likeliest emotion as one. */
+/** Merges adjacent slices with the same likeliest emotion. */
 export function runs(slices: Slice[]): Run[] {
   const all: (Run & { count: number })[] = [];
   for (const { start, end, scores } of slices) {
@@ -76,7 +76,7 @@ export function runs(slices: Slice[]): Run[] {
   return all;
 }
 
-/** Sized to its box, in device pixels. */
+/** Resizes the canvas to its box in device pixels and clears it. */
 export function prepare(canvas: HTMLCanvasElement): { context: CanvasRenderingContext2D; width: number; height: number } {
   const { clientWidth: width, clientHeight: height } = canvas;
   const ratio = devicePixelRatio;
@@ -93,7 +93,7 @@ export function prepare(canvas: HTMLCanvasElement): { context: CanvasRenderingCo
 function paint(canvas: HTMLCanvasElement, slices: Slice[], from: number, to: number, voice: Span[] | undefined) {
   const { context, width, height: full } = prepare(canvas);
   const height = full - (voice ? voiceHeight + 3 : 0);
-  const palette = colours();
+  const palette = readColors();
   const x = (time: number) => ((time - from) / (to - from)) * width;
   for (const { start, end, scores } of slices) {
     if (!scores || end < from || start > to)
@@ -103,7 +103,7 @@ function paint(canvas: HTMLCanvasElement, slices: Slice[], from: number, to: num
       const share = scores[emotion] * height;
       y -= share;
       context.fillStyle = palette[emotion];
-      // Half a pixel over its end, or neighbours leave a seam.
+      // Half a pixel wider, to avoid a seam to the next slice.
       context.fillRect(x(start), y, x(end) - x(start) + 0.5, share);
     }
   }
@@ -112,7 +112,7 @@ function paint(canvas: HTMLCanvasElement, slices: Slice[], from: number, to: num
   context.textBaseline = "middle";
   for (const run of runs(slices)) {
     const [left, right] = [Math.max(0, x(run.start)), Math.min(width, x(run.end))];
-    if (!run.emotion || run.score < 0.5 || right - left < labelled)
+    if (!run.emotion || run.score < 0.5 || right - left < minLabelWidth)
       continue;
     context.fillStyle = "#000a";
     const [cx, cy] = [(left + right) / 2, height / 2];

@@ -1,16 +1,16 @@
-import { emotions, inWords, percent } from "../emotions";
+import { emotions, describeJudgement, percent } from "../emotions";
 import type { Judgement } from "../types";
 import { Glyph } from "./Glyph";
 
 export interface Column {
   title: string;
-  /** Absent where this one does not take part. */
+  /** Absent if the modality is off. */
   judgement?: Judgement;
-  /** In place of the judgement's outcome, where there is none. */
+  /** Text without a judgement. */
   idle: string;
 }
 
-/** Seven bars for each way of looking, and what it came to in plain words. */
+/** Seven bars and the outcome per column. */
 export function ScoreTable({ columns, label }: { columns: Column[]; label: string }) {
   return (
     <table class="scores" aria-label={label}>
@@ -20,7 +20,7 @@ export function ScoreTable({ columns, label }: { columns: Column[]; label: strin
           {columns.map(({ title, judgement, idle }) => (
             <th scope="col" key={title}>
               {title}
-              <small class="outcome">{judgement ? inWords(judgement) : idle}</small>
+              <small class="outcome">{judgement ? describeJudgement(judgement) : idle}</small>
             </th>
           ))}
         </tr>

@@ -1,16 +1,16 @@
 import { useEffect, useRef } from "preact/hooks";
-import { colours, likeliest } from "../emotions";
+import { readColors, likeliest } from "../emotions";
 import { prepare, type Slice } from "./Ribbon";
 
 interface Properties {
   sound: AudioBuffer;
   slices: Slice[];
-  /** Where the player is, in seconds. */
+  /** Position of the player, in seconds. */
   position: number;
   seek: (time: number) => void;
 }
 
-/** Peaks of the sound, in the colour of what they show. A click goes there; keys have the player and the time line. */
+/** Peaks of the audio in the color of the emotion. A click seeks; the player and the timeline handle keys. */
 export function Waveform({ sound, slices, position, seek }: Properties) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const draw = useRef<() => void>(() => {});
@@ -22,20 +22,20 @@ export function Waveform({ sound, slices, position, seek }: Properties) {
     return () => observer.disconnect();
   }, []);
   return (
-    <canvas class="waveform" ref={canvas} role="img" aria-label="Waveform, coloured by emotion" onClick={event =>
+    <canvas class="waveform" ref={canvas} role="img" aria-label="Waveform, colored by emotion" onClick={event =>
       seek((event.offsetX / event.currentTarget.clientWidth) * sound.duration)} />
   );
 }
 
 function paint(canvas: HTMLCanvasElement, sound: AudioBuffer, slices: Slice[], position: number) {
   const { context, width, height } = prepare(canvas);
-  const palette = colours();
+  const palette = readColors();
   const samples = sound.getChannelData(0);
   const plain = getComputedStyle(canvas).color;
   const step = 3;
   for (let x = 0; x < width; x += step) {
     const [first, last] = [x, x + step].map(edge => Math.floor((edge / width) * samples.length)) as [number, number];
-    // Of a long file some samples of each stroke are enough.
+    // In a long file, some samples of each bar are enough.
     const stride = Math.max(1, Math.floor((last - first) / 200));
     let peak = 0;
     for (let i = first; i < last && i < samples.length; i += stride)
@@ -43,8 +43,8 @@ function paint(canvas: HTMLCanvasElement, sound: AudioBuffer, slices: Slice[], p
     const time = ((x + step / 2) / width) * sound.duration;
     const scores = slices.find(slice => time >= slice.start && time < slice.end)?.scores;
     context.fillStyle = scores ? palette[likeliest(scores)] : plain;
-    const stroke = Math.max(1.5, peak * (height - 4));
-    context.fillRect(x, (height - stroke) / 2, step - 1, stroke);
+    const bar = Math.max(1.5, peak * (height - 4));
+    context.fillRect(x, (height - bar) / 2, step - 1, bar);
   }
   context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--text");
   context.fillRect((position / sound.duration) * width - 1, 0, 2, height);
