@@ -60,13 +60,22 @@ internal static class AnalysisView
         yield return new Markup($"  [bold]{Markup.Escape(Answer(fused.Judgement))}[/]");
         if (fused.Judgement.Scores is not { } scores)
             yield break;
+        yield return CreateBars(scores, Enum.GetValues<Emotion>().OrderByDescending(emotion => scores[emotion]), BarWidth);
+    }
+
+    /// <summary>One bar per emotion; empty bars without scores.</summary>
+    public static Grid CreateBars(EmotionScores? scores, IEnumerable<Emotion> emotions, int width)
+    {
         var bars = new Grid().AddColumns(new GridColumn().PadLeft(2), new GridColumn().PadLeft(1), new GridColumn().PadLeft(1).RightAligned());
-        foreach (var emotion in Enum.GetValues<Emotion>().OrderByDescending(emotion => scores[emotion]))
+        foreach (var emotion in emotions)
+        {
+            var score = scores?[emotion] ?? 0;
             bars.AddRow(
                 new Text(emotion.Name()),
-                new Text(new string('█', (int)Math.Round(scores[emotion] * BarWidth)).PadRight(BarWidth), new Style(GetColor(emotion))),
-                new Text(Percent(scores[emotion])));
-        yield return bars;
+                new Text(new string('█', (int)Math.Round(score * width)).PadRight(width), new Style(GetColor(emotion))),
+                new Text(Percent(score)));
+        }
+        return bars;
     }
 
     private static Markup Heading(string title, ModelReference? model, string note) =>

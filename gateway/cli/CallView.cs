@@ -81,7 +81,7 @@ internal sealed class CallView(string name)
             parts.Add(new Markup($"\n[bold]{Channel(channel)}[/]  {(newest is null ? "" : Markup.Escape(Answer(newest.Fused.Judgement)))}"));
             if (policy.Emotion)
             {
-                parts.Add(Bars(newest?.Smoothed.Scores));
+                parts.Add(CreateBars(newest?.Smoothed.Scores, Enum.GetValues<Emotion>(), BarWidth));
                 parts.Add(Emotions(channel));
             }
             parts.Add(Voice(channel));
@@ -146,20 +146,6 @@ internal sealed class CallView(string name)
         (alert.Emotion is { } emotion && alert.Evidence.Count > 0
             ? $": {emotion.Name()} {string.Join(", ", alert.Evidence.Select(evidence => Percent(evidence.Score)))}"
             : "");
-
-    private static Grid Bars(EmotionScores? smoothed)
-    {
-        var bars = new Grid().AddColumns(new GridColumn().PadLeft(2), new GridColumn().PadLeft(1), new GridColumn().PadLeft(1).RightAligned());
-        foreach (var emotion in Enum.GetValues<Emotion>())
-        {
-            var score = smoothed?[emotion] ?? 0;
-            bars.AddRow(
-                new Text(emotion.Name()),
-                new Text(new string('█', (int)Math.Round(score * BarWidth)).PadRight(BarWidth), new Style(GetColor(emotion))),
-                new Text(Percent(score)));
-        }
-        return bars;
-    }
 
     // The last windows, one block each in the color of their emotion.
     private Paragraph Emotions(int channel)

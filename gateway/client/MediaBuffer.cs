@@ -100,7 +100,7 @@ internal sealed class MediaBuffer(long limit)
     /// <summary>Releases messages that were sent and precede a checkpoint.</summary>
     public void Release(Checkpoint checkpoint)
     {
-        var videoTime = checkpoint.VideoTime?.ToTimeSpan() ?? TimeSpan.Zero;
+        var videoTime = checkpoint.VideoTime.ToOffset();
         lock (_lock)
         {
             var kept = 0;
@@ -110,7 +110,7 @@ internal sealed class MediaBuffer(long limit)
                 var before = Size(message);
                 if (message.Audio is { } audio && audio.Position < checkpoint.AudioPosition)
                     message = Skip(checkpoint.AudioPosition, audio);
-                else if (message.Frame is { } frame && frame.Time.ToTimeSpan() < videoTime)
+                else if (message.Frame is { } frame && frame.Time.ToOffset() < videoTime)
                     message = null;
                 if (message is not null)
                     _media[kept++] = message;
