@@ -64,11 +64,12 @@ internal static class LoadCommand
 
     private static async Task<int> RunAsync(AffectClient client, ParseResult parsed, CancellationToken cancellation)
     {
-        var (calls, usage) = (new List<SimulatedCall>(), new ServerUsage(parsed.GetValue(ServerPids) ?? []));
+        List<SimulatedCall> calls;
+        ServerUsage servers;
         try
         {
-            calls.AddRange(await CreateCallsAsync(client, parsed, cancellation));
-            usage.Start();
+            calls = await CreateCallsAsync(client, parsed, cancellation);
+            servers = new ServerUsage(parsed.GetValue(ServerPids) ?? []);
         }
         catch (IOException exception)
         {
@@ -78,18 +79,18 @@ internal static class LoadCommand
         var start = Stopwatch.GetTimestamp();
         var ownCpu = Environment.CpuUsage.TotalTime;
         await SendAsync(calls, start, cancellation);
-        usage.MeasureMemory();
+        var loaded = servers.ReadLoaded();
         await Task.WhenAll(calls.Select(call => call.EndAsync(cancellation.IsCancellationRequested ? InterruptedTimeout : SummaryTimeout)));
 
         var report = LoadReport.Create(
             calls, parsed.GetValue(Chunk), Stopwatch.GetElapsedTime(start), cancellation.IsCancellationRequested,
-            ProcessUsage.ReadOwn(ownCpu), usage.Stop(calls.Count));
+            ProcessUsage.ReadOwn(ownCpu), servers.Read(calls.Count, loaded));
         if (!await TryWriteAsync(report, parsed))
             return ExitCode.Failed;
         return cancellation.IsCancellationRequested ? ExitCode.Interrupted : report.Errors.Count > 0 ? ExitCode.Failed : ExitCode.Ok;
     }
 
-    private static async Task<IEnumerable<SimulatedCall>> CreateCallsAsync(AffectClient client, ParseResult parsed, CancellationToken cancellation)
+    private static async Task<List<SimulatedCall>> CreateCallsAsync(AffectClient client, ParseResult parsed, CancellationToken cancellation)
     {
         var (count, idle) = (parsed.GetValue(Calls), parsed.GetValue(Idle));
         var (chunk, hop) = (TimeSpan.FromMilliseconds(parsed.GetValue(Chunk)), parsed.GetHop() ?? TimeSpan.FromSeconds(1));
@@ -97,8 +98,8 @@ internal static class LoadCommand
         var recordings = new List<LoopedRecording>();
         foreach (var name in parsed.GetRequiredValue(Files))
             recordings.Add(await LoopedRecording.ReadAsync(name, chunk, cancellation));
-        return Enumerable.Range(0, count).Select(i =>
-            new SimulatedCall(client, recordings[i % recordings.Count], (double)i / count, hop * i / count, hop, length, idle));
+        return [.. Enumerable.Range(0, count).Select(i =>
+            new SimulatedCall(client, recordings[i % recordings.Count], (double)i / count, hop * i / count, hop, length, idle))];
     }
 
     // One loop sends for all calls: a timer per call would cost more CPU time than the sends.

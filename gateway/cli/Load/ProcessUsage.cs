@@ -42,25 +42,25 @@ internal sealed record ProcessUsage(int Pid, double? CpuSeconds, double PeakMebi
     private static double ToMebibytes(long bytes) => Math.Round(bytes / 1048576.0, 1);
 }
 
-/// <summary>Measures the server's processes over a test.</summary>
-internal sealed class ServerUsage(IReadOnlyList<int> pids)
+/// <summary>Measures the server's processes, from its construction on.</summary>
+/// <param name="pids">The processes.</param>
+/// <exception cref="IOException">A process does not exist, or /proc does not.</exception>
+internal sealed class ServerUsage(IEnumerable<int> pids)
 {
-    private IReadOnlyList<ProcessUsage> _before = [];
-    private IReadOnlyList<ProcessUsage?> _loaded = [];
+    private readonly IReadOnlyList<ProcessUsage> _before = [.. pids.Select(ProcessUsage.Read)];
 
-    /// <exception cref="IOException">A process does not exist, or /proc does not.</exception>
-    public void Start() => _before = [.. pids.Select(ProcessUsage.Read)];
+    /// <summary>Reads memory; to be called while all calls are open.</summary>
+    public IReadOnlyList<ProcessUsage?> ReadLoaded() => [.. _before.Select(before => TryRead(before.Pid))];
 
-    /// <summary>Reads memory while all calls are open.</summary>
-    public void MeasureMemory() => _loaded = [.. pids.Select(TryRead)];
-
-    /// <summary>The usage since <see cref="Start"/>.</summary>
-    public IReadOnlyList<ProcessUsage> Stop(int calls) => [.. _before.Zip(_loaded, (before, loaded) =>
+    /// <summary>The usage so far.</summary>
+    /// <param name="calls">Number of calls.</param>
+    /// <param name="loaded">Result of <see cref="ReadLoaded"/>.</param>
+    public IReadOnlyList<ProcessUsage> Read(int calls, IReadOnlyList<ProcessUsage?> loaded) => [.. _before.Zip(loaded, (before, atLoad) =>
         (TryRead(before.Pid) is { } now
             ? now with { CpuSeconds = Math.Round((now.CpuSeconds - before.CpuSeconds)!.Value, 2) }
             : before with { CpuSeconds = null }) with
         {
-            KibibytesPerCall = loaded is null ? null : Math.Round((loaded.ResidentMebibytes - before.ResidentMebibytes) * 1024 / calls),
+            KibibytesPerCall = atLoad is null ? null : Math.Round((atLoad.ResidentMebibytes - before.ResidentMebibytes) * 1024 / calls),
         })];
 
     private static ProcessUsage? TryRead(int pid)
