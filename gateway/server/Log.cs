@@ -5,16 +5,16 @@ namespace Affect.Gateway;
 /// <summary>Log messages. They contain no media, scores or keys.</summary>
 internal static partial class Log
 {
-    public static void RequestRefused(ILogger logger, HttpContext context, string reason)
+    public static void RequestRejected(ILogger logger, HttpContext context, string reason)
     {
         var client = context.GetClient().Name;
         string path = context.Request.Path;
-        RequestRefused(logger, path, client, reason);
+        RequestRejected(logger, path, client, reason);
     }
 
-    [LoggerMessage(EventName = "request.refused", Level = LogLevel.Information,
-        Message = "Refused {Path} for {Client}: {Reason}")]
-    private static partial void RequestRefused(ILogger logger, string path, string client, string reason);
+    [LoggerMessage(EventName = "request.rejected", Level = LogLevel.Information,
+        Message = "Rejected {Path} for {Client}: {Reason}")]
+    private static partial void RequestRejected(ILogger logger, string path, string client, string reason);
 
     [LoggerMessage(EventName = "request.failed", Level = LogLevel.Error, Message = "Request {Path} failed")]
     public static partial void RequestFailed(ILogger logger, string path, Exception exception);
@@ -27,6 +27,6 @@ internal static partial class Log
         Message = "The broker accepts no call events; calls wait until it does")]
     public static partial void EventsWaiting(ILogger logger);
 
-    [LoggerMessage(EventName = "events.refused", Level = LogLevel.Warning, Message = "Refused an event from {Address}: {Reason}")]
-    public static partial void EventRefused(ILogger logger, System.Net.IPAddress? address, string reason);
+    [LoggerMessage(EventName = "events.rejected", Level = LogLevel.Warning, Message = "Rejected an event from {Address}: {Reason}")]
+    public static partial void EventRejected(ILogger logger, System.Net.IPAddress? address, string reason);
 }

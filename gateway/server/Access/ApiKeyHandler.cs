@@ -40,7 +40,7 @@ internal sealed class ApiKeyHandler(
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
     {
         var reason = Request.Headers.ContainsKey(Header) ? $"Unknown key in {Header}." : $"{Header} is required.";
-        Log.RequestRefused(Logger, Context, reason);
+        Log.RequestRejected(Logger, Context, reason);
         // RFC 9110, 11.6.1: a 401 response must name a challenge.
         if (!Context.IsGrpc())
             Response.Headers.WWWAuthenticate = $"{SchemeName} realm=\"affect\", header=\"{Header}\"";

@@ -65,7 +65,7 @@ internal sealed class BearerTokenSetup(GatewayOptions gateway, ILogger<BearerTok
     {
         context.HandleResponse();
         const string reason = "Invalid token.";
-        Log.RequestRefused(logger, context.HttpContext, reason);
+        Log.RequestRejected(logger, context.HttpContext, reason);
         if (!context.HttpContext.IsGrpc())
             context.Response.Headers.WWWAuthenticate = $"{SchemeName} realm=\"affect\", error=\"invalid_token\"";
         return context.HttpContext.WriteErrorAsync(RpcErrors.Status(StatusCode.Unauthenticated, reason));

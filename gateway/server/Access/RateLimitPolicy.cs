@@ -32,7 +32,7 @@ internal sealed class RateLimitPolicy(ILogger<RateLimitPolicy> logger) : IRateLi
             ? after
             : TimeSpan.FromMinutes(1) / client.RequestsPerMinute;
         var reason = $"Rate limit of {client.RequestsPerMinute} requests per minute exceeded.";
-        Log.RequestRefused(logger, rejected.HttpContext, reason);
+        Log.RequestRejected(logger, rejected.HttpContext, reason);
         await rejected.HttpContext.WriteErrorAsync(RpcErrors.ResourceExhausted(reason, retryAfter));
     };
 

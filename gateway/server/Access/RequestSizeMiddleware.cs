@@ -34,7 +34,7 @@ internal sealed class RequestSizeMiddleware(RequestDelegate next, ILogger<Reques
         var length = grpc ? await PeekMessageLengthAsync(context) : context.Request.ContentLength;
         if (length > limit)
         {
-            Log.RequestRefused(logger, context, "request too large");
+            Log.RequestRejected(logger, context, "request too large");
             await WriteTooLargeAsync(context, limit);
             return;
         }

@@ -33,7 +33,7 @@ internal static class ErrorResponses
     public static Task WriteForbiddenAsync(this HttpContext context, ILogger logger)
     {
         const string reason = "The key or token lacks the required scope.";
-        Log.RequestRefused(logger, context, reason);
+        Log.RequestRejected(logger, context, reason);
         return context.WriteErrorAsync(RpcErrors.Status(StatusCode.PermissionDenied, reason));
     }
 

@@ -21,9 +21,9 @@ internal sealed class CallEventPublisher : IHostedService, IDisposable
     private const int QueueCount = 8;
 
     private static readonly TimeSpan LogInterval = TimeSpan.FromMinutes(1);
-    private static readonly TimeSpan InitialBackoff = TimeSpan.FromMilliseconds(100);
 
     private readonly EventsOptions _options;
+    private readonly Backoff _backoff;
     private readonly Dashboards _dashboards;
     private readonly GatewayMetrics _metrics;
     private readonly TimeProvider _time;
@@ -40,6 +40,7 @@ internal sealed class CallEventPublisher : IHostedService, IDisposable
         ILogger<CallEventPublisher> logger)
     {
         _options = options.Events;
+        _backoff = new(TimeSpan.FromMilliseconds(100), _options.PublishTimeout);
         _dashboards = dashboards;
         _metrics = metrics;
         _time = time;
@@ -116,12 +117,12 @@ internal sealed class CallEventPublisher : IHostedService, IDisposable
     {
         try
         {
-            for (var wait = InitialBackoff; !await TrySendAsync(callEvent, cancellation); wait = wait < _options.PublishTimeout ? 2 * wait : wait)
+            for (var attempt = 0; !await TrySendAsync(callEvent, cancellation); attempt++)
             {
                 cancellation.ThrowIfCancellationRequested();
                 if (IsTimeToLog())
                     Log.EventsWaiting(_logger);
-                await Task.Delay(wait, _time, cancellation);
+                await Task.Delay(_backoff.Delay(attempt), _time, cancellation);
             }
         }
         catch (OperationCanceledException)

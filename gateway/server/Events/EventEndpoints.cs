@@ -78,7 +78,7 @@ internal static class EventEndpoints
             var http = context.HttpContext;
             if (_token is null ? IsLocal(http) : HasToken(http, _token))
                 return next(context);
-            Log.EventRefused(logger, http.Connection.RemoteIpAddress, _token is null ? "not from this machine" : "wrong dapr-api-token");
+            Log.EventRejected(logger, http.Connection.RemoteIpAddress, _token is null ? "not from this machine" : "wrong dapr-api-token");
             return ValueTask.FromResult<object?>(Results.StatusCode(StatusCodes.Status403Forbidden));
         }
 
