@@ -37,7 +37,7 @@ public sealed class GatewayOptions : IValidatableObject
 
     /// <summary>
     /// Origins whose pages may open a WebSocket, for example "https://app.example". The gateway's own origin is always
-    /// allowed, and so are programs, which send no origin.
+    /// allowed; programs send no origin and are not restricted.
     /// </summary>
     public IList<string> AllowedOrigins { get; set; } = [];
 

@@ -40,7 +40,7 @@ public sealed class SnippetTests(PageFixture fixture)
     {
         var program = Path.Combine(AppContext.BaseDirectory, "../../Affect.Cli", new DirectoryInfo(AppContext.BaseDirectory).Name, "affect.dll");
         var output = await ShellAsync(Snippet("cli.sh").Replace("deploy/affect", $"dotnet {program}", StringComparison.Ordinal));
-        Assert.Contains("Answer", output, StringComparison.Ordinal);
+        Assert.Contains("Result", output, StringComparison.Ordinal);
         Assert.Contains("overlap", output, StringComparison.Ordinal);
     }
 

@@ -87,7 +87,7 @@ public sealed class ProseTests
         [".cs", ".csproj", ".css", ".html", ".json", ".md", ".mjs", ".props", ".proto", ".sh", ".tpl", ".ts", ".tsx", ".txt", ".yaml", ".yml"];
 
     /// <summary>Checked folders and files.</summary>
-    private static readonly string[] Checked = ["tests/README.md", "tests/benchmarks"];
+    private static readonly string[] Checked = ["gateway", "tests/README.md", "tests/benchmarks", "tests/e2e", "tests/unit/Gateway"];
 
     [Fact]
     public void Sources_Language_IsPlainAmericanEnglish()
