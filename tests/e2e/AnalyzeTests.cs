@@ -118,7 +118,7 @@ public sealed class AnalyzeTests(PageFixture fixture) : IDisposable
     }
 
     [Theory]
-    [InlineData("A calm voice"), InlineData("A voice that takes fright"), InlineData("A drawn face")]
+    [InlineData("A calm voice"), InlineData("A voice that becomes frightened"), InlineData("A drawn face")]
     public async Task Analyze_Sample_ShowsResult(string name)
     {
         await using var tab = await fixture.OpenAsync("/analyze");
