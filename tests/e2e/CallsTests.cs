@@ -36,7 +36,7 @@ public sealed class CallsTests(PageFixture fixture)
         await Expect(shown.Locator(".ribbon")).ToHaveCountAsync(1);
         await Expect(shown.Locator(".ribbon")).Not.ToHaveAttributeAsync("data-slices", "0");
         await Expect(shown.GetByText("emotion inference is off")).ToBeVisibleAsync();
-        await Expect(tab.Page.GetByRole(Microsoft.Playwright.AriaRole.Log)).ToContainTextAsync("the rule “anything” raised");
+        await Expect(tab.Page.GetByRole(Microsoft.Playwright.AriaRole.Log)).ToContainTextAsync("alert “anything” raised");
 
         await call.CompleteAsync();
         await ended;

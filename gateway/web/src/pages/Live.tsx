@@ -246,7 +246,7 @@ export function Live() {
 }
 
 export const describeAlert = ({ rule, state, time, emotion }: Alert) =>
-  `${clock(seconds(time))} ${parseEmotion(emotion) ?? ""}: the rule “${rule}” ${state === "ALERT_STATE_RAISED" ? "raised" : "cleared"}`;
+  `${clock(seconds(time))} ${parseEmotion(emotion) ?? ""}: alert “${rule}” ${state === "ALERT_STATE_RAISED" ? "raised" : "cleared"}`;
 
 function Now({ window, running }: { window: StreamWindow | null; running: boolean }) {
   const emotion = window?.fused.judgement.scores ? parseEmotion(window.smoothed.emotion) : null;
