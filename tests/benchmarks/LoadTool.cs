@@ -30,41 +30,24 @@ internal static class LoadTool
     public static async Task<Result> RunAsync(
         string cli, string address, IEnumerable<string> recordings, int calls, double seconds, double hop, CancellationToken cancellation)
     {
-        var report = Path.GetTempFileName();
-        try
-        {
-            string[] load =
-            [
-                cli, "load", .. recordings, "--address", address, "--calls", $"{calls}",
-                "--seconds", seconds.ToString(CultureInfo.InvariantCulture), "--hop", hop.ToString(CultureInfo.InvariantCulture),
-            ];
-            // Older versions have a flag in place of the file, and print the report.
-            var toFile = (await RunAsync([cli, "load", "--help"], cancellation)).Output.Contains("--json <", StringComparison.Ordinal);
-            var (output, exitCode) = await RunAsync(toFile ? [.. load, "--json", report] : [.. load, "--json"], cancellation);
-            if (exitCode != 0)
-                Console.Error.WriteLine($"affect load: exit code {exitCode}{Environment.NewLine}{output}");
-            using var document = JsonDocument.Parse(toFile ? await File.ReadAllTextAsync(report, cancellation) : output);
-            var json = document.RootElement;
-            var latency = json.GetProperty("latency");
-            return new Result(
-                json.GetProperty("received").GetInt64(), json.GetProperty("scored").GetProperty("windows").GetInt64(), json.GetProperty("lost").GetInt64(),
-                latency.GetProperty("p50").GetDouble(), latency.GetProperty("p99").GetDouble(), latency.GetProperty("max").GetDouble(),
-                TimeSpan.FromSeconds(json.GetProperty("client").GetProperty("cpu_seconds").GetDouble()));
-        }
-        finally
-        {
-            File.Delete(report);
-        }
-    }
-
-    private static async Task<(string Output, int ExitCode)> RunAsync(string[] arguments, CancellationToken cancellation)
-    {
+        string[] arguments =
+        [
+            cli, "load", .. recordings, "--address", address, "--calls", $"{calls}", "--seconds", seconds.ToString(CultureInfo.InvariantCulture),
+            "--hop", hop.ToString(CultureInfo.InvariantCulture), "--json",
+        ];
         using var process = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true })!;
         try
         {
-            var output = await process.StandardOutput.ReadToEndAsync(cancellation);
+            using var document = await JsonDocument.ParseAsync(process.StandardOutput.BaseStream, cancellationToken: cancellation);
             await process.WaitForExitAsync(cancellation);
-            return (output, process.ExitCode);
+            var report = document.RootElement;
+            foreach (var error in report.GetProperty("errors").EnumerateObject())
+                Console.Error.WriteLine($"{error.Value} calls failed: {error.Name}");
+            var latency = report.GetProperty("latency");
+            return new Result(
+                report.GetProperty("received").GetInt64(), report.GetProperty("scored").GetProperty("windows").GetInt64(), report.GetProperty("lost").GetInt64(),
+                latency.GetProperty("p50").GetDouble(), latency.GetProperty("p99").GetDouble(), latency.GetProperty("max").GetDouble(),
+                TimeSpan.FromSeconds(report.GetProperty("client").GetProperty("cpu_seconds").GetDouble()));
         }
         catch (OperationCanceledException)
         {
