@@ -7,8 +7,8 @@ using Affect.Testing;
 namespace Affect.FunctionalTests;
 
 /// <summary>
-/// One Affect with default settings for all tests that leave it as they found it. Tests that stop or
-/// reconfigure a service start an <see cref="AffectHost"/> of their own.
+/// One Affect with default settings, shared by all tests that do not change its state. Tests that stop or reconfigure a service start
+/// their own <see cref="AffectHost"/>.
 /// </summary>
 public sealed class AffectFixture : IAsyncLifetime
 {

@@ -7,13 +7,13 @@ using Grpc.Core;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>The main job over gRPC: media in at the gateway, calibrated scores out, through real services and models.</summary>
+/// <summary>Analysis of clips over gRPC: media into the gateway, calibrated scores out, with the real services and models.</summary>
 public sealed class AnalyzeTests(AffectFixture fixture)
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task A_voice_is_cut_into_windows_that_overlap()
+    public async Task Analyze_Voice_HasOverlappingWindows()
     {
         var analysis = await AnalyzeAsync(new Clip { Audio = ByteString.CopyFrom(TestMedia.Speech()) });
 
@@ -37,7 +37,7 @@ public sealed class AnalyzeTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task A_shorter_hop_gives_more_windows()
+    public async Task Analyze_ShorterHop_HasMoreWindows()
     {
         var audio = ByteString.CopyFrom(TestMedia.Speech());
 
@@ -49,7 +49,7 @@ public sealed class AnalyzeTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task The_mean_of_the_windows_is_the_voice()
+    public async Task Analyze_Voice_IsMeanOfItsWindows()
     {
         var analysis = await AnalyzeAsync(new Clip { Audio = ByteString.CopyFrom(TestMedia.Speech()) });
 
@@ -59,7 +59,7 @@ public sealed class AnalyzeTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task A_voice_and_faces_become_one_answer()
+    public async Task Analyze_VoiceAndFaces_AreFused()
     {
         var analysis = await AnalyzeAsync(new Clip
         {
@@ -74,7 +74,7 @@ public sealed class AnalyzeTests(AffectFixture fixture)
         Assert.True(face.Images[2].Faces.Count > 20, "a crowd");
         foreach (var found in face.Images.SelectMany(image => image.Faces))
             AssertScores(found.Judgement.Scores);
-        // The mean over the largest face of each picture, and the largest comes first.
+        // The mean over the largest face of each picture; the largest face is first.
         Assert.Equal((face.Images[0].Faces[0].Judgement.Scores.Happy + face.Images[2].Faces[0].Judgement.Scores.Happy) / 2, face.Judgement.Scores.Happy, 1e-4f);
 
         // A log-linear pool over a uniform prior, which cancels in the ratio of two scores.
@@ -88,7 +88,7 @@ public sealed class AnalyzeTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task Models_are_listed_by_modality_then_name()
+    public async Task ListModels_AllModels_AreOrderedByModalityThenName()
     {
         using var channel = fixture.Host.Gateway.CreateChannel();
         var client = new EmotionService.EmotionServiceClient(channel);
@@ -106,7 +106,7 @@ public sealed class AnalyzeTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task Many_clips_at_once_all_get_their_own_answer()
+    public async Task Analyze_ConcurrentClips_EachGetsItsAnswer()
     {
         var voice = ByteString.CopyFrom(TestMedia.Speech());
         var silence = ByteString.CopyFrom(WavFile.Mono(TestMedia.Silence(2)));

@@ -11,8 +11,7 @@ using Grpc.Core;
 namespace Affect.FunctionalTests;
 
 /// <summary>
-/// Bad input, and what it gets: the same over gRPC and REST, from the real services. The fixture fails
-/// where any of it makes a service log an error.
+/// Invalid input gets the same answer over gRPC and REST from the real services. The fixture fails if a service logs an error.
 /// </summary>
 public sealed class BadInputTests(AffectFixture fixture)
 {
@@ -20,12 +19,12 @@ public sealed class BadInputTests(AffectFixture fixture)
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    /// <summary>What is refused, and the fields that are named.</summary>
+    /// <summary>Invalid clips, and the fields that the error names.</summary>
     private static readonly Dictionary<string, (Func<Clip> Clip, string[] Fields)> Refused = new()
     {
         ["nothing at all"] = (() => new Clip(), ["clip"]),
         ["an empty picture"] = (() => Images(Array.Empty<byte>()), ["clip.images[0]"]),
-        ["text named .wav"] = (() => Audio("This is no sound."u8.ToArray()), ["clip.audio"]),
+        ["text named .wav"] = (() => Audio("This is not audio."u8.ToArray()), ["clip.audio"]),
         ["a WAV cut off in its header"] = (() => Audio(TestMedia.Speech()[..30]), ["clip.audio"]),
         ["a WAV cut off after its header"] = (() => Audio(TestMedia.Speech()[..44]), ["clip.audio"]),
         ["a sample rate of 0"] = (() => Audio(WavFile.Mono(TestMedia.Sine(440, 1), sampleRate: 0)), ["clip.audio"]),
@@ -44,7 +43,7 @@ public sealed class BadInputTests(AffectFixture fixture)
             () => new Clip { Images = { ByteString.CopyFrom(Picture) }, FaceModel = "nonsuch" }, ["clip.face_model"]),
         ["a hop of 11 s"] = (
             () => new Clip { Audio = ByteString.CopyFrom(TestMedia.Speech()), Hop = new Duration { Seconds = 11 } }, ["clip.hop"]),
-        ["everything wrong at once"] = (
+        ["everything invalid"] = (
             () => new Clip
             {
                 Audio = ByteString.CopyFromUtf8("no sound"),
@@ -56,7 +55,7 @@ public sealed class BadInputTests(AffectFixture fixture)
             ["clip.audio", "clip.face_model", "clip.hop", "clip.images[1]", "clip.speech_model"]),
     };
 
-    /// <summary>What is no mistake, and the outcome that says what came of it.</summary>
+    /// <summary>Valid clips without an emotion, and their outcome.</summary>
     private static readonly Dictionary<string, (Func<Clip> Clip, Outcome Outcome)> Typed = new()
     {
         ["10 ms"] = (() => Audio(WavFile.Mono(TestMedia.Sine(200, 0.01))), Outcome.TooShort),
@@ -71,7 +70,7 @@ public sealed class BadInputTests(AffectFixture fixture)
 
     [Theory]
     [MemberData(nameof(RefusedNames))]
-    public async Task Grpc_names_the_field(string what)
+    public async Task Grpc_InvalidClip_ErrorNamesField(string what)
     {
         var (clip, fields) = Refused[what];
 
@@ -83,7 +82,7 @@ public sealed class BadInputTests(AffectFixture fixture)
 
     [Theory]
     [MemberData(nameof(RefusedNames))]
-    public async Task Rest_names_the_field(string what)
+    public async Task Rest_InvalidClip_ProblemNamesField(string what)
     {
         var (clip, fields) = Refused[what];
 
@@ -94,7 +93,7 @@ public sealed class BadInputTests(AffectFixture fixture)
 
     [Theory]
     [MemberData(nameof(TypedNames))]
-    public async Task Grpc_tells_the_outcome(string what)
+    public async Task Grpc_ClipWithoutEmotion_HasTypedOutcome(string what)
     {
         var (clip, outcome) = Typed[what];
 
@@ -107,7 +106,7 @@ public sealed class BadInputTests(AffectFixture fixture)
 
     [Theory]
     [MemberData(nameof(TypedNames))]
-    public async Task Rest_tells_the_outcome(string what)
+    public async Task Rest_ClipWithoutEmotion_HasTypedOutcome(string what)
     {
         var (clip, outcome) = Typed[what];
 
@@ -119,9 +118,9 @@ public sealed class BadInputTests(AffectFixture fixture)
         Assert.Null(analysis.Fused.Judgement.Scores);
     }
 
-    /// <summary>What is there of a file that breaks off is heard, whatever its header claims.</summary>
+    /// <summary>The existing part of a truncated file is used, whatever its header claims.</summary>
     [Fact]
-    public async Task A_WAV_cut_off_in_its_data_is_heard_as_far_as_it_goes()
+    public async Task Analyze_TruncatedWav_UsesAvailableAudio()
     {
         var speech = TestMedia.Speech();
 
@@ -132,7 +131,7 @@ public sealed class BadInputTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task A_header_that_claims_4_GiB_is_not_believed()
+    public async Task Analyze_WavHeaderClaiming4GiB_UsesAvailableAudio()
     {
         var wav = new WavFile { Samples = TestMedia.Silence(2), ClaimedDataLength = uint.MaxValue - 100 }.ToBytes();
 
@@ -143,7 +142,7 @@ public sealed class BadInputTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task An_empty_file_is_named_in_multipart()
+    public async Task Multipart_EmptyFile_ProblemNamesPart()
     {
         using var body = new MultipartFormDataContent { { new ByteArrayContent([]), "audio", "a.wav" }, { new ByteArrayContent(Picture), "image", "a.png" } };
         using var audio = await PostAsync(body);
@@ -154,7 +153,7 @@ public sealed class BadInputTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task Multipart_calls_its_second_picture_by_its_own_name()
+    public async Task Multipart_InvalidSecondPicture_ProblemNamesPart()
     {
         using var response = await PostAsync(Multipart(Images(Picture, [1, 2, 3])));
 
@@ -162,7 +161,7 @@ public sealed class BadInputTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task Forty_faces_are_all_found()
+    public async Task Analyze_FortyFaces_AllAreFound()
     {
         var photo = TestMedia.Photo("two_people.jpg");
         Assert.SkipWhen(photo is null, "AFFECT_PHOTOS names no folder of photographs");
@@ -176,16 +175,16 @@ public sealed class BadInputTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task An_unknown_field_of_JSON_is_named()
+    public async Task Json_UnknownField_ProblemNamesField()
     {
         using var response = await PostAsync(new StringContent(
-            """{"audio": "AAAA", "colour": "red", "text": "so sad"}""", Encoding.UTF8, "application/json"));
+            """{"audio": "AAAA", "shade": "red", "text": "so sad"}""", Encoding.UTF8, "application/json"));
 
-        await AssertProblemAsync(response, HttpStatusCode.BadRequest, "colour", "text");
+        await AssertProblemAsync(response, HttpStatusCode.BadRequest, "shade", "text");
     }
 
     [Fact]
-    public async Task A_request_above_the_limit_is_refused_over_gRPC()
+    public async Task Grpc_RequestAboveLimit_IsRejected()
     {
         var error = await Assert.ThrowsAsync<RpcException>(() => AnalyzeAsync(Audio(new byte[(32 << 20) + 1])));
 
@@ -195,13 +194,13 @@ public sealed class BadInputTests(AffectFixture fixture)
 
     [Theory]
     [InlineData(false)]
-    [InlineData(true)] // without Content-Length the body is counted as it comes
-    public async Task A_request_above_the_limit_is_refused_over_REST(bool chunked)
+    [InlineData(true)] // without Content-Length the body is counted while it is read
+    public async Task Rest_RequestAboveLimit_IsRejected(bool chunked)
     {
         using var content = Multipart(Audio(new byte[(32 << 20) + 1]));
         using var request = new HttpRequestMessage(HttpMethod.Post, "v1/analyze") { Content = content };
         request.Headers.TransferEncodingChunked = chunked;
-        // The refusal comes before the body has been sent: without this the client might only see a closed connection.
+        // The error arrives before the body is sent; without Expect: 100-continue the client might only see a closed connection.
         request.Headers.ExpectContinue = true;
 
         using var client = new HttpClient { BaseAddress = fixture.Host.Gateway.HttpAddress };
@@ -212,16 +211,16 @@ public sealed class BadInputTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task A_request_at_the_limit_is_read()
+    public async Task Rest_RequestAtLimit_IsAccepted()
     {
-        // 32 MiB with all that wraps it: nothing but the sound itself may be found wrong.
+        // 32 MiB including the envelope: only the audio itself may be reported as invalid.
         var error = await Assert.ThrowsAsync<RpcException>(() => AnalyzeAsync(Audio(new byte[(32 << 20) - 64])));
 
         AssertFields(["clip.audio"], error);
     }
 
     [Fact]
-    public async Task Another_media_type_is_refused()
+    public async Task Rest_UnsupportedMediaType_IsRejected()
     {
         using var content = new ByteArrayContent(TestMedia.Speech());
         content.Headers.ContentType = new("audio/wav");

@@ -14,9 +14,9 @@ using Microsoft.Extensions.Logging.Testing;
 namespace Affect.FunctionalTests;
 
 /// <summary>
-/// A fake gateway whose streams break off at a message that the test chooses: the real one cannot be made
-/// to. It finds one window in each <see cref="Hop"/> bytes of audio, with what belongs to it: a stretch of
-/// voice, an alert (raised and cleared in turn), and behind every second window a checkpoint.
+/// A fake gateway whose streams break at a message that the test chooses, which the real gateway cannot do. It answers every
+/// <see cref="Hop"/> bytes of audio with a window, a stretch of voice and an alert (alternately raised and cleared), and every second
+/// window with a checkpoint.
 /// </summary>
 internal sealed class BreakingGateway : EmotionService.EmotionServiceBase, IAsyncDisposable
 {
@@ -35,10 +35,10 @@ internal sealed class BreakingGateway : EmotionService.EmotionServiceBase, IAsyn
     /// <summary>The streams so far, in the order in which they were opened.</summary>
     public IReadOnlyList<Attempt> Attempts => [.. _attempts];
 
-    /// <summary>Completes once a stream has got audio.</summary>
+    /// <summary>Completes when a stream has received audio.</summary>
     public Task Entered => _first.Task;
 
-    /// <param name="plan">How the n-th stream breaks off, counted from 0.</param>
+    /// <param name="plan">How the n-th stream breaks, counted from 0.</param>
     public static async Task<BreakingGateway> StartAsync(Func<int, Break>? plan = null)
     {
         var gateway = new BreakingGateway(plan ?? (_ => Break.Never));
@@ -69,7 +69,7 @@ internal sealed class BreakingGateway : EmotionService.EmotionServiceBase, IAsyn
             {
                 if (breaks.Error is not null)
                     throw breaks.Error();
-                // No status, no trailers: what a connection looks like that a dying server leaves behind.
+                // No status and no trailers, as a dying server leaves the connection.
                 context.GetHttpContext().Features.GetRequiredFeature<IHttpResetFeature>().Reset(2);
             }
             await responseStream.WriteAsync(message, context.CancellationToken);
@@ -136,7 +136,7 @@ internal sealed class BreakingGateway : EmotionService.EmotionServiceBase, IAsyn
         {
             Alert = new() { Rule = "happy-customer", Time = end, Emotion = Emotion.Happy, State = index % 2 == 0 ? AlertState.Raised : AlertState.Cleared },
         };
-        // In the middle of a chunk where chunks are not as long as windows.
+        // Within a chunk, unless chunks are as long as windows.
         if (index % 2 == 1)
             yield return new()
             {
@@ -151,21 +151,21 @@ internal sealed class BreakingGateway : EmotionService.EmotionServiceBase, IAsyn
 
     public ValueTask DisposeAsync() => _service!.DisposeAsync();
 
-    /// <summary>How a stream breaks off.</summary>
-    /// <param name="AfterMessages">Messages that the client gets before; of a stream that does not begin, none.</param>
-    /// <param name="Error">The status that it ends with; reset without one where null.</param>
+    /// <summary>How a stream breaks.</summary>
+    /// <param name="AfterMessages">Messages that the client receives before.</param>
+    /// <param name="Error">The status that ends the stream; if null, the stream is reset without a status.</param>
     /// <param name="AtStart">The status in place of an answer.</param>
     public sealed record Break(int AfterMessages, Func<RpcException>? Error = null, Func<RpcException>? AtStart = null)
     {
         public static Break Never { get; } = new(int.MaxValue);
     }
 
-    /// <summary>What one stream got.</summary>
+    /// <summary>The input of one stream.</summary>
     public sealed class Attempt
     {
         public StreamConfig Config { get; set; } = new();
 
-        /// <summary>Where its audio had to begin.</summary>
+        /// <summary>The position at which its audio had to start.</summary>
         public long Start { get; set; }
 
         public ConcurrentQueue<(long Position, byte[] Data)> Chunks { get; } = new();

@@ -2,11 +2,11 @@ using Affect.Client;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>As <see cref="ClientReadmeTests"/>, for the README's snippet of a call.</summary>
+/// <summary>Like <see cref="ClientReadmeTests"/>, for the call snippet of the README.</summary>
 public sealed class CallReadmeTests
 {
     [Fact]
-    public void The_snippet_is_the_code_that_is_run_here()
+    public void Readme_CallSnippet_IsTheTestedCode()
     {
         var readme = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "client-readme.md"));
         var first = readme.IndexOf("await using var call", StringComparison.Ordinal);
@@ -17,9 +17,9 @@ public sealed class CallReadmeTests
     }
 
     [Fact]
-    public async Task It_runs()
+    public async Task Readme_CallSnippet_Runs()
     {
-        // A fake, for a call of a few windows without a model.
+        // A fake, so that the call needs no model.
         await using var gateway = await BreakingGateway.StartAsync();
         using var client = new AffectClient(gateway.Address);
         var lines = await RunAsync(client, Enumerable.Repeat(new byte[2 * BreakingGateway.Hop], 2).ToAsyncEnumerable());

@@ -4,12 +4,12 @@ using Grpc.Core;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>Calls of the SDK, against a gateway that breaks off on purpose.</summary>
+/// <summary>Calls of the SDK against a gateway whose streams break on demand.</summary>
 public sealed class CallTests
 {
     private const int Windows = 20;
 
-    // Of no length that windows are of, so that checkpoints come to lie inside of chunks.
+    // Not a multiple of a window, so that checkpoints lie within chunks.
     private const int Chunk = 700;
 
     private static readonly byte[] Audio = [.. Enumerable.Range(0, Windows * BreakingGateway.Hop).Select(i => (byte)(i * 31 % 251))];
@@ -23,7 +23,7 @@ public sealed class CallTests
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task A_call_is_told_window_by_window()
+    public async Task Call_Speech_YieldsWindowsInOrder()
     {
         await using var gateway = await BreakingGateway.StartAsync();
         using var client = new AffectClient(gateway.Address);
@@ -47,12 +47,12 @@ public sealed class CallTests
     }
 
     [Theory]
-    [InlineData(0)] // before it began
+    [InlineData(0)] // before the start
     [InlineData(1)] // before the first checkpoint
     [InlineData(3)] // between a window and its alert
     [InlineData(12)]
     [InlineData(25)]
-    public async Task A_call_that_breaks_off_goes_on_with_nothing_lost_and_nothing_twice(int afterMessages)
+    public async Task Call_Disconnected_ResumesWithoutLossOrRepetition(int afterMessages)
     {
         await using var gateway = await BreakingGateway.StartAsync(attempt => attempt < 3
             ? new(afterMessages, attempt == 1 ? null : () => RpcErrors.Status(StatusCode.Unavailable, "away"))
@@ -64,12 +64,12 @@ public sealed class CallTests
         var first = gateway.Attempts[0].Config;
         foreach (var (index, attempt) in gateway.Attempts.Index())
         {
-            // The same call, from a checkpoint on.
+            // The same call, from a checkpoint.
             var config = attempt.Config.Clone();
             Assert.Equal(attempt.Start == 0 ? "" : $"{attempt.Start / BreakingGateway.Hop}", config.Resume.ToStringUtf8());
             config.Resume = first.Resume;
             Assert.Equal(first, config);
-            // The same media, byte for byte and without a gap.
+            // The same media, byte for byte, without a gap.
             var position = attempt.Start;
             foreach (var (at, data) in attempt.Chunks)
             {
@@ -84,7 +84,7 @@ public sealed class CallTests
     }
 
     [Fact]
-    public async Task A_call_that_breaks_off_at_its_end_gets_its_summary()
+    public async Task Call_DisconnectedBeforeSummary_ResumesAndGetsSummary()
     {
         // Started; activity, window and alert of each; a checkpoint for every second; frames: all but the summary.
         const int All = 1 + Windows * 3 + Windows / 2 + Windows;
@@ -96,7 +96,7 @@ public sealed class CallTests
     }
 
     [Fact]
-    public async Task A_server_that_stays_away_ends_the_call_for_reader_and_writers()
+    public async Task Call_ServerUnavailable_FailsForReaderAndWriters()
     {
         await using var gateway = await BreakingGateway.StartAsync(attempt =>
             attempt == 0 ? new(12, () => RpcErrors.Status(StatusCode.Unavailable, "away")) : new(0, () => RpcErrors.Status(StatusCode.Unavailable, "still away")));
@@ -114,7 +114,7 @@ public sealed class CallTests
     }
 
     [Fact]
-    public async Task A_call_that_never_began_is_tried_as_often_as_any_other()
+    public async Task Call_NeverStarted_IsRetriedUpToLimit()
     {
         await using var gateway = await BreakingGateway.StartAsync(_ => new(0, AtStart: () => RpcErrors.Status(StatusCode.Unavailable, "away")));
         using var client = new AffectClient(new AffectClientOptions { Address = gateway.Address, MaxAttempts = 2 });
@@ -124,7 +124,7 @@ public sealed class CallTests
     }
 
     [Fact]
-    public async Task A_full_server_is_asked_again_after_the_time_it_names()
+    public async Task Call_ResourceExhausted_IsRetriedAfterRetryDelay()
     {
         var wait = TimeSpan.FromMilliseconds(500);
         await using var gateway = await BreakingGateway.StartAsync(attempt => attempt switch
@@ -141,7 +141,7 @@ public sealed class CallTests
     }
 
     [Fact]
-    public async Task A_wrong_call_is_not_repeated()
+    public async Task Call_InvalidArgument_IsNotRetried()
     {
         await using var gateway = await BreakingGateway.StartAsync(_ => new(0, AtStart: () => RpcErrors.InvalidArgument("config.hop", "must be longer")));
         using var client = new AffectClient(gateway.Address);
@@ -151,7 +151,7 @@ public sealed class CallTests
     }
 
     [Fact]
-    public async Task An_error_in_the_middle_is_no_lost_connection()
+    public async Task Call_ErrorAfterStart_IsNotRetried()
     {
         await using var gateway = await BreakingGateway.StartAsync(_ => new(12, () => RpcErrors.Status(StatusCode.Internal, "a bug")));
         using var client = new AffectClient(gateway.Address);
@@ -163,16 +163,16 @@ public sealed class CallTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task Writers_wait_while_the_buffer_is_full(bool copy)
+    public async Task WriteAudio_BufferFull_Waits(bool copy)
     {
         await using var gateway = await BreakingGateway.StartAsync(attempt => attempt == 0 ? new(30) : BreakingGateway.Break.Never);
         using var client = new AffectClient(gateway.Address);
-        // Less than the call, more than from one checkpoint to the next.
+        // Less than the call, more than the distance of two checkpoints.
         AssertWhole(await CallAsync(client, Options with { MaxBufferedBytes = 3 * BreakingGateway.Hop, CopyAudio = copy }));
     }
 
     [Fact]
-    public async Task Audio_is_copied_unless_it_need_not_be()
+    public async Task WriteAudio_CopyAudio_DecidesWhetherBufferIsCopied()
     {
         await using var gateway = await BreakingGateway.StartAsync(attempt => attempt == 0 ? new(3) : BreakingGateway.Break.Never);
         using var client = new AffectClient(gateway.Address);
@@ -190,7 +190,7 @@ public sealed class CallTests
     }
 
     [Fact]
-    public async Task A_call_that_is_complete_takes_no_more()
+    public async Task WriteAudio_CallCompleted_Throws()
     {
         await using var gateway = await BreakingGateway.StartAsync();
         using var client = new AffectClient(gateway.Address);
@@ -203,7 +203,7 @@ public sealed class CallTests
     }
 
     [Fact]
-    public async Task Disposing_gives_the_call_up()
+    public async Task Call_Disposed_IsCanceled()
     {
         await using var gateway = await BreakingGateway.StartAsync();
         using var client = new AffectClient(gateway.Address);
@@ -216,7 +216,7 @@ public sealed class CallTests
     }
 
     [Fact]
-    public async Task A_cancelled_token_gives_the_call_up()
+    public async Task Call_TokenCanceled_IsCanceled()
     {
         await using var gateway = await BreakingGateway.StartAsync();
         using var client = new AffectClient(gateway.Address);
@@ -263,7 +263,7 @@ public sealed class CallTests
 
     private static TimeSpan FrameTime(int frame) => TimeSpan.FromSeconds(frame * 0.1);
 
-    /// <summary>Every result once and in order, as if nothing had broken.</summary>
+    /// <summary>Every result once and in order, as without a break.</summary>
     private static void AssertWhole(List<CallResult> results)
     {
         Assert.IsType<CallStarted>(results[0]);

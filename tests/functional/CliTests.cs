@@ -3,13 +3,13 @@ using Affect.Testing;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>The command line client as a process, as a shell sees it.</summary>
+/// <summary>The command line client as a process, as a shell runs it.</summary>
 public sealed class CliTests(AffectFixture fixture) : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("affect-cli-").FullName;
 
     [Fact]
-    public async Task A_voice_is_shown_window_by_window_and_fused()
+    public async Task Analyze_Voice_PrintsWindowsAndFusedAnswer()
     {
         var run = await RunAsync("analyze", Voice());
 
@@ -26,7 +26,7 @@ public sealed class CliTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task A_voice_and_a_picture_are_one_clip()
+    public async Task Analyze_VoiceAndPicture_AreOneClip()
     {
         var run = await RunAsync("analyze", "--json", Picture("a.png"), Voice());
 
@@ -41,7 +41,7 @@ public sealed class CliTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task Pictures_alone_are_a_clip_each()
+    public async Task Analyze_PicturesOnly_AreOneClipEach()
     {
         var run = await RunAsync("analyze", "--json", Picture("a.png"), Picture("b.png"));
 
@@ -52,7 +52,7 @@ public sealed class CliTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task A_face_is_shown_with_its_box()
+    public async Task Analyze_Face_PrintsItsBox()
     {
         Assert.SkipWhen(TestMedia.Photo("1.jpg") is null, "AFFECT_PHOTOS is not set");
         var run = await RunAsync("analyze", Put("1.jpg", TestMedia.Photo("1.jpg")!));
@@ -62,7 +62,7 @@ public sealed class CliTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task Standard_input_is_a_file()
+    public async Task Analyze_StandardInput_IsRead()
     {
         var run = await RunAsync(TestMedia.Speech(), "analyze", "--json", "-");
         Assert.Equal(0, run.ExitCode);
@@ -70,9 +70,9 @@ public sealed class CliTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task A_bad_file_is_named_and_the_others_are_analysed()
+    public async Task Analyze_UnreadableFile_IsNamedAndOthersAreAnalyzed()
     {
-        var run = await RunAsync("analyze", "--json", Put("text.wav", "this is no sound"u8.ToArray()), Voice(), Path.Combine(_folder, "none.wav"));
+        var run = await RunAsync("analyze", "--json", Put("text.wav", "this is not audio"u8.ToArray()), Voice(), Path.Combine(_folder, "none.wav"));
 
         Assert.Equal(1, run.ExitCode);
         Assert.Equal([Path.Combine(_folder, "voice.wav")], Files(Assert.Single(CommandLine.Lines(run.Output))));
@@ -81,7 +81,7 @@ public sealed class CliTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task A_picture_that_cannot_be_read_is_named_among_others()
+    public async Task Analyze_UnreadablePicture_IsNamed()
     {
         var run = await RunAsync("analyze", Voice(), Picture("a.png"), Put("bomb.png", TestMedia.PngBomb()));
 
@@ -91,7 +91,7 @@ public sealed class CliTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task An_unknown_model_is_told_of_its_option()
+    public async Task Analyze_UnknownModel_ErrorNamesOption()
     {
         var run = await RunAsync("analyze", Voice(), "--speech-model", "nonsuch");
         Assert.Equal(1, run.ExitCode);
@@ -99,7 +99,7 @@ public sealed class CliTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task Silence_is_no_speech()
+    public async Task Analyze_Silence_PrintsNoSpeech()
     {
         var run = await RunAsync("analyze", Put("silence.wav", WavFile.Mono(TestMedia.Silence(2))));
         Assert.Equal(0, run.ExitCode);
@@ -107,7 +107,7 @@ public sealed class CliTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task Models_are_listed_with_their_metrics()
+    public async Task Models_All_AreListedWithMetrics()
     {
         var list = await RunAsync("models");
         Assert.Equal(0, list.ExitCode);
@@ -129,12 +129,12 @@ public sealed class CliTests(AffectFixture fixture) : IDisposable
 
     [Theory]
     [InlineData("analyze")]
-    [InlineData("analyse", "x.wav")]
+    [InlineData("analyzes", "x.wav")]
     [InlineData("analyze", "x.wav", "--hop", "99")]
     [InlineData("analyze", "x.wav", "--nonsuch")]
     [InlineData("models", "--timeout", "0")]
     [InlineData("models", "--address", "ftp://here")]
-    public async Task A_wrong_command_line_is_a_usage_error(params string[] arguments)
+    public async Task CommandLine_Invalid_IsUsageError(params string[] arguments)
     {
         var run = await RunAsync(arguments);
         Assert.Equal(2, run.ExitCode);
@@ -143,7 +143,7 @@ public sealed class CliTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task A_server_that_is_not_there_is_told()
+    public async Task Analyze_ServerUnavailable_PrintsAddress()
     {
         var run = await RunAsync("analyze", Voice(), Picture("a.png"), "--address", "127.0.0.1:9");
         Assert.Equal(69, run.ExitCode);
@@ -151,7 +151,7 @@ public sealed class CliTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task A_key_is_asked_for_and_taken_from_the_environment()
+    public async Task Analyze_KeyRequired_IsReadFromEnvironment()
     {
         var hash = Convert.ToHexString(System.Security.Cryptography.SHA256.HashData("right"u8));
         await using var host = await AffectHost.StartAsync(new Dictionary<string, string?>
@@ -171,7 +171,7 @@ public sealed class CliTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task Control_c_ends_it()
+    public async Task Analyze_Interrupted_Exits()
     {
         CommandLine.SkipWhereInterruptsAreIgnored();
         await using var gateway = await FlakyGateway.StartAsync(hang: true);

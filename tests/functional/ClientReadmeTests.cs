@@ -3,11 +3,11 @@ using Affect.Testing;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>The SDK's README shows code that runs: its snippet is the body of the method below, line by line.</summary>
+/// <summary>The snippet of the SDK's README is the body of the method below, line by line.</summary>
 public sealed class ClientReadmeTests(AffectFixture fixture)
 {
     [Fact]
-    public void The_snippet_is_the_code_that_is_run_here()
+    public void Readme_Snippet_IsTheTestedCode()
     {
         var readme = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "client-readme.md"));
         var start = readme.IndexOf("```csharp\n", StringComparison.Ordinal) + "```csharp\n".Length;
@@ -23,7 +23,7 @@ public sealed class ClientReadmeTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task It_runs()
+    public async Task Readme_Snippet_Runs()
     {
         var speechFile = TestMedia.FixturePath("golden/speech.wav");
         var faceFile = Path.GetTempFileName();

@@ -10,7 +10,7 @@ using Microsoft.Extensions.Options;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>The SDK against the real services, and against a gateway that fails on purpose.</summary>
+/// <summary>The SDK against the real services and against a gateway that fails on demand.</summary>
 public sealed class ClientTests(AffectFixture fixture)
 {
     private static readonly byte[] Picture = TestMedia.Png(64, 64);
@@ -18,7 +18,7 @@ public sealed class ClientTests(AffectFixture fixture)
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task A_voice_gets_scores_in_every_window_that_holds_speech()
+    public async Task Analyze_Voice_ScoresEveryWindowWithSpeech()
     {
         using var client = fixture.CreateClient();
         var analysis = await client.AnalyzeAsync(new Clip { Audio = TestMedia.Speech() }, Cancellation);
@@ -37,7 +37,7 @@ public sealed class ClientTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task Bytes_files_and_streams_are_the_same_media()
+    public async Task Media_BytesFilesAndStreams_GiveSameAnalysis()
     {
         using var client = fixture.CreateClient();
         var path = TestMedia.FixturePath("golden/speech.wav");
@@ -49,13 +49,13 @@ public sealed class ClientTests(AffectFixture fixture)
         Assert.All(answers, answer =>
         {
             Assert.Equal(answers[0].Windows.Select(window => (window.Start, window.End)), answer.Windows.Select(window => (window.Start, window.End)));
-            // A batch of another size rounds otherwise.
+            // Batches of different sizes round differently.
             Assert.Equal(answers[0].Judgement.Confidence, answer.Judgement.Confidence, 0.001f);
         });
     }
 
     [Fact]
-    public async Task A_picture_without_a_face_is_an_outcome()
+    public async Task Analyze_PictureWithoutFace_IsNoFace()
     {
         using var client = fixture.CreateClient();
         var analysis = await client.AnalyzeAsync(new Clip { Images = [Picture] }, Cancellation);
@@ -67,7 +67,7 @@ public sealed class ClientTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task What_is_wrong_is_named_field_by_field()
+    public async Task Analyze_InvalidClip_ErrorNamesEveryField()
     {
         using var client = fixture.CreateClient();
         var error = await Assert.ThrowsAsync<AffectException>(() => client.AnalyzeAsync(
@@ -78,7 +78,7 @@ public sealed class ClientTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task Models_are_listed_and_found()
+    public async Task Models_Listed_AreFoundByName()
     {
         using var client = fixture.CreateClient();
         var models = await client.ListModelsAsync(cancellation: Cancellation);
@@ -95,17 +95,17 @@ public sealed class ClientTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task A_call_that_reached_nobody_is_repeated()
+    public async Task Request_Unavailable_IsRetried()
     {
         await using var gateway = await FlakyGateway.StartAsync(failures: 2, () => RpcErrors.Status(StatusCode.Unavailable, "away"));
         using var client = new AffectClient(gateway.Address);
-        // As large as media are: larger than gRPC's own buffer for repeats.
+        // As large as typical media: larger than the buffer of gRPC's own retries.
         await client.AnalyzeAsync(new Clip { Audio = new byte[3_000_000] }, Cancellation);
         Assert.Equal(3, gateway.Calls);
     }
 
     [Fact]
-    public async Task A_full_server_is_asked_again_after_the_time_it_names()
+    public async Task Request_ResourceExhausted_IsRetriedAfterRetryDelay()
     {
         await using var gateway = await FlakyGateway.StartAsync(
             failures: 2, () => RpcErrors.ResourceExhausted("full", TimeSpan.FromMilliseconds(50)));
@@ -118,7 +118,7 @@ public sealed class ClientTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task A_wait_beyond_the_deadline_is_left_to_the_caller()
+    public async Task Request_RetryDelayBeyondDeadline_FailsImmediately()
     {
         await using var gateway = await FlakyGateway.StartAsync(
             failures: 9, () => RpcErrors.ResourceExhausted("too many calls", TimeSpan.FromMinutes(10)));
@@ -131,7 +131,7 @@ public sealed class ClientTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task Repeats_come_to_an_end()
+    public async Task Request_AlwaysUnavailable_FailsAfterMaxAttempts()
     {
         await using var gateway = await FlakyGateway.StartAsync(
             failures: 99, () => RpcErrors.ResourceExhausted("full", TimeSpan.FromMilliseconds(1)));
@@ -142,7 +142,7 @@ public sealed class ClientTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task A_wrong_request_is_not_repeated()
+    public async Task Request_InvalidArgument_IsNotRetried()
     {
         await using var gateway = await FlakyGateway.StartAsync(failures: 1, () => RpcErrors.InvalidArgument("clip.hop", "must be longer"));
         using var client = new AffectClient(gateway.Address);
@@ -152,7 +152,7 @@ public sealed class ClientTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task A_server_that_is_not_there_cannot_be_reached()
+    public async Task Request_ServerUnavailable_IsUnavailable()
     {
         using var client = new AffectClient(new AffectClientOptions { Address = "http://127.0.0.1:9", MaxAttempts = 1 });
         var error = await Assert.ThrowsAsync<AffectException>(() => client.ListModelsAsync(cancellation: Cancellation));
@@ -161,7 +161,7 @@ public sealed class ClientTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task The_deadline_ends_a_call()
+    public async Task Request_DeadlineExceeded_Fails()
     {
         await using var gateway = await FlakyGateway.StartAsync(hang: true);
         using var client = new AffectClient(new AffectClientOptions { Address = gateway.Address, Deadline = TimeSpan.FromMilliseconds(300) });
@@ -170,7 +170,7 @@ public sealed class ClientTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task A_cancelled_token_ends_a_call()
+    public async Task Request_TokenCanceled_IsCanceled()
     {
         await using var gateway = await FlakyGateway.StartAsync(hang: true);
         using var client = new AffectClient(gateway.Address);
@@ -182,9 +182,9 @@ public sealed class ClientTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task Calls_spread_over_all_addresses_of_a_name()
+    public async Task Requests_NameWithSeveralAddresses_SpreadOverAll()
     {
-        // One port on two addresses, both of which the name "localhost" has where IPv6 is on.
+        // One port on two addresses, both of which "localhost" resolves to if IPv6 is enabled.
         Assert.SkipUnless((await Dns.GetHostAddressesAsync("localhost", Cancellation)).Length > 1, "localhost has one address here");
         await using var four = await FlakyGateway.StartAsync();
         await using var six = await FlakyGateway.StartAsync(address: "::1", port: new Uri(four.Address).Port);
@@ -197,7 +197,7 @@ public sealed class ClientTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task The_key_goes_along_and_a_missing_one_is_told()
+    public async Task Request_KeyRequired_SendsKeyOrIsUnauthenticated()
     {
         await using var gateway = await FlakyGateway.StartAsync();
         using var client = new AffectClient(gateway.Address, apiKey: "secret");
@@ -206,7 +206,7 @@ public sealed class ClientTests(AffectFixture fixture)
     }
 
     [Fact]
-    public void A_host_binds_the_client_to_its_configuration()
+    public void AddAffectClient_Configuration_IsBound()
     {
         var services = new ServiceCollection();
         services.AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
@@ -225,7 +225,7 @@ public sealed class ClientTests(AffectFixture fixture)
     }
 
     [Fact]
-    public void Every_mistake_of_a_configuration_is_named()
+    public void AddAffectClient_InvalidConfiguration_NamesEveryMistake()
     {
         var services = new ServiceCollection();
         services.AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>

@@ -3,7 +3,7 @@ using OpenCvSharp;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>Pictures of many people, made of one.</summary>
+/// <summary>Pictures of many people, made from one.</summary>
 internal static class Collage
 {
     private const int Cell = 150;

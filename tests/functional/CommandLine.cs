@@ -3,17 +3,17 @@ using System.Text.Json;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>What a run of <c>affect</c> came to.</summary>
+/// <summary>The result of one run of <c>affect</c>.</summary>
 internal sealed record CommandResult(int ExitCode, string Output, string Error);
 
-/// <summary>The command line as a process of its own.</summary>
+/// <summary>The command line as a process.</summary>
 internal static class CommandLine
 {
     private const int SigInt = 2;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    /// <summary>Runs it to its end.</summary>
+    /// <summary>Runs it until it exits.</summary>
     public static async Task<CommandResult> RunAsync(
         byte[]? input, string address, (string Name, string Value)[] environment, params string[] arguments)
     {
@@ -30,7 +30,7 @@ internal static class CommandLine
     /// <summary>Starts it, with its streams redirected.</summary>
     public static Process Start(string address, (string Name, string Value)[] environment, params string[] arguments)
     {
-        // From its own folder: beside the tests it would miss what ASP.NET Core brings to them.
+        // From its own output folder: the copy in the tests' folder lacks the ASP.NET Core runtime configuration.
         var configuration = new DirectoryInfo(AppContext.BaseDirectory).Name;
         var program = Path.Combine(AppContext.BaseDirectory, "../../Affect.Cli", configuration, "affect.dll");
         var start = new ProcessStartInfo("dotnet", [program, .. arguments])
@@ -45,21 +45,21 @@ internal static class CommandLine
         return Process.Start(start)!;
     }
 
-    /// <summary>As Ctrl-C does.</summary>
+    /// <summary>Sends the signal of Ctrl-C.</summary>
     public static async Task InterruptAsync(Process process)
     {
         using var kill = Process.Start("sh", ["-c", $"kill -INT {process.Id}"]);
         await kill.WaitForExitAsync(Cancellation);
     }
 
-    /// <summary>A shell that starts tests in the background has interrupts ignored, and what is ignored is inherited.</summary>
+    /// <summary>A shell that starts tests in the background ignores interrupts, and child processes inherit that.</summary>
     public static void SkipWhereInterruptsAreIgnored()
     {
         var ignored = File.ReadLines("/proc/self/status").Single(line => line.StartsWith("SigIgn:", StringComparison.Ordinal))["SigIgn:".Length..];
         Assert.SkipWhen((Convert.ToInt64(ignored.Trim(), 16) & (1 << (SigInt - 1))) != 0, "SIGINT is ignored here");
     }
 
-    /// <summary>One JSON value a line.</summary>
+    /// <summary>One JSON value per line.</summary>
     public static List<JsonElement> Lines(string output) =>
         [.. output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement)];
 }

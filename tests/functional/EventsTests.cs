@@ -15,7 +15,7 @@ using Microsoft.Extensions.Logging.Testing;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>What is told of calls: to a broker through Dapr, and to dashboards. Fusion and Dapr are fakes: see there.</summary>
+/// <summary>Events of calls, to a broker through Dapr and to dashboards. Fusion and Dapr are fakes: see there.</summary>
 public sealed class EventsTests : IAsyncLifetime
 {
     private const string AppToken = "token-of-sidecar";
@@ -43,7 +43,7 @@ public sealed class EventsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Events_reach_the_broker_as_CloudEvents()
+    public async Task Events_Call_ArePublishedAsCloudEvents()
     {
         await using var gateway = await StartAsync(Broker());
         await CallAsync(gateway, "c-17");
@@ -74,7 +74,7 @@ public sealed class EventsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_call_that_breaks_off_has_an_end_and_one_that_never_began_has_none()
+    public async Task Events_CallDisconnected_HasEndOnlyIfStarted()
     {
         await using var gateway = await StartAsync(new(Broker()) { ["Gateway:Events:Windows"] = "false" });
         await Assert.ThrowsAsync<RpcException>(() => CallAsync(gateway, "refused", FakeFusion.Refuses));
@@ -98,7 +98,7 @@ public sealed class EventsTests : IAsyncLifetime
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task A_broker_that_hangs_or_is_dead_slows_no_call(bool hangs)
+    public async Task Events_BrokerUnavailable_DoesNotDelayCalls(bool hangs)
     {
         if (hangs)
             Dapr.Hang = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -107,13 +107,13 @@ public sealed class EventsTests : IAsyncLifetime
         await using var gateway = await StartAsync(new(Broker()) { ["Gateway:Events:QueueLength"] = "8" });
         using var drops = new Drops(gateway);
 
-        // One event in hand and one in the queue: whatever more comes pushes one out.
+        // One event is being sent and one is queued; every further event displaces one.
         await CallAsync(gateway, "c-17", chunks: 100);
 
         if (hangs)
             await Dapr.Entered.WaitAsync(Cancellation);
         await drops.AtLeastAsync(98, Cancellation);
-        // Whoever drops first tells it, and may still be about to when others have dropped the rest.
+        // The first to drop an event logs it, possibly after others have dropped the rest.
         while (!_logs.GetSnapshot().Any(IsTold))
             await Task.Delay(10, Cancellation);
         Assert.Single(_logs.GetSnapshot(), IsTold);
@@ -122,7 +122,7 @@ public sealed class EventsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_call_waits_for_the_broker_where_it_is_told_to()
+    public async Task Events_AtLeastOnce_CallWaitsForBroker()
     {
         Dapr.Hang = new(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var gateway = await StartAsync(new(Broker())
@@ -139,7 +139,7 @@ public sealed class EventsTests : IAsyncLifetime
         hang.SetResult();
         await call;
 
-        // At least: those that were in the fake's hands when the time was up may come too.
+        // At least: events that the fake was receiving when the time was up may arrive too.
         var types = new HashSet<string>();
         while (types.Count < 4)
             types.Add((string)(await Dapr.NextAsync(Cancellation))["type"]!);
@@ -147,7 +147,7 @@ public sealed class EventsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Every_gateway_shows_the_calls_of_all_to_their_own_key_alone()
+    public async Task Events_TwoGateways_AreVisibleToOwnKeyOnly()
     {
         await using var one = await StartAsync(Broker());
         await using var other = await StartAsync(Broker());
@@ -167,7 +167,7 @@ public sealed class EventsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Without_a_broker_dashboards_show_the_calls_of_this_process()
+    public async Task Events_NoBroker_ShowCallsOfThisProcess()
     {
         await using var gateway = await StartAsync([]);
         await using var watched = await Dashboard.OpenAsync(gateway, "app");
@@ -189,9 +189,9 @@ public sealed class EventsTests : IAsyncLifetime
     [InlineData(AppToken, AppToken, HttpStatusCode.OK)]
     [InlineData(AppToken, "wrong", HttpStatusCode.Forbidden)]
     [InlineData(AppToken, null, HttpStatusCode.Forbidden)]
-    [InlineData("", null, HttpStatusCode.OK)] // from this machine, as a sidecar
-    [InlineData("", "forwarded", HttpStatusCode.Forbidden)] // from it too, but for somebody else
-    public async Task Only_the_sidecar_may_deliver(string token, string? given, HttpStatusCode expected)
+    [InlineData("", null, HttpStatusCode.OK)] // from the loopback address, like a sidecar
+    [InlineData("", "forwarded", HttpStatusCode.Forbidden)] // from the loopback address, but forwarded
+    public async Task DaprEndpoint_WithoutSidecarToken_IsRejected(string token, string? given, HttpStatusCode expected)
     {
         await using var gateway = await StartAsync(new(Broker()) { ["APP_API_TOKEN"] = token });
         using var http = new HttpClient { BaseAddress = gateway.HttpAddress };
@@ -209,7 +209,7 @@ public sealed class EventsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Events_pass_a_real_Redis_and_outlive_its_death()
+    public async Task Events_RedisRestarted_Continue()
     {
         await using var redis = await RedisBroker.StartAsync(Cancellation);
         Dapr.Broker = redis;
@@ -222,7 +222,7 @@ public sealed class EventsTests : IAsyncLifetime
 
         await CallAsync(gateway, "before");
         await redis.KillAsync();
-        // Waits for the broker, as it was configured to.
+        // Waits for the broker, as configured.
         var during = CallAsync(gateway, "during");
         await Task.Delay(TimeSpan.FromSeconds(1), Cancellation);
         Assert.False(during.IsCompleted);
@@ -230,7 +230,7 @@ public sealed class EventsTests : IAsyncLifetime
         await during;
         await CallAsync(gateway, "after");
 
-        // In another gateway's dashboard, by way of Redis: each call whole and in order. At least once, so twice is allowed.
+        // On another gateway's dashboard, through Redis: each call complete and in order. Delivery is at least once, so duplicates are allowed.
         var seen = await dashboard.UntilEndsAsync(3);
         foreach (var session in (string[])["before", "during", "after"])
             Assert.Equal(["started", "window", "alert", "ended"], seen.Where(happened => Subject(happened) == session).DistinctBy(happened => happened.EventId).Select(happened => happened.EventType));
@@ -240,7 +240,7 @@ public sealed class EventsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Dashboards_need_a_key_and_their_number_is_limited()
+    public async Task Events_Subscribers_NeedKeyAndAreLimited()
     {
         await using var gateway = await StartAsync(new() { ["Gateway:Events:MaxDashboards"] = "1" });
         await using var first = await Dashboard.OpenAsync(gateway, "app");
@@ -270,7 +270,7 @@ public sealed class EventsTests : IAsyncLifetime
             "affect-gateway", _logs, GatewayHosting.AddGateway, GatewayHosting.MapGateway, configuration, http: true);
     }
 
-    /// <summary>A whole call; the first chunk, at position 7, raises an alert.</summary>
+    /// <summary>A complete call; the first chunk, at position 7, raises an alert.</summary>
     private static async Task CallAsync(TestService gateway, string session, string model = "", int chunks = 1, string key = "app")
     {
         using var channel = gateway.CreateChannel();
@@ -289,7 +289,7 @@ public sealed class EventsTests : IAsyncLifetime
 
     private static string Subject(SseItem<string> happened) => (string)JsonNode.Parse(happened.Data)!["subject"]!;
 
-    /// <summary>A reader of server-sent events, heard as soon as it is open.</summary>
+    /// <summary>A reader of server-sent events, subscribed when it is open.</summary>
     private sealed class Dashboard : IAsyncDisposable
     {
         private readonly HttpClient _http = new();
@@ -333,7 +333,7 @@ public sealed class EventsTests : IAsyncLifetime
         }
     }
 
-    /// <summary>Counts what one gateway dropped.</summary>
+    /// <summary>Counts the events that one gateway dropped.</summary>
     private sealed class Drops : IDisposable
     {
         private readonly MeterListener _listener = new();

@@ -13,8 +13,8 @@ using Microsoft.Extensions.Logging.Testing;
 namespace Affect.FunctionalTests;
 
 /// <summary>
-/// A fake of Dapr's sidecar, of that part of its API that DaprClient and a subscriber need: the sidecar is a program
-/// that tests cannot download, and a broker that hangs on demand does not exist. DaprClient and Kestrel are real.
+/// A fake of the part of the Dapr sidecar's API that DaprClient and a subscriber use: tests cannot download the sidecar, and no
+/// broker hangs on demand. DaprClient and Kestrel are real.
 /// </summary>
 internal sealed class FakeDapr : DaprBase, IAsyncDisposable
 {
@@ -26,13 +26,13 @@ internal sealed class FakeDapr : DaprBase, IAsyncDisposable
 
     public TestService Service => _service!;
 
-    /// <summary>While it is not null, no event is taken before it completes.</summary>
+    /// <summary>If not null, no event is accepted before it completes.</summary>
     public TaskCompletionSource? Hang { get; set; }
 
-    /// <summary>Where events are kept until they are delivered; without one they are delivered while they are published.</summary>
+    /// <summary>Holds events until they are delivered; if null, they are delivered while they are published.</summary>
     public RedisBroker? Broker { get; set; }
 
-    /// <summary>Completes once an event was offered.</summary>
+    /// <summary>Completes when an event is offered.</summary>
     public Task Entered => _entered.Task;
 
     public static async Task<FakeDapr> StartAsync(FakeLogCollector logs)
@@ -45,7 +45,7 @@ internal sealed class FakeDapr : DaprBase, IAsyncDisposable
         return dapr;
     }
 
-    /// <summary>Asks an application what it wants to be delivered, as the sidecar does when that starts.</summary>
+    /// <summary>Asks an application for its subscriptions, as the sidecar does when the application starts.</summary>
     public async Task SubscribeAsync(Uri application, string token, CancellationToken cancellation)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(application, "dapr/subscribe"));
@@ -76,7 +76,7 @@ internal sealed class FakeDapr : DaprBase, IAsyncDisposable
         return new Empty();
     }
 
-    /// <summary>Delivers what the broker has, in its order, to whoever subscribed.</summary>
+    /// <summary>Delivers the broker's events in order to all subscribers.</summary>
     public async Task DeliverAsync(CancellationToken cancellation)
     {
         await foreach (var happened in Broker!.ReadAsync(cancellation))
@@ -85,7 +85,7 @@ internal sealed class FakeDapr : DaprBase, IAsyncDisposable
 
     private async Task DeliverAsync(JsonNode json, string pubsub, string topic, CancellationToken cancellation)
     {
-        // What the sidecar adds to an event that is a CloudEvent already.
+        // The attributes that the sidecar adds to a CloudEvent.
         json["pubsubname"] = pubsub;
         json["topic"] = topic;
         json["traceparent"] = "00-00000000000000000000000000000000-0000000000000000-00";
@@ -106,7 +106,7 @@ internal sealed class FakeDapr : DaprBase, IAsyncDisposable
     }
 }
 
-/// <summary>The service's base class, which Dapr's package leaves out: it brings the client alone.</summary>
+/// <summary>The base class of the service; Dapr's package contains only the client.</summary>
 [BindServiceMethod(typeof(DaprBase), nameof(BindService))]
 internal abstract class DaprBase
 {

@@ -15,18 +15,18 @@ using AnalyzeStreamResponse = Affect.Fusion.V1.AnalyzeStreamResponse;
 namespace Affect.FunctionalTests;
 
 /// <summary>
-/// A fake of fusion that answers each chunk with a window at once and fails on demand, by the name of the speech
-/// model: what is tested with it is the gateway alone, in situations that the real one does not get into on demand.
+/// A fake of fusion that answers each chunk with a window immediately and fails on demand, selected by the name of the speech model.
+/// It tests the gateway alone, in situations that the real fusion does not produce on demand.
 /// </summary>
 internal sealed class FakeFusion : FusionService.FusionServiceBase
 {
     /// <summary>The connection is lost at the first chunk.</summary>
     public const string Lost = "lost";
 
-    /// <summary>The call ends by itself behind the first chunk.</summary>
+    /// <summary>Fusion ends the call after the first chunk.</summary>
     public const string Stalls = "stalls";
 
-    /// <summary>Reads nothing behind the configuration until <see cref="Release"/> completes.</summary>
+    /// <summary>Reads nothing after the configuration until <see cref="Release"/> completes.</summary>
     public const string Blocked = "blocked";
 
     /// <summary>INVALID_ARGUMENT on config.audio.sample_rate.</summary>
@@ -34,8 +34,8 @@ internal sealed class FakeFusion : FusionService.FusionServiceBase
 
     public TaskCompletionSource Release { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Completes once a call here was cancelled.</summary>
-    public TaskCompletionSource Cancelled { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    /// <summary>Completes when a call is canceled.</summary>
+    public TaskCompletionSource Canceled { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public ConcurrentQueue<VideoFrame> Frames { get; } = new();
 
@@ -51,7 +51,7 @@ internal sealed class FakeFusion : FusionService.FusionServiceBase
     public override async Task AnalyzeStream(
         IAsyncStreamReader<AnalyzeStreamRequest> requestStream, IServerStreamWriter<AnalyzeStreamResponse> responseStream, ServerCallContext context)
     {
-        using var cancelled = context.CancellationToken.Register(() => Cancelled.TrySetResult());
+        using var canceled = context.CancellationToken.Register(() => Canceled.TrySetResult());
         if (!await requestStream.MoveNext() || requestStream.Current.Call.Config is not { } config)
             throw RpcErrors.Status(StatusCode.FailedPrecondition, "a stream begins with its configuration");
         if (config.SpeechModel == Refuses)
@@ -77,7 +77,7 @@ internal sealed class FakeFusion : FusionService.FusionServiceBase
             }
             var audio = requestStream.Current.Call.Audio;
             bytes += audio.Data.Length;
-            // The position comes back as the start, to see that it went through.
+            // Returns the position as the start, so that the test sees that it was forwarded.
             await WriteAsync(new() { Window = new() { Index = index++, Start = new Duration { Seconds = audio.Position } } });
             if (audio.Data.Length == 1)
                 await WriteAsync(new() { Alert = new() { Rule = "rule", State = AlertState.Raised } });

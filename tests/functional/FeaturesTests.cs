@@ -14,7 +14,7 @@ using FeaturesClient = Affect.Features.V1.FeaturesService.FeaturesServiceClient;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>The features service through gRPC: what goes in, what comes out, and what is refused.</summary>
+/// <summary>The features service over gRPC: input, output and rejected input.</summary>
 public sealed class FeaturesTests : IAsyncLifetime
 {
     private readonly FakeLogCollector _logs = new();
@@ -46,7 +46,7 @@ public sealed class FeaturesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Speech_gives_a_header_and_then_windows()
+    public async Task ExtractSpeech_Speech_YieldsHeaderThenWindows()
     {
         var (header, windows) = await ExtractAsync(TestMedia.Speech());
         Assert.Equal(4.2, header.Duration.ToTimeSpan().TotalSeconds, 0.05);
@@ -68,14 +68,14 @@ public sealed class FeaturesTests : IAsyncLifetime
     [InlineData(FeatureKind.MfccDeltaZcrRms, 82)]
     [InlineData(FeatureKind.LogMel, 128)]
     [InlineData(FeatureKind.LogMelZcrRms, 130)]
-    public async Task Each_kind_of_features_has_its_size(FeatureKind kind, int features)
+    public async Task ExtractSpeech_FeatureKinds_HaveTheirSizes(FeatureKind kind, int features)
     {
         var (_, windows) = await ExtractAsync(TestMedia.Speech(), kind, window: 2, hop: 0.5);
         Assert.All(windows, window => Assert.Equal(87 * features * sizeof(float), window.Features.Length));
     }
 
     [Fact]
-    public async Task Silence_and_noise_have_no_speech()
+    public async Task ExtractSpeech_SilenceOrNoise_HasNoSegments()
     {
         foreach (var samples in new[] { TestMedia.Silence(4), TestMedia.Noise(4), TestMedia.Noise(4, amplitude: 0.9) })
         {
@@ -87,7 +87,7 @@ public sealed class FeaturesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Ten_milliseconds_are_too_short()
+    public async Task ExtractSpeech_TenMilliseconds_HasNoWindows()
     {
         var (header, windows) = await ExtractAsync(WavFile.Mono(TestMedia.Sine(200, 0.01)));
         Assert.Equal(0.01, header.Duration.ToTimeSpan().TotalSeconds, 1e-3);
@@ -96,7 +96,7 @@ public sealed class FeaturesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_wav_that_is_cut_off_in_its_data_is_read_as_far_as_it_goes()
+    public async Task ExtractSpeech_TruncatedWav_UsesAvailableAudio()
     {
         var (header, windows) = await ExtractAsync(TestMedia.Speech()[..(44 + 22050 * 2 * 2)]);
         Assert.Equal(2, header.Duration.ToTimeSpan().TotalSeconds, 0.01);
@@ -104,7 +104,7 @@ public sealed class FeaturesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_header_that_claims_four_gigabytes_is_not_believed()
+    public async Task ExtractSpeech_HeaderClaiming4GiB_UsesAvailableAudio()
     {
         var file = new WavFile { Samples = TestMedia.Silence(1), ClaimedDataLength = 0xFFFF_FFF0 }.ToBytes();
         var (header, _) = await ExtractAsync(file);
@@ -112,7 +112,7 @@ public sealed class FeaturesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_is_no_audio_is_refused()
+    public async Task ExtractSpeech_InvalidAudio_IsInvalidArgument()
     {
         var noRate = TestMedia.Speech();
         BinaryPrimitives.WriteInt32LittleEndian(noRate.AsSpan(24), 0);
@@ -141,7 +141,7 @@ public sealed class FeaturesTests : IAsyncLifetime
             ("30 minutes", new WavFile { Samples = new float[30 * 60 * 8000], SampleRate = 8000, Encoding = WavEncoding.MuLaw }.ToBytes()),
         })
         {
-            // Without ffmpeg the one that only looks like FLAC is not looked into.
+            // Without ffmpeg, data that only starts like FLAC is not decoded.
             if (name == "garbage with a name" && _logs.GetSnapshot().Any(record => record.Id.Name == "audio.ffmpeg.missing"))
                 continue;
             var refusal = await Assert.ThrowsAsync<RpcException>(() => ExtractAsync(file));
@@ -150,7 +150,7 @@ public sealed class FeaturesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Requests_out_of_bounds_are_refused_field_by_field()
+    public async Task Extract_OutOfBounds_ErrorNamesField()
     {
         var call = _client.ExtractSpeech(
             new ExtractSpeechRequest
@@ -186,7 +186,7 @@ public sealed class FeaturesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_is_no_picture_is_refused()
+    public async Task ExtractFaces_InvalidPicture_IsInvalidArgument()
     {
         var cutOff = TestMedia.Png(64, 64)[..20];
         foreach (var (name, file) in new (string, byte[])[]
@@ -206,7 +206,7 @@ public sealed class FeaturesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task No_face_is_no_error()
+    public async Task ExtractFaces_NoFace_IsEmpty()
     {
         var response = await FacesAsync(TestMedia.Png(320, 200));
         Assert.Equal((320, 200), (response.Width, response.Height));
@@ -214,7 +214,7 @@ public sealed class FeaturesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Faces_come_as_crops()
+    public async Task ExtractFaces_Faces_AreCrops()
     {
         var photo = TestMedia.Photo("two_people.jpg");
         Assert.SkipWhen(photo is null, "AFFECT_PHOTOS is not set");
@@ -231,17 +231,17 @@ public sealed class FeaturesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_request_above_the_size_limit_is_refused()
+    public async Task Extract_RequestAboveLimit_IsRejected()
     {
         var refusal = await Assert.ThrowsAsync<RpcException>(() => ExtractAsync(new byte[FeaturesHosting.MaxRequestBytes + 1]));
         Assert.Equal(StatusCode.ResourceExhausted, refusal.StatusCode);
-        // Just below it the content is looked at; Kestrel's own limit of 30 MB is out of the way.
+        // Just below the limit the content is examined; Kestrel's own limit of 30 MB does not apply.
         refusal = await Assert.ThrowsAsync<RpcException>(() => ExtractAsync(new byte[FeaturesHosting.MaxRequestBytes - 1000]));
         AssertRefused(refusal, "", "audio");
     }
 
     [Fact]
-    public void The_log_says_which_detector_finds_the_faces() =>
+    public void FaceDetector_Start_LogsWhichDetector() =>
         Assert.Single(_logs.GetSnapshot(), record => record.Id.Name is "faces.detector.yunet" or "faces.detector.haar");
 
     private static void AssertRefused(RpcException refusal, string what, params string[] fields)

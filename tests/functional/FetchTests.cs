@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Affect.FunctionalTests;
 
-/// <summary><c>affect models fetch</c> from a server of the test's.</summary>
+/// <summary><c>affect models fetch</c> from a server of the test.</summary>
 public sealed class FetchTests : IAsyncLifetime
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("affect-fetch-").FullName;
@@ -27,7 +27,7 @@ public sealed class FetchTests : IAsyncLifetime
     private string Url => $"{_server.Urls.Single()}/models.tar.gz";
 
     [Fact]
-    public async Task What_has_the_right_digest_is_unpacked()
+    public async Task Fetch_MatchingDigest_IsUnpacked()
     {
         var run = await FetchAsync(Url, SHA256.HashData(_archive));
 
@@ -37,7 +37,7 @@ public sealed class FetchTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_has_another_digest_is_not()
+    public async Task Fetch_OtherDigest_IsRejected()
     {
         var run = await FetchAsync(Url, new byte[32]);
 
@@ -47,7 +47,7 @@ public sealed class FetchTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_is_not_there_or_no_archive_is_told()
+    public async Task Fetch_MissingOrNotAnArchive_IsReported()
     {
         var missing = await FetchAsync(Url + ".old", new byte[32]);
         Assert.Equal(69, missing.ExitCode);
@@ -61,7 +61,7 @@ public sealed class FetchTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_archive_cannot_write_elsewhere()
+    public async Task Fetch_ArchiveWithPathOutside_IsRejected()
     {
         _archive = Archive("../outside.txt");
         var run = await FetchAsync(Url, SHA256.HashData(_archive));

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging.Testing;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>A gateway that fails as often as it is told, or hangs: what the real one does not do on demand.</summary>
+/// <summary>A fake gateway that fails a given number of times or hangs, which the real gateway does not do on demand.</summary>
 internal sealed class FlakyGateway : EmotionService.EmotionServiceBase, IAsyncDisposable
 {
     private readonly TaskCompletionSource _entered = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -31,12 +31,12 @@ internal sealed class FlakyGateway : EmotionService.EmotionServiceBase, IAsyncDi
 
     public string? LastKey { get; private set; }
 
-    /// <summary>Completes once a call is in here.</summary>
+    /// <summary>Completes when a request arrives.</summary>
     public Task Entered => _entered.Task;
 
-    /// <param name="failures">How many calls fail before the first that does not.</param>
-    /// <param name="error">What those fail with.</param>
-    /// <param name="hang">Whether the others last until they are cancelled.</param>
+    /// <param name="failures">Number of requests that fail before one succeeds.</param>
+    /// <param name="error">The error of the failed requests.</param>
+    /// <param name="hang">True if the other requests last until they are canceled.</param>
     /// <param name="address">IP address to listen on.</param>
     /// <param name="port">0 lets the system choose.</param>
     public static async Task<FlakyGateway> StartAsync(

@@ -13,15 +13,15 @@ using ModelInput = Affect.Inference.ModelInput;
 namespace Affect.FunctionalTests;
 
 /// <summary>
-/// Models that nobody here made, put into the repository with a manifest and no line of code: media in at the gateway, and
-/// the scores that come out are those that the test computes by itself.
+/// Models from elsewhere, added to the repository with a manifest and without code: for media sent to the gateway, the scores equal
+/// those that the test computes itself.
 /// </summary>
 public sealed class ForeignModelTests : IAsyncLifetime
 {
     private const double WindowSeconds = 2;
     private const int Bands = 128, Frames = 87, Edge = 112;
 
-    /// <summary>An input of many sums must not drown in the rounding of float32.</summary>
+    /// <summary>Keeps sums over a large input above the rounding of float32.</summary>
     private const double Tolerance = 1e-4;
 
     private readonly ModelFolder _models = new();
@@ -31,7 +31,7 @@ public sealed class ForeignModelTests : IAsyncLifetime
 
     private AffectHost Host => _host!;
 
-    /// <summary>Log-mel of 2 s as a picture, a scaler for each band; RAVDESS's eight labels; log-probabilities; no embedding.</summary>
+    /// <summary>Log-mel of 2 s as a picture, a scaler per band; RAVDESS's eight labels; log-probabilities; no embedding.</summary>
     private static ModelManifest Ears { get; } = TinyModel.Speech("foreign-ears") with
     {
         Default = false,
@@ -53,7 +53,7 @@ public sealed class ForeignModelTests : IAsyncLifetime
         },
     };
 
-    /// <summary>Colour of 112×112, channels last, a scaler for each; FER+'s eight labels; probabilities; one face at a time.</summary>
+    /// <summary>RGB of 112×112, channels last, a scaler per channel; FER+'s eight labels; probabilities; batch size 1.</summary>
     private static ModelManifest Eyes { get; } = TinyModel.Face("foreign-eyes") with
     {
         Default = false,
@@ -96,7 +96,7 @@ public sealed class ForeignModelTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Someone_else_s_ears_hear_what_the_hand_computes()
+    public async Task ForeignSpeechModel_Clip_HasReferenceScores()
     {
         var speech = (await AnalyzeAsync(new Clip { Audio = ByteString.CopyFrom(TestMedia.Speech()), SpeechModel = Ears.Name })).Speech;
 
@@ -119,12 +119,12 @@ public sealed class ForeignModelTests : IAsyncLifetime
             var (neutral, calm, happy, sad, angry, fearful, disgust, surprised) = Softmax(logits, Ears.Output.Temperature);
             AssertScores([neutral + calm, happy, sad, angry, fearful, disgust, surprised], window.Judgement.Scores);
         }
-        // The windows differ, or the test would see little.
+        // The windows differ; otherwise the test would prove little.
         Assert.True(windows.Max(window => window.Judgement.Scores.Neutral) - windows.Min(window => window.Judgement.Scores.Neutral) > 0.01);
     }
 
     [Fact]
-    public async Task Someone_else_s_eyes_see_what_the_hand_computes()
+    public async Task ForeignFaceModel_Photo_HasReferenceScores()
     {
         var photo = TestMedia.Photo("two_people.jpg");
         Assert.SkipWhen(photo is null, "AFFECT_PHOTOS names no folder of photographs");
@@ -143,14 +143,14 @@ public sealed class ForeignModelTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Someone_else_s_eyes_answer_at_the_face_service_too()
+    public async Task ForeignFaceModel_ConcurrentRequests_HaveReferenceScores()
     {
         var pixels = new byte[Edge * Edge * 3];
         new Random(1).NextBytes(pixels.AsSpan(0, pixels.Length / 2));
         using var channel = Host.Face.CreateChannel();
         var client = new ClassifierService.ClassifierServiceClient(channel);
 
-        // At once, though the file takes one at a time.
+        // Concurrently, although the model takes one input at a time.
         var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(i =>
         {
             var own = pixels.ToArray();
@@ -164,7 +164,7 @@ public sealed class ForeignModelTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Clients_are_told_what_these_models_are_fed_with()
+    public async Task ForeignModels_Listed_DescribeTheirInput()
     {
         using var channel = Host.Gateway.CreateChannel();
         var models = (await new EmotionService.EmotionServiceClient(channel).ListModelsAsync(new(), cancellationToken: Cancellation)).Models;
@@ -175,10 +175,10 @@ public sealed class ForeignModelTests : IAsyncLifetime
         Assert.Equal((Modality.Face, Affect.V1.FeatureKind.Rgb, Edge), (eyes.Modality, eyes.Input.Features, eyes.Input.Size));
     }
 
-    // Value i is band i / 87 in frame i % 87: each label likes some bands in some frames.
+    // Value i is band i / 87 in frame i % 87: each label prefers some bands in some frames.
     private static float HearingWeight(int i, int label) => (i / Frames % 8 == label ? 1e-2f : 0) - (i % Frames % 8 == label ? 5e-3f : 0);
 
-    // Value i is channel i % 3 of pixel i / 3: each label likes some rows, of one colour more than of others.
+    // Value i is channel i % 3 of pixel i / 3: each label prefers some rows, of one color more than of others.
     private static float SeeingWeight(int i, int label) => i / 3 / Edge / 14 == label ? 1e-3f * (1 + i % 3) : 0;
 
     private static double[] SeenByHand(ReadOnlySpan<byte> pixels)

@@ -13,7 +13,7 @@ using ClassifierClient = Affect.Classifier.V1.ClassifierService.ClassifierServic
 
 namespace Affect.FunctionalTests;
 
-/// <summary>The speech and face services through gRPC, with models whose answers can be computed by hand.</summary>
+/// <summary>The speech and face services over gRPC, with models whose answers can be computed by hand.</summary>
 public sealed class InferenceTests : IAsyncDisposable
 {
     private const int SpeechBytes = 130 * 42 * sizeof(float);
@@ -37,7 +37,7 @@ public sealed class InferenceTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_window_gets_scores_and_says_which_model_gave_them()
+    public async Task Classify_Window_HasScoresAndModel()
     {
         var manifest = TinyModel.Speech();
         TinyModel.Write(_models.Path, manifest with { Output = manifest.Output with { Embedding = "embedding" } });
@@ -53,9 +53,9 @@ public sealed class InferenceTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_face_gets_scores_by_its_light()
+    public async Task Classify_Face_HasScores()
     {
-        // Black is happy; each white pixel speaks for sad.
+        // Black is happy; each white pixel adds to sad.
         TinyModel.Write(_models.Path, TinyModel.Face(), weight: (_, label) => label == 2 ? 8f / FaceBytes : 0);
         var client = await FaceAsync();
         var white = ByteString.CopyFrom([.. Enumerable.Repeat((byte)255, FaceBytes)]);
@@ -69,7 +69,7 @@ public sealed class InferenceTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Models_are_listed_with_what_the_manifest_says()
+    public async Task ListModels_Models_MatchTheirManifests()
     {
         var manifest = TinyModel.Speech() with
         {
@@ -114,7 +114,7 @@ public sealed class InferenceTests : IAsyncDisposable
     [InlineData(0)]
     [InlineData(SpeechBytes - 4)]
     [InlineData(SpeechBytes + 1)]
-    public async Task Features_of_another_size_are_refused_by_name(int bytes)
+    public async Task Classify_FeaturesOfWrongSize_ErrorNamesField(int bytes)
     {
         TinyModel.Write(_models.Path, TinyModel.Speech());
         var client = await SpeechAsync();
@@ -129,7 +129,7 @@ public sealed class InferenceTests : IAsyncDisposable
     [Theory]
     [InlineData(float.NaN)]
     [InlineData(float.NegativeInfinity)]
-    public async Task Features_that_are_not_finite_are_refused_by_name(float value)
+    public async Task Classify_NonFiniteFeatures_ErrorNamesField(float value)
     {
         TinyModel.Write(_models.Path, TinyModel.Speech());
         var client = await SpeechAsync();
@@ -143,7 +143,7 @@ public sealed class InferenceTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Pixels_of_another_size_are_refused_by_name()
+    public async Task Classify_PixelsOfWrongSize_ErrorNamesField()
     {
         TinyModel.Write(_models.Path, TinyModel.Face());
         var client = await FaceAsync();
@@ -158,7 +158,7 @@ public sealed class InferenceTests : IAsyncDisposable
     [InlineData("other")]
     [InlineData("../tiny-speech")]
     [InlineData("tiny-face")] // of the other modality
-    public async Task A_model_that_does_not_exist_is_not_found(string model)
+    public async Task Classify_UnknownModel_IsNotFound(string model)
     {
         TinyModel.Write(_models.Path, TinyModel.Speech());
         TinyModel.Write(_models.Path, TinyModel.Face());
@@ -186,7 +186,7 @@ public sealed class InferenceTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_request_above_a_mebibyte_is_refused()
+    public async Task Classify_RequestAboveMebibyte_IsRejected()
     {
         TinyModel.Write(_models.Path, TinyModel.Speech());
         var client = await SpeechAsync();
@@ -198,12 +198,12 @@ public sealed class InferenceTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_full_queue_says_when_to_come_back_and_goes_on_answering()
+    public async Task Classify_QueueFull_IsResourceExhaustedWithRetryInfo()
     {
         TinyModel.Write(_models.Path, TinyModel.Speech());
         var client = await SpeechAsync(("Speech:QueueCapacity", "1"), ("Speech:MaxBatchSize", "1"));
 
-        // Bursts, until one is larger than what the model manages in its time.
+        // Bursts of growing size, until one exceeds the model's throughput.
         RpcException? refused = null;
         while (refused is null)
         {
@@ -228,7 +228,7 @@ public sealed class InferenceTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Both_services_live_in_one_process()
+    public async Task SpeechAndFace_OneProcess_BothServe()
     {
         TinyModel.Write(_models.Path, TinyModel.Speech());
         TinyModel.Write(_models.Path, TinyModel.Face(), bias: [0, 0, 0, 0, 0, 0, 9]);

@@ -3,12 +3,12 @@ using Affect.Testing;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>Every service in a process of its own, ended by a signal and started again while calls run.</summary>
+/// <summary>Every service as a separate process that is ended by a signal and restarted while calls run.</summary>
 public sealed class KilledServicesTests
 {
     private const int Calls = 50;
 
-    /// <summary>What each call says: so long that every service is killed while it runs.</summary>
+    /// <summary>The length of each call: every service is killed within it.</summary>
     private static readonly TimeSpan Length = TimeSpan.FromSeconds(26);
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
@@ -16,7 +16,7 @@ public sealed class KilledServicesTests
     [Theory]
     [InlineData("KILL")]
     [InlineData("TERM")]
-    public async Task Every_call_ends_with_a_complete_time_line(string signal)
+    public async Task Calls_EveryServiceKilled_LoseNoWindow(string signal)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Signals and /proc are Linux's.");
         await using var affect = await AffectProcesses.StartAsync(Cancellation);
@@ -32,7 +32,7 @@ public sealed class KilledServicesTests
         })).ToList();
         var results = calls.Select(call => call.Results.ToListAsync(Cancellation).AsTask()).ToList();
 
-        // As fast as people speak, but where a service that is down has the writers wait.
+        // In real time, except while writers wait for a service that is down.
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
         var speaking = SpeakAsync();
         foreach (var service in affect.All)
@@ -73,7 +73,7 @@ public sealed class KilledServicesTests
                 await timer.WaitForNextTickAsync(Cancellation);
                 foreach (var call in calls)
                 {
-                    // One picture in each call, so that face has something to do as well.
+                    // One picture per call, so that face is used as well.
                     if (frame is not null && at == 20 * chunk)
                         await call.WriteFrameAsync(TimeSpan.FromSeconds(2), frame, Cancellation);
                     await call.WriteAudioAsync(audio.AsMemory(at, Math.Min(chunk, audio.Length - at)), Cancellation);
@@ -84,7 +84,7 @@ public sealed class KilledServicesTests
         }
     }
 
-    /// <summary>Two people who speak by turns, µ-law at 8 kHz.</summary>
+    /// <summary>Two speakers who alternate, µ-law at 8 kHz.</summary>
     private static byte[] Stereo()
     {
         var speech = Audio.Resampler.Resample(Audio.WavReader.Read(TestMedia.Speech()).ToMono(), 22050, 8000);

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>A fake: all internal services at once, which take every call and answer none.</summary>
+/// <summary>A fake of all internal services that accepts every request and answers none.</summary>
 internal static class NeverAnswers
 {
     public static void Add(WebApplicationBuilder builder) =>
@@ -27,7 +27,7 @@ internal static class NeverAnswers
         throw new InvalidOperationException("an infinite delay came to its end");
     }
 
-    /// <param name="entered">Where it is registered, told of the first call.</param>
+    /// <param name="entered">Completes with the first request, if registered.</param>
     private sealed class Features(TaskCompletionSource? entered = null) : FeaturesService.FeaturesServiceBase
     {
         public override Task ExtractSpeech(

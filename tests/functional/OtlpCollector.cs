@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>A span as it was exported.</summary>
+/// <summary>An exported span.</summary>
 /// <param name="Service">The resource's <c>service.name</c>.</param>
 /// <param name="Trace">Hexadecimal.</param>
 /// <param name="Id">Hexadecimal.</param>
@@ -18,8 +18,8 @@ namespace Affect.FunctionalTests;
 internal sealed record Span(string Service, string Trace, string Id, string Parent, string Name, int Kind, IReadOnlyDictionary<string, string> Attributes);
 
 /// <summary>
-/// Takes what services export (OTLP over HTTP with protobuf bodies,
-/// https://opentelemetry.io/docs/specs/otlp/), in place of a collector.
+/// Receives the exports of services (OTLP over HTTP with protobuf bodies, https://opentelemetry.io/docs/specs/otlp/) in place of a
+/// collector.
 /// </summary>
 internal sealed class OtlpCollector : IAsyncDisposable
 {
@@ -34,7 +34,7 @@ internal sealed class OtlpCollector : IAsyncDisposable
 
     public IReadOnlyCollection<Span> Spans => _spans;
 
-    /// <summary>Bodies of metrics and logs, as text as far as they are.</summary>
+    /// <summary>Bodies of metrics and logs as text.</summary>
     public string Others => string.Join('\n', _others.Select(Encoding.UTF8.GetString));
 
     public static async Task<OtlpCollector> StartAsync(CancellationToken cancellation)
@@ -57,7 +57,7 @@ internal sealed class OtlpCollector : IAsyncDisposable
         await collector._app.StartAsync(cancellation);
         return collector;
 
-        // The numbers are those of opentelemetry/proto/trace/v1/trace.proto.
+        // Field numbers of opentelemetry/proto/trace/v1/trace.proto.
         static IEnumerable<Span> Spans(byte[] export) =>
             from resourceSpans in Messages(export, 1)
             let service = Attributes(Messages(resourceSpans, 1).Single(), 1)["service.name"]

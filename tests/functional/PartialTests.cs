@@ -8,13 +8,13 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>A service that is down or slow costs its modality; the rest of the answer stands.</summary>
+/// <summary>If a service is down or slow, its modality is UNAVAILABLE and the other one still answers.</summary>
 public sealed class PartialTests : IAsyncLifetime
 {
     private static readonly Dictionary<string, string?> Impatient = new()
     {
         ["Fusion:ModalityTimeout"] = "00:00:01.5",
-        // Lists are asked for each time, so that a service that is gone is missed at once.
+        // Model lists are not cached, so that a missing service is noticed immediately.
         ["Fusion:ModelsMaxAge"] = "00:00:00",
     };
 
@@ -29,7 +29,7 @@ public sealed class PartialTests : IAsyncLifetime
     public ValueTask DisposeAsync() => Host.DisposeAsync();
 
     [Fact]
-    public async Task Without_speech_the_face_stands_and_the_voice_comes_back()
+    public async Task Analyze_SpeechDown_FaceAnswersAndVoiceRecovers()
     {
         await Host.Speech.StopAsync();
 
@@ -44,7 +44,7 @@ public sealed class PartialTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Without_face_the_voice_stands()
+    public async Task Analyze_FaceDown_VoiceAnswers()
     {
         await Host.Face.StopAsync();
 
@@ -52,7 +52,7 @@ public sealed class PartialTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_slow_face_leaves_the_voice_in_time()
+    public async Task Analyze_FaceNeverAnswers_VoiceAnswersInTime()
     {
         await Host.Face.ReplaceAsync(NeverAnswers.Add, NeverAnswers.Map);
 
@@ -60,9 +60,9 @@ public sealed class PartialTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_slow_speech_leaves_the_face_in_time()
+    public async Task Analyze_SpeechNeverAnswers_FaceAnswersInTime()
     {
-        // The first call has the list of models known: it is the windows that wait.
+        // After the first request the list of models is known: only the windows wait.
         await AssertWholeAsync();
         await Host.Speech.ReplaceAsync(NeverAnswers.Add, NeverAnswers.Map);
 
@@ -75,7 +75,7 @@ public sealed class PartialTests : IAsyncLifetime
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task Without_features_nothing_can_answer(bool slow)
+    public async Task Analyze_FeaturesDown_IsUnavailable(bool slow)
     {
         if (slow)
             await Host.Features.ReplaceAsync(NeverAnswers.Add, NeverAnswers.Map);
@@ -92,7 +92,7 @@ public sealed class PartialTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Without_fusion_the_gateway_says_so()
+    public async Task Analyze_FusionDown_IsUnavailableAndRecovers()
     {
         await Host.Fusion.StopAsync();
 
@@ -107,9 +107,9 @@ public sealed class PartialTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Models_of_a_service_that_is_down_are_missing_and_not_denied()
+    public async Task Models_SpeechDown_AreUnavailableNotNotFound()
     {
-        // A fusion that never saw the list has none to fall back to.
+        // This fusion has not fetched the list before and has nothing to fall back to.
         await Host.Speech.StopAsync();
         using var channel = Host.Gateway.CreateChannel();
         var client = new EmotionService.EmotionServiceClient(channel);
@@ -123,9 +123,9 @@ public sealed class PartialTests : IAsyncLifetime
         Assert.Equal(StatusCode.Unavailable, error.StatusCode);
     }
 
-    /// <summary>The caller's deadline is nearer than the modality's time, and yet what is there gets through.</summary>
+    /// <summary>The caller's deadline is shorter than the modality timeout; the available modality is still returned.</summary>
     [Fact]
-    public async Task A_short_deadline_still_gets_the_rest()
+    public async Task Analyze_ShortDeadline_ReturnsAvailableModality()
     {
         await using var patient = await AffectHost.StartAsync(new Dictionary<string, string?> { ["Fusion:ModalityTimeout"] = "00:01:00" });
         await patient.Face.ReplaceAsync(NeverAnswers.Add, NeverAnswers.Map);
@@ -138,7 +138,7 @@ public sealed class PartialTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_fusion_that_never_answers_meets_the_gateways_own_deadline()
+    public async Task Analyze_FusionNeverAnswers_IsDeadlineExceeded()
     {
         await using var hasty = await AffectHost.StartAsync(new Dictionary<string, string?> { ["Gateway:Deadline"] = "00:00:01" });
         await hasty.Fusion.ReplaceAsync(NeverAnswers.Add, NeverAnswers.Map);
@@ -154,7 +154,7 @@ public sealed class PartialTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task One_clip_too_many_is_told_to_come_back()
+    public async Task Analyze_TooManyClips_IsResourceExhaustedWithRetryInfo()
     {
         await using var narrow = await AffectHost.StartAsync(new Dictionary<string, string?> { ["Fusion:MaxClips"] = "1" });
         var entered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -206,7 +206,7 @@ public sealed class PartialTests : IAsyncLifetime
         { new ByteArrayContent(clip.Images[0].ToByteArray()), "image", "picture.png" },
     };
 
-    /// <summary>Channels look for a peer that was gone once in a while, a second apart at the most.</summary>
+    /// <summary>Channels retry a lost peer with a backoff of at most a second.</summary>
     private async Task AssertRecoversAsync()
     {
         for (var attempt = 0; attempt < 20; attempt++)

@@ -5,7 +5,7 @@ using StackExchange.Redis;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>A real Redis with one stream, as Dapr's component <c>pubsub.redis</c> uses it; it can be killed and started again.</summary>
+/// <summary>A real Redis with one stream, as Dapr's component <c>pubsub.redis</c> uses it. It can be killed and restarted.</summary>
 internal sealed class RedisBroker : IAsyncDisposable
 {
     private const string Topic = "affect-calls", Field = "data";
@@ -35,7 +35,7 @@ internal sealed class RedisBroker : IAsyncDisposable
         return broker;
     }
 
-    /// <summary>Starts it on what it had written down.</summary>
+    /// <summary>Starts it with its persisted data.</summary>
     public void Start() => _process = Process.Start(new ProcessStartInfo(
         "/usr/bin/redis-server",
         ["--port", $"{_port}", "--bind", "127.0.0.1", "--dir", _folder, "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--logfile", "redis.log"]))!;
@@ -48,7 +48,7 @@ internal sealed class RedisBroker : IAsyncDisposable
         _process = null;
     }
 
-    /// <summary>Whether Redis has the event.</summary>
+    /// <summary>Returns true if Redis has the event.</summary>
     public async Task<bool> TryPublishAsync(string happened)
     {
         try
@@ -62,11 +62,11 @@ internal sealed class RedisBroker : IAsyncDisposable
         }
     }
 
-    /// <summary>Everything in the stream now.</summary>
+    /// <summary>All current entries of the stream.</summary>
     public async Task<IReadOnlyList<string>> AllAsync() =>
         [.. (await _redis!.GetDatabase().StreamRangeAsync(Topic)).Select(entry => (string)entry[Field]!)];
 
-    /// <summary>Everything in the stream, and what comes, through times without Redis.</summary>
+    /// <summary>All entries of the stream and those that follow, also across restarts of Redis.</summary>
     public async IAsyncEnumerable<string> ReadAsync([EnumeratorCancellation] CancellationToken cancellation)
     {
         for (RedisValue last = "0-0"; ;)
@@ -78,7 +78,7 @@ internal sealed class RedisBroker : IAsyncDisposable
             }
             catch (Exception exception) when (exception is RedisException or TimeoutException)
             {
-                // It will be back.
+                // It is restarted.
             }
             foreach (var entry in entries)
             {

@@ -12,7 +12,7 @@ using Grpc.Core;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>REST beside gRPC: the same answers, and errors as problems.</summary>
+/// <summary>REST gives the same answers as gRPC, and errors as problem details.</summary>
 public sealed partial class RestTests(AffectFixture fixture) : IDisposable
 {
     private readonly HttpClient _http = new() { BaseAddress = fixture.Host.Gateway.HttpAddress };
@@ -22,7 +22,7 @@ public sealed partial class RestTests(AffectFixture fixture) : IDisposable
     public void Dispose() => _http.Dispose();
 
     [Fact]
-    public async Task Multipart_JSON_and_gRPC_give_the_same_answer()
+    public async Task Analyze_MultipartJsonAndGrpc_GiveSameAnswer()
     {
         var (audio, image) = (TestMedia.Speech(), TestMedia.Png(64, 64));
         using var channel = fixture.Host.Gateway.CreateChannel();
@@ -42,7 +42,7 @@ public sealed partial class RestTests(AffectFixture fixture) : IDisposable
         Assert.Equal("application/json", multipart.Content.Headers.ContentType?.MediaType);
         var a = JsonParser.Default.Parse<Analysis>(await multipart.Content.ReadAsStringAsync(Cancellation));
         var b = JsonParser.Default.Parse<Analysis>(await json.Content.ReadAsStringAsync(Cancellation));
-        // Batches differ from call to call, and with them the last bits of a sum.
+        // Batches differ between requests, and with them the last bits of a sum.
         foreach (var rest in (Analysis[])[a, b])
         {
             Assert.Equal(grpc.Analysis.Fused.Judgement.Confidence, rest.Fused.Judgement.Confidence, 1e-4f);
@@ -53,7 +53,7 @@ public sealed partial class RestTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task Answers_are_snake_case_and_complete()
+    public async Task Analyze_Json_IsSnakeCaseAndComplete()
     {
         using var response = await _http.PostAsJsonAsync("v1/analyze", new { images = new[] { TestMedia.Png(64, 64) } }, Cancellation);
 
@@ -65,7 +65,7 @@ public sealed partial class RestTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task Models_are_listed_and_found()
+    public async Task Models_Listed_AreFoundByName()
     {
         var all = JsonParser.Default.Parse<ListModelsResponse>(await _http.GetStringAsync("v1/models", Cancellation)).Models;
         var faces = JsonParser.Default.Parse<ListModelsResponse>(await _http.GetStringAsync("v1/models?modality=face", Cancellation)).Models;
@@ -77,8 +77,8 @@ public sealed partial class RestTests(AffectFixture fixture) : IDisposable
 
     [Theory]
     [InlineData(Modality.Speech, 4)] // clean, 8 kHz, µ-law, both
-    [InlineData(Modality.Face, 2)] // as they come, and without those that Training holds too
-    public async Task A_shipped_model_tells_what_was_measured_of_it(Modality modality, int conditions)
+    [InlineData(Modality.Face, 2)] // all, and without those that are also in Training
+    public async Task GetModel_ShippedModel_HasMetrics(Modality modality, int conditions)
     {
         var all = JsonParser.Default.Parse<ListModelsResponse>(await _http.GetStringAsync("v1/models", Cancellation)).Models;
         var name = all.Single(model => model.Modality == modality && model.IsDefault).Reference.Name;
@@ -112,7 +112,7 @@ public sealed partial class RestTests(AffectFixture fixture) : IDisposable
     [InlineData("GET", "v1/models?modality=smell", HttpStatusCode.BadRequest, "INVALID_ARGUMENT")]
     [InlineData("GET", "v1/nothing", HttpStatusCode.NotFound, "NOT_FOUND")]
     [InlineData("GET", "v1/analyze", HttpStatusCode.NotFound, "NOT_FOUND")]
-    public async Task Errors_are_problems(string method, string path, HttpStatusCode status, string code)
+    public async Task Rest_Errors_AreProblemDetails(string method, string path, HttpStatusCode status, string code)
     {
         using var request = new HttpRequestMessage(new(method), path);
         using var response = await _http.SendAsync(request, Cancellation);
@@ -125,7 +125,7 @@ public sealed partial class RestTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task The_docs_come_from_here_alone()
+    public async Task Docs_Page_LoadsNothingFromOtherHosts()
     {
         using var page = await _http.GetAsync("docs/", Cancellation);
         var html = await page.Content.ReadAsStringAsync(Cancellation);
@@ -145,7 +145,7 @@ public sealed partial class RestTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task Home_openapi_and_health_need_no_key()
+    public async Task Home_NoKey_IsServed()
     {
         await using var host = await AffectHost.StartAsync(Keys());
         using var http = new HttpClient { BaseAddress = host.Gateway.HttpAddress };
@@ -161,7 +161,7 @@ public sealed partial class RestTests(AffectFixture fixture) : IDisposable
     [Theory]
     [InlineData(null)]
     [InlineData("wrong")]
-    public async Task Without_a_key_nothing_is_told(string? key)
+    public async Task Api_NoKey_IsUnauthorized(string? key)
     {
         await using var host = await AffectHost.StartAsync(Keys());
         using var http = new HttpClient { BaseAddress = host.Gateway.HttpAddress };
@@ -185,7 +185,7 @@ public sealed partial class RestTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task A_key_opens_and_has_limits_of_its_own()
+    public async Task Api_Key_HasItsOwnLimits()
     {
         await using var host = await AffectHost.StartAsync(Keys());
         using var channel = host.Gateway.CreateChannel();
@@ -194,7 +194,7 @@ public sealed partial class RestTests(AffectFixture fixture) : IDisposable
 
         await client.ListModelsAsync(new(), app, cancellationToken: Cancellation);
 
-        // Two calls in a minute, whatever the protocol.
+        // Two requests per minute over all protocols.
         await client.ListModelsAsync(new(), tiny, cancellationToken: Cancellation);
         var large = await Assert.ThrowsAsync<RpcException>(async () => await client.AnalyzeAsync(
             new() { Clip = new Clip { Audio = ByteString.CopyFrom(new byte[2000]) } }, tiny, cancellationToken: Cancellation));
@@ -210,7 +210,7 @@ public sealed partial class RestTests(AffectFixture fixture) : IDisposable
         Assert.Equal(HttpStatusCode.TooManyRequests, rest.StatusCode);
         Assert.InRange(rest.Headers.RetryAfter!.Delta!.Value, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(30));
 
-        // The limits of one key are no other's.
+        // Each key has separate limits.
         await client.ListModelsAsync(new(), app, cancellationToken: Cancellation);
     }
 

@@ -15,12 +15,12 @@ using Microsoft.IdentityModel.Tokens;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>What keys and tokens may, over gRPC, REST, WebSocket and server-sent events.</summary>
+/// <summary>Permissions of keys and tokens over gRPC, REST, WebSocket and server-sent events.</summary>
 public sealed class ScopesTests : IDisposable
 {
     private const string Audience = "affect";
 
-    // Small ones: here it does not matter what they say.
+    // Small models: their answers do not matter here.
     private readonly ModelFolder _models = new();
 
     public ScopesTests()
@@ -38,7 +38,7 @@ public sealed class ScopesTests : IDisposable
     [InlineData("stream", HttpStatusCode.Forbidden, HttpStatusCode.OK, HttpStatusCode.Forbidden)]
     [InlineData("admin", HttpStatusCode.Forbidden, HttpStatusCode.Forbidden, HttpStatusCode.OK)]
     [InlineData("", HttpStatusCode.OK, HttpStatusCode.OK, HttpStatusCode.Forbidden)]
-    public async Task A_key_may_what_its_scopes_say(string scope, HttpStatusCode models, HttpStatusCode events, HttpStatusCode everybody)
+    public async Task Key_Scopes_DecideAccess(string scope, HttpStatusCode models, HttpStatusCode events, HttpStatusCode everybody)
     {
         await using var host = await StartAsync(Key("app", scope));
         using var http = new HttpClient { BaseAddress = host.Gateway.HttpAddress };
@@ -54,7 +54,7 @@ public sealed class ScopesTests : IDisposable
         Assert.Equal(models, await StatusOfAsync(() => client.ListModelsAsync(new(), key, cancellationToken: Cancellation).ResponseAsync));
         Assert.Equal(events, await StatusOfAsync(async () =>
         {
-            // Where the call is let in, fusion misses its configuration.
+            // If the call is permitted, fusion reports the missing configuration.
             using var call = client.AnalyzeStream(key, cancellationToken: Cancellation);
             await call.RequestStream.CompleteAsync();
             await call.ResponseStream.MoveNext(Cancellation);
@@ -62,7 +62,7 @@ public sealed class ScopesTests : IDisposable
     }
 
     [Fact]
-    public async Task Where_no_key_is_required_only_what_is_everybody_s_is_closed()
+    public async Task NoKeyRequired_AdminEvents_AreForbidden()
     {
         await using var host = await StartAsync([]);
         using var http = new HttpClient { BaseAddress = host.Gateway.HttpAddress };
@@ -73,7 +73,7 @@ public sealed class ScopesTests : IDisposable
     }
 
     [Fact]
-    public async Task An_admin_sees_everybody_s_calls()
+    public async Task AdminEvents_Admin_SeesCallsOfAllTenants()
     {
         var configuration = Key("app", "stream");
         foreach (var (name, value) in Key("operator", "admin"))
@@ -97,7 +97,7 @@ public sealed class ScopesTests : IDisposable
     }
 
     [Fact]
-    public async Task A_token_of_the_configured_issuer_opens_what_its_scopes_say()
+    public async Task Token_Scopes_DecideAccess()
     {
         await using var issuer = await Issuer.StartAsync();
         await using var host = await StartAsync(issuer.Configuration);
@@ -123,9 +123,9 @@ public sealed class ScopesTests : IDisposable
     [InlineData("of another issuer")]
     [InlineData("too old")]
     [InlineData("signed by another key")]
-    [InlineData("of nobody")]
+    [InlineData("without subject")]
     [InlineData("no token")]
-    public async Task A_token_that_is_not_right_opens_nothing(string wrong)
+    public async Task Token_Invalid_IsUnauthorized(string wrong)
     {
         await using var issuer = await Issuer.StartAsync();
         await using var host = await StartAsync(issuer.Configuration);
@@ -136,7 +136,7 @@ public sealed class ScopesTests : IDisposable
             "of another issuer" => issuer.Token("analyze", from: "https://elsewhere.example"),
             "too old" => issuer.Token("analyze", expires: DateTime.UtcNow.AddHours(-1)),
             "signed by another key" => issuer.Token("analyze", key: new RsaSecurityKey(RSA.Create(2048))),
-            "of nobody" => issuer.Token("analyze", subject: null),
+            "without subject" => issuer.Token("analyze", subject: null),
             _ => new("Bearer", "nonsense"),
         };
 
@@ -147,7 +147,7 @@ public sealed class ScopesTests : IDisposable
     }
 
     [Fact]
-    public async Task Each_subject_has_a_rate_of_its_own()
+    public async Task Token_Subjects_HaveSeparateRates()
     {
         await using var issuer = await Issuer.StartAsync();
         var configuration = issuer.Configuration;
@@ -186,7 +186,7 @@ public sealed class ScopesTests : IDisposable
         return response.StatusCode;
     }
 
-    /// <summary>Forbidden where gRPC says PERMISSION_DENIED; what comes behind that is none of a scope's business.</summary>
+    /// <summary>Forbidden if gRPC answers PERMISSION_DENIED; later errors are unrelated to scopes.</summary>
     private static async Task<HttpStatusCode> StatusOfAsync(Func<Task> call)
     {
         try
@@ -199,12 +199,12 @@ public sealed class ScopesTests : IDisposable
         }
         catch (RpcException exception) when (exception.StatusCode == StatusCode.FailedPrecondition)
         {
-            // It was let in.
+            // Permitted.
         }
         return HttpStatusCode.OK;
     }
 
-    /// <summary>A fake identity provider, for a real one is not to be had: discovery and keys over HTTP, tokens at will.</summary>
+    /// <summary>A fake identity provider, because tests cannot use a real one: discovery and keys over HTTP, arbitrary tokens.</summary>
     private sealed class Issuer : IAsyncDisposable
     {
         private readonly RsaSecurityKey _key = new(RSA.Create(2048)) { KeyId = "1" };

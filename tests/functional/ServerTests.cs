@@ -22,7 +22,7 @@ using Microsoft.Extensions.Options;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>What every process has: ports of their own for probes and Prometheus, mutual TLS between services.</summary>
+/// <summary>Common to every process: separate ports for probes and Prometheus, mutual TLS between services.</summary>
 public sealed class ServerTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("affect-server-").FullName;
@@ -31,19 +31,19 @@ public sealed class ServerTests : IDisposable
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task Services_with_certificates_of_one_authority_talk_to_each_other()
+    public async Task MutualTls_SameAuthority_Connects()
     {
         using var authority = Authority("inside");
         await using var server = await StartAsync(("Server:TlsPath", Certificate(authority, "server")), ("Server:RequireClientCertificate", "true"));
 
-        // By a name that is looked up, as the chart names headless services.
+        // By a name that DNS resolves, as in the chart's headless services.
         using var channel = PeerChannel.Create($"dns:///localhost:{server.Port(0)}", Certificate(authority, "peer"));
 
         Assert.Equal(HealthCheckResponse.Types.ServingStatus.Serving, await HealthAsync(channel));
     }
 
     [Fact]
-    public async Task A_peer_of_another_authority_a_server_of_another_and_a_client_without_a_certificate_are_refused()
+    public async Task MutualTls_OtherAuthorityOrNoCertificate_IsRejected()
     {
         using var authority = Authority("inside");
         using var stranger = Authority("outside");
@@ -51,13 +51,13 @@ public sealed class ServerTests : IDisposable
         await using var server = await StartAsync(("Server:TlsPath", own), ("Server:RequireClientCertificate", "true"));
         var address = $"dns:///localhost:{server.Port(0)}";
 
-        // It knows the server's authority, but the server does not know its.
+        // The client trusts the server's authority, but the server does not trust the client's.
         var peer = Certificate(stranger, "peer");
         File.Copy(Path.Combine(own, "ca.crt"), Path.Combine(peer, "ca.crt"), overwrite: true);
         using (var channel = PeerChannel.Create(address, peer))
             await RefusedAsync(channel);
 
-        // The server would take it, but it does not know the server's authority.
+        // The server trusts the client's authority, but the client does not trust the server's.
         var other = Certificate(authority, "other");
         File.Copy(Path.Combine(Certificate(stranger, "stranger"), "ca.crt"), Path.Combine(other, "ca.crt"), overwrite: true);
         using (var channel = PeerChannel.Create(address, other))
@@ -73,7 +73,7 @@ public sealed class ServerTests : IDisposable
     }
 
     [Fact]
-    public async Task A_server_with_a_certificate_for_another_name_is_refused()
+    public async Task MutualTls_CertificateForOtherName_IsRejected()
     {
         using var authority = Authority("inside");
         await using var server = await StartAsync(("Server:TlsPath", Certificate(authority, "server", host: "affect-speech")));
@@ -82,7 +82,7 @@ public sealed class ServerTests : IDisposable
     }
 
     [Fact]
-    public async Task Probes_have_a_port_without_TLS_and_find_nothing_but_health_there()
+    public async Task HealthPort_WithTls_ServesHealthOnlyInPlaintext()
     {
         using var authority = Authority("inside");
         await using var server = await StartAsync(
@@ -98,7 +98,7 @@ public sealed class ServerTests : IDisposable
     }
 
     [Fact]
-    public async Task Who_is_not_ready_lives_all_the_same()
+    public async Task Health_NotReady_IsLive()
     {
         await using var server = await StartAsync(
             builder => builder.Services.AddHealthChecks().AddCheck("models", () => HealthCheckResult.Unhealthy("being loaded")),
@@ -110,14 +110,14 @@ public sealed class ServerTests : IDisposable
     }
 
     [Fact]
-    public async Task Prometheus_has_a_port_for_metrics_alone()
+    public async Task MetricsPort_Requests_ServesMetricsOnly()
     {
         await using var server = await StartAsync(("Server:MetricsPort", "0"));
         using var grpc = GrpcChannel.ForAddress($"http://127.0.0.1:{server.Port(0)}");
         await HealthAsync(grpc);
-        await Assert.ThrowsAsync<RpcException>(() => HealthAsync(grpc, "nobody"));
+        await Assert.ThrowsAsync<RpcException>(() => HealthAsync(grpc, "unknown"));
 
-        // Requests are measured once they are over, which a client may know before. To HTTP both are a 200.
+        // Requests are measured when they end, which the client may see earlier. The HTTP status of both is 200.
         using var client = new HttpClient();
         foreach (var status in (string[])["OK", "NOT_FOUND"])
             for (var deadline = DateTime.UtcNow.AddMinutes(1); !(await client.GetStringAsync($"http://127.0.0.1:{server.Port(1)}/metrics", Cancellation))
@@ -136,7 +136,7 @@ public sealed class ServerTests : IDisposable
     }
 
     [Fact]
-    public async Task Queue_times_have_the_name_by_which_the_chart_scales()
+    public async Task Metrics_QueueTime_HasNameUsedByChart()
     {
         await using var host = await AffectHost.StartAsync(new Dictionary<string, string?> { ["Server:MetricsPort"] = "0" });
         using (var affect = new AffectClient(host.Gateway.GrpcAddress))
@@ -148,7 +148,7 @@ public sealed class ServerTests : IDisposable
     }
 
     [Fact]
-    public async Task Every_mistake_is_told_by_its_name()
+    public async Task ServerOptions_Invalid_NamesEveryMistake()
     {
         var refusal = await Assert.ThrowsAsync<OptionsValidationException>(() => StartAsync(
             ("Server:TlsPath", _folder), ("Server:PeerTlsPath", Path.Combine(_folder, "none")), ("Server:GrpcPort", "70000")));
@@ -158,7 +158,7 @@ public sealed class ServerTests : IDisposable
     }
 
     [Fact]
-    public async Task Mistakes_of_all_sections_are_told_at_once()
+    public async Task Options_InvalidSections_AreReportedTogether()
     {
         var refusal = await Assert.ThrowsAsync<AggregateException>(() => StartAsync(
             builder => builder.AddGateway(),
@@ -224,7 +224,7 @@ public sealed class ServerTests : IDisposable
         return folder;
     }
 
-    /// <summary>A process's server alone.</summary>
+    /// <summary>The server of a process without a service.</summary>
     private sealed class Server(WebApplication app) : IAsyncDisposable
     {
         /// <summary>In the order in which <c>AddAffectDefaults</c> listens.</summary>

@@ -4,8 +4,8 @@ using Affect.Testing;
 namespace Affect.FunctionalTests;
 
 /// <summary>
-/// <c>affect stream</c>, <c>load</c> and <c>batch</c> as processes. Calls go to the fake
-/// <see cref="BreakingGateway"/>, which keeps what it was sent byte for byte; recordings to the real services.
+/// <c>affect stream</c>, <c>load</c> and <c>batch</c> as processes. Calls go to the fake <see cref="BreakingGateway"/>, which records
+/// every byte; recordings go to the real services.
 /// </summary>
 public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
 {
@@ -18,7 +18,7 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
     [InlineData(WavEncoding.Ieee32, V1.AudioEncoding.Float32, 4)]
     [InlineData(WavEncoding.ALaw, V1.AudioEncoding.Alaw, 1)]
     [InlineData(WavEncoding.MuLaw, V1.AudioEncoding.Mulaw, 1)]
-    public async Task A_file_goes_into_a_call_as_it_is(WavEncoding encoding, V1.AudioEncoding streamed, int width)
+    public async Task Stream_File_IsSentUnchanged(WavEncoding encoding, V1.AudioEncoding streamed, int width)
     {
         await using var gateway = await BreakingGateway.StartAsync();
         var samples = TestMedia.Noise(0.5, 2 * 16_000);
@@ -44,7 +44,7 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task Bytes_without_a_header_are_what_the_options_say()
+    public async Task Stream_RawBytes_UseFormatOptions()
     {
         await using var gateway = await BreakingGateway.StartAsync();
         var audio = new byte[3 * BreakingGateway.Hop];
@@ -61,7 +61,7 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task A_call_is_told_line_by_line()
+    public async Task Stream_Call_PrintsLines()
     {
         await using var gateway = await BreakingGateway.StartAsync(attempt => attempt == 0 ? new(9) : BreakingGateway.Break.Never);
         var text = await RunAsync(null, gateway.Address, "stream", Call());
@@ -83,14 +83,14 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task What_cannot_be_streamed_is_told()
+    public async Task Stream_UnsupportedFile_IsReported()
     {
         await using var gateway = await BreakingGateway.StartAsync();
         var wide = await RunAsync(null, gateway.Address, "stream", Put("wide.wav", WavFile.Mono(TestMedia.Silence(1), encoding: WavEncoding.Pcm24)));
         Assert.Equal((1, ""), (wide.ExitCode, wide.Output));
         Assert.StartsWith($"affect: {_folder}/wide.wav: 24-bit PCM is not supported; must be 16-bit PCM", wide.Error);
 
-        var text = await RunAsync(null, gateway.Address, "stream", Put("text.wav", "this is no sound"u8.ToArray()));
+        var text = await RunAsync(null, gateway.Address, "stream", Put("text.wav", "this is not audio"u8.ToArray()));
         Assert.Equal(1, text.ExitCode);
         Assert.Contains("Not a WAV file", text.Error);
 
@@ -105,12 +105,12 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task Control_c_ends_the_call_and_not_just_the_command()
+    public async Task Stream_Interrupted_EndsCallWithSummary()
     {
         CommandLine.SkipWhereInterruptsAreIgnored();
         await using var gateway = await BreakingGateway.StartAsync();
         using var process = Start(gateway.Address, "stream", "--json", "-");
-        // Standard input stays open: somebody is still speaking.
+        // Standard input stays open: the call is still running.
         await process.StandardInput.BaseStream.WriteAsync(File.ReadAllBytes(Call()), Cancellation);
         await process.StandardInput.BaseStream.FlushAsync(Cancellation);
         await gateway.Entered;
@@ -123,7 +123,7 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task A_load_is_measured()
+    public async Task Load_Calls_AreMeasured()
     {
         await using var gateway = await BreakingGateway.StartAsync();
         var run = await RunAsync(
@@ -137,13 +137,13 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
         Assert.Equal(10, report.GetProperty("scored").GetProperty("windows").GetInt64());
         Assert.Equal(10, report.GetProperty("no_speech").GetProperty("windows").GetInt64());
         Assert.Equal(Environment.ProcessId, report.GetProperty("servers")[0].GetProperty("pid").GetInt32());
-        // Looped, and each call from another place of it.
+        // Looped; each call starts at a different offset.
         Assert.All(gateway.Attempts, attempt => Assert.Equal(10 * BreakingGateway.Hop, attempt.Chunks.Sum(chunk => chunk.Data.Length)));
         Assert.NotEqual(gateway.Attempts[0].Chunks.First().Data, gateway.Attempts[1].Chunks.First().Data);
     }
 
     [Fact]
-    public async Task A_load_tells_what_is_lost()
+    public async Task Load_LostWindows_AreCounted()
     {
         await using var gateway = await BreakingGateway.StartAsync(attempt =>
             attempt == 0 ? new(8, () => Hosting.RpcErrors.Status(Grpc.Core.StatusCode.Internal, "a bug")) : BreakingGateway.Break.Never);
@@ -157,14 +157,14 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task A_batch_goes_on_where_it_was_interrupted()
+    public async Task Batch_Interrupted_ContinuesWhereItStopped()
     {
         Directory.CreateDirectory(Path.Combine(_folder, "calls/monday"));
         Put("calls/b.wav", TestMedia.Speech());
         Put("calls/monday/a.wav", WavFile.Mono(TestMedia.Silence(1)));
-        Put("calls/text.mp3", "this is no sound"u8.ToArray());
+        Put("calls/text.mp3", "this is not audio"u8.ToArray());
         Put("calls/notes.txt", "no audio"u8.ToArray());
-        // One is done, and the next was being written.
+        // One result is complete, the next was being written.
         var results = Put("results.jsonl", "{ \"file\": \"monday/a.wav\", \"analysis\": {} }\n{ \"file\": \"b.wav\", \"anal"u8.ToArray());
 
         var run = await RunAsync(null, fixture.Host.Gateway.GrpcAddress, "batch", Path.Combine(_folder, "calls"), "--out", results);
@@ -183,7 +183,7 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task A_batch_that_is_interrupted_keeps_what_it_has()
+    public async Task Batch_Interrupted_KeepsFinishedResults()
     {
         CommandLine.SkipWhereInterruptsAreIgnored();
         await using var gateway = await FlakyGateway.StartAsync(hang: true);
@@ -200,7 +200,7 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task A_batch_leaves_a_file_that_is_something_else()
+    public async Task Batch_OutputIsOtherFile_IsNotOverwritten()
     {
         Directory.CreateDirectory(Path.Combine(_folder, "calls"));
         var wav = WavFile.Mono(TestMedia.Silence(1));
@@ -220,7 +220,7 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
     [InlineData("load", "x.wav", "--calls", "9")]
     [InlineData("batch", "calls")]
     [InlineData("batch", "calls", "--out", "x", "--concurrency", "0")]
-    public async Task A_wrong_command_line_is_a_usage_error(params string[] arguments)
+    public async Task CommandLine_Invalid_IsUsageError(params string[] arguments)
     {
         var run = await RunAsync(null, "http://127.0.0.1:9", arguments);
         Assert.Equal((2, ""), (run.ExitCode, run.Output));
@@ -228,7 +228,7 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
     }
 
     [Fact]
-    public async Task A_server_that_is_not_there_is_told()
+    public async Task Batch_ServerUnavailable_PrintsAddress()
     {
         var run = await RunAsync(null, "http://127.0.0.1:9", "stream", Call());
         Assert.Equal((69, ""), (run.ExitCode, run.Output));

@@ -16,7 +16,7 @@ using Microsoft.Extensions.Logging.Testing;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>A call through the gateway, over gRPC and over WebSocket. Fusion is a fake: see there.</summary>
+/// <summary>A call through the gateway over gRPC and WebSocket. Fusion is a fake: see there.</summary>
 public sealed class StreamGatewayTests : IAsyncLifetime
 {
     private const string Config = """{"session_id": "c-17", "audio": {"encoding": "AUDIO_ENCODING_MULAW", "sample_rate": 8000, "channels": [{"role": "SPEAKER_ROLE_CUSTOMER"}]}}""";
@@ -46,7 +46,7 @@ public sealed class StreamGatewayTests : IAsyncLifetime
                 ["Gateway:ApiKeys:once:Sha256"] = Sha256("key-of-once"),
                 ["Gateway:ApiKeys:once:RequestsPerMinute"] = "1",
                 ["Gateway:AllowedOrigins:0"] = "https://app.example",
-                // A call lasts longer.
+                // A call lasts longer than the deadline.
                 ["Gateway:Deadline"] = "00:00:01",
             },
             http: true);
@@ -62,7 +62,7 @@ public sealed class StreamGatewayTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Answers_come_while_the_call_lasts_and_after_its_end()
+    public async Task Stream_Grpc_AnswersDuringAndAfterInput()
     {
         using var call = Start();
         await call.RequestStream.WriteAsync(new() { Config = new() { SessionId = "c-17" } }, Cancellation);
@@ -85,7 +85,7 @@ public sealed class StreamGatewayTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_fusion_says_of_a_clients_mistake_goes_on()
+    public async Task Stream_FusionRejectsInput_ErrorReachesClient()
     {
         using var wrong = Start();
         await wrong.RequestStream.WriteAsync(new() { Config = new() { SpeechModel = FakeFusion.Refuses } }, Cancellation);
@@ -101,7 +101,7 @@ public sealed class StreamGatewayTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_fusion_that_is_lost_is_unavailable_and_not_asked_again()
+    public async Task Stream_FusionLost_IsUnavailableAndNotRetried()
     {
         using (var call = Start())
         {
@@ -123,7 +123,7 @@ public sealed class StreamGatewayTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_client_that_cancels_cancels_fusion()
+    public async Task Stream_ClientCancels_CancelsFusion()
     {
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
         using var call = Start(cancellation: cancel.Token);
@@ -132,11 +132,11 @@ public sealed class StreamGatewayTests : IAsyncLifetime
 
         await cancel.CancelAsync();
 
-        await _fusion.Cancelled.Task.WaitAsync(Cancellation);
+        await _fusion.Canceled.Task.WaitAsync(Cancellation);
     }
 
     [Fact]
-    public async Task Fusion_may_end_a_call_before_its_client_does()
+    public async Task Stream_FusionEndsFirst_ClientSeesEnd()
     {
         using var call = Start();
         await call.RequestStream.WriteAsync(new() { Config = new() { SpeechModel = FakeFusion.Stalls } }, Cancellation);
@@ -150,7 +150,7 @@ public sealed class StreamGatewayTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_client_is_as_fast_as_fusion_and_may_send_more_than_one_request_could_hold()
+    public async Task Stream_SlowFusion_ClientIsThrottled()
     {
         const int Chunks = 48, Chunk = 1 << 20;
         using var call = Start();
@@ -165,7 +165,7 @@ public sealed class StreamGatewayTests : IAsyncLifetime
                     await call.RequestStream.WriteAsync(Audio((long)sent * Chunk, Chunk), Cancellation);
                 await call.RequestStream.CompleteAsync();
             }, Cancellation);
-        // Beyond the deadline of other calls as well.
+        // Also beyond the deadline of unary requests.
         await Assert.ThrowsAsync<TimeoutException>(() => sending.WaitAsync(TimeSpan.FromSeconds(2), Cancellation));
         Assert.InRange(sent, 0, 16);
 
@@ -179,7 +179,7 @@ public sealed class StreamGatewayTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_message_that_is_too_large_is_named()
+    public async Task Stream_MessageTooLarge_ErrorNamesField()
     {
         using var call = Start();
         await call.RequestStream.WriteAsync(new() { Config = new() }, Cancellation);
@@ -191,7 +191,7 @@ public sealed class StreamGatewayTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_call_counts_once_against_its_keys_rate()
+    public async Task Stream_Call_CountsOnceAgainstRate()
     {
         using var first = Start("key-of-once");
         await first.RequestStream.WriteAsync(new() { Config = new() }, Cancellation);
@@ -208,7 +208,7 @@ public sealed class StreamGatewayTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_gateway_that_stops_sends_its_calls_elsewhere()
+    public async Task Stream_GatewayStops_CallsMoveToAnother()
     {
         using var call = Start();
         await call.RequestStream.WriteAsync(new() { Config = new() }, Cancellation);
@@ -226,14 +226,14 @@ public sealed class StreamGatewayTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_call_over_a_WebSocket()
+    public async Task WebSocket_Call_HasAnswers()
     {
         using var socket = await ConnectAsync();
         await SendAsync(socket, Config);
         var started = (await NextAsync(socket))["started"]!;
         Assert.Equal("c-17", (string)started["session_id"]!);
         Assert.NotEmpty((string)started["notice"]!);
-        Assert.Equal("0", (string)started["audio_position"]!); // defaults are written
+        Assert.Equal("0", (string)started["audio_position"]!); // default values are written
 
         await SendAsync(socket, Media(1, 160, new byte[160]));
         Assert.Equal("160s", (string)(await NextAsync(socket))["window"]!["start"]!);
@@ -265,7 +265,7 @@ public sealed class StreamGatewayTests : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Mistakes))]
-    public async Task A_mistake_is_named_and_closes_the_WebSocket(string message, string fields)
+    public async Task WebSocket_InvalidMessage_IsNamedAndCloses(string message, string fields)
     {
         using var socket = await ConnectAsync();
         if (message[0] != '!')
@@ -287,7 +287,7 @@ public sealed class StreamGatewayTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Fusions_errors_are_told_over_a_WebSocket_too()
+    public async Task WebSocket_FusionError_ReachesClient()
     {
         using (var socket = await ConnectAsync())
         {
@@ -316,7 +316,7 @@ public sealed class StreamGatewayTests : IAsyncLifetime
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task A_WebSocket_that_is_lost_or_closed_early_cancels_its_call(bool politely)
+    public async Task WebSocket_LostOrClosedEarly_CancelsCall(bool politely)
     {
         using var socket = await ConnectAsync();
         await SendAsync(socket, Config);
@@ -327,11 +327,11 @@ public sealed class StreamGatewayTests : IAsyncLifetime
         else
             socket.Abort();
 
-        await _fusion.Cancelled.Task.WaitAsync(Cancellation);
+        await _fusion.Canceled.Task.WaitAsync(Cancellation);
     }
 
     [Fact]
-    public async Task A_WebSocket_is_as_fast_as_fusion()
+    public async Task WebSocket_SlowFusion_ClientIsThrottled()
     {
         const int Chunks = 32, Chunk = 1 << 20;
         using var socket = await ConnectAsync();
@@ -347,7 +347,7 @@ public sealed class StreamGatewayTests : IAsyncLifetime
             }, Cancellation);
 
         await Assert.ThrowsAsync<TimeoutException>(() => sending.WaitAsync(TimeSpan.FromSeconds(2), Cancellation));
-        Assert.InRange(sent, 0, 24); // the sockets of both sides hold some MiB
+        Assert.InRange(sent, 0, 24); // the socket buffers of both sides hold some MiB
 
         _fusion.Release.SetResult();
         JsonNode last;
@@ -366,7 +366,7 @@ public sealed class StreamGatewayTests : IAsyncLifetime
     [InlineData("key-of-app", "null", HttpStatusCode.Forbidden)]
     [InlineData("wrong", null, HttpStatusCode.Unauthorized)]
     [InlineData(null, null, HttpStatusCode.Unauthorized)]
-    public async Task A_WebSocket_needs_a_key_and_a_page_that_may(string? key, string? origin, HttpStatusCode? refused)
+    public async Task WebSocket_NoKeyOrForeignOrigin_IsRejected(string? key, string? origin, HttpStatusCode? refused)
     {
         using var socket = new ClientWebSocket();
         socket.Options.CollectHttpResponseDetails = true;
@@ -391,7 +391,7 @@ public sealed class StreamGatewayTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Who_speaks_no_WebSocket_is_told_to()
+    public async Task WebSocket_PlainRequest_RequiresUpgrade()
     {
         using var http = new HttpClient { BaseAddress = Gateway.HttpAddress };
         http.DefaultRequestHeaders.Add("x-api-key", "key-of-app");

@@ -11,14 +11,14 @@ using Response = Affect.V1.AnalyzeStreamResponse.MessageOneofCase;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>Calls through all services, as a client without the SDK would make them.</summary>
+/// <summary>Calls through all services, as a client without the SDK makes them.</summary>
 public sealed class StreamTests(AffectFixture fixture)
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     private static float[] Speech { get; } = Affect.Audio.WavReader.Read(TestMedia.Speech()).ToMono();
 
-    /// <summary>Speech, silence, speech again: windows with and without voice, and a last one that is out of step.</summary>
+    /// <summary>Speech, silence, speech again: windows with and without voice, and a last one off the hop grid.</summary>
     private static float[] Talk { get; } = [.. Speech, .. new float[5 * 22050], .. Speech[..(2 * 22050 + 300)]];
 
     public static TheoryData<string, int, WavEncoding, AudioEncoding> Forms => new()
@@ -32,7 +32,7 @@ public sealed class StreamTests(AffectFixture fixture)
 
     [Theory]
     [MemberData(nameof(Forms))]
-    public async Task A_streamed_file_gets_the_windows_of_the_file(string form, int rate, WavEncoding wav, AudioEncoding encoding)
+    public async Task Stream_File_EqualsAnalyze(string form, int rate, WavEncoding wav, AudioEncoding encoding)
     {
         _ = form;
         var file = WavFile.Mono(Affect.Audio.Resampler.Resample(Talk, 22050, rate), rate, wav);
@@ -40,9 +40,9 @@ public sealed class StreamTests(AffectFixture fixture)
         var client = new EmotionService.EmotionServiceClient(channel);
         var whole = await client.AnalyzeAsync(new() { Clip = new() { Audio = ByteString.CopyFrom(file) } }, cancellationToken: Cancellation);
         var header = file.AsSpan().IndexOf("data"u8) + 8;
-        var data = file.AsSpan(header, BitConverter.ToInt32(file.AsSpan(header - 4))).ToArray(); // without the byte that makes it even
+        var data = file.AsSpan(header, BitConverter.ToInt32(file.AsSpan(header - 4))).ToArray(); // without the padding byte
 
-        // As it may come: a byte, an odd number, a packet's worth, all at once.
+        // Chunks of an odd number of bytes, and all in one.
         foreach (var size in (int[])[333, 1 << 20])
         {
             var call = await CallAsync(Config(encoding, rate, SpeakerRole.Customer), Chunks(data, size));
@@ -53,7 +53,7 @@ public sealed class StreamTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task Single_bytes_are_chunks()
+    public async Task Stream_SingleByteChunks_EqualAnalyze()
     {
         var file = WavFile.Mono(Speech[..(22050 * 3 / 2)]);
         using var channel = Connect();
@@ -64,7 +64,7 @@ public sealed class StreamTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task Agents_and_strangers_get_metrics_alone()
+    public async Task Stream_AgentAndUnknownChannels_HaveMetricsOnly()
     {
         var stereo = Interleave(Talk, [.. new float[Speech.Length], .. Talk[..^Speech.Length]]);
         var call = await CallAsync(
@@ -88,9 +88,9 @@ public sealed class StreamTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task A_call_is_summed_up()
+    public async Task Stream_Call_HasSummary()
     {
-        // Channel 0 speaks from the start, channel 1 falls in a second later and goes on alone.
+        // Channel 0 speaks from the start; channel 1 starts a second later and continues alone.
         float[] first = [.. Speech, .. new float[8 * 22050]];
         float[] second = [.. new float[22050], .. Speech, .. new float[7 * 22050]];
         var call = await CallAsync(
@@ -118,7 +118,7 @@ public sealed class StreamTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task Faces_are_fused_with_the_voice_they_belong_to_though_they_come_out_of_step()
+    public async Task Stream_FramesOutOfOrder_AreFusedWithTheirWindow()
     {
         var config = Config(AudioEncoding.L16, 22050, SpeakerRole.Agent, SpeakerRole.Customer);
         config.Video = new() { Role = SpeakerRole.Customer };
@@ -138,7 +138,7 @@ public sealed class StreamTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task A_camera_alone_is_a_channel_and_goes_on_where_it_broke_off()
+    public async Task Stream_VideoOnly_ResumesFromCheckpoint()
     {
         var picture = Face();
         var frames = Enumerable.Range(0, 12).Select(i => new AnalyzeStreamRequest
@@ -163,14 +163,14 @@ public sealed class StreamTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task Anything_too_short_or_silent_has_an_outcome()
+    public async Task Stream_TooShortOrSilent_HasTypedOutcome()
     {
         var config = Config(AudioEncoding.L16, 8000, SpeakerRole.Customer);
         var nothing = await CallAsync(config, []);
         Assert.Equal([Response.Started, Response.Summary], nothing.Select(message => message.MessageCase));
         Assert.Equal(Outcome.TooShort, nothing[^1].Summary.Channels[0].Emotion.Judgement.Outcome);
 
-        // Ten minutes of silence, as fast as they can be taken; the last byte is half a sample.
+        // Ten minutes of silence, as fast as possible; the last byte is half a sample.
         var silence = await CallAsync(config, Chunks(new byte[(10 * 60 * 16_000) + 1], 1 << 20));
         var windows = Windows(silence);
         Assert.Equal(598, windows.Count);
@@ -183,7 +183,7 @@ public sealed class StreamTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task Lost_bytes_are_silence_and_repeated_ones_are_skipped()
+    public async Task Stream_LostBytes_BecomeSilenceAndRepeatedAreSkipped()
     {
         var data = Pcm(Talk);
         var config = Config(AudioEncoding.L16, 22050, SpeakerRole.Customer);
@@ -194,7 +194,7 @@ public sealed class StreamTests(AffectFixture fixture)
         var straight = await CallAsync(config, Chunks(data, 20_000));
         AssertEqual(Windows(straight), Windows(repeated));
 
-        // A packet of the silence in the middle is lost: nothing changes but that it is said.
+        // A packet of the silence in the middle is lost: only the count of missing samples changes.
         var gap = Chunks(data, 20_000).ToList();
         gap.RemoveAt(15);
         var lost = await CallAsync(config, gap);
@@ -203,7 +203,7 @@ public sealed class StreamTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task A_call_that_is_resumed_goes_on_as_if_nothing_had_happened()
+    public async Task Stream_Resumed_EqualsUninterrupted()
     {
         var data = Pcm(Interleave([.. Talk, .. Talk], [.. new float[Talk.Length], .. Talk]));
         var config = Config(AudioEncoding.L16, 22050, SpeakerRole.Customer, SpeakerRole.Agent);
@@ -211,7 +211,7 @@ public sealed class StreamTests(AffectFixture fixture)
 
         foreach (var nth in (int[])[0, 1, 2])
         {
-            // Breaks off behind a checkpoint, and begins anew with its state and the media from its position on.
+            // Breaks after a checkpoint and resumes with its state and the media from its position.
             var checkpoint = straight.Where(message => message.Checkpoint is not null).ElementAt(nth).Checkpoint;
             var resumed = config.Clone();
             resumed.Resume = checkpoint.State;
@@ -237,14 +237,14 @@ public sealed class StreamTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task Over_a_web_socket_a_call_is_the_same_and_dashboards_see_it()
+    public async Task Stream_WebSocket_EqualsGrpcAndPublishesEvents()
     {
         var data = Pcm(Talk);
         var straight = await CallAsync(Config(AudioEncoding.L16, 22050, SpeakerRole.Customer), Chunks(data, 10_000));
         using var http = new HttpClient { BaseAddress = fixture.Host.Gateway.HttpAddress };
         using var dashboard = await http.GetAsync("v1/events?session_id=by-web", HttpCompletionOption.ResponseHeadersRead, Cancellation);
         await using var events = SseParser.Create(await dashboard.Content.ReadAsStreamAsync(Cancellation)).EnumerateAsync(Cancellation).GetAsyncEnumerator(Cancellation);
-        Assert.True(await events.MoveNextAsync()); // a heartbeat: it is there
+        Assert.True(await events.MoveNextAsync()); // a heartbeat: subscribed
 
         using var socket = new ClientWebSocket();
         await socket.ConnectAsync(new UriBuilder(fixture.Host.Gateway.HttpAddress) { Scheme = "ws", Path = "/v1/stream" }.Uri, Cancellation);
@@ -287,7 +287,7 @@ public sealed class StreamTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task A_shorter_window_is_judged_as_a_clip_of_its_length()
+    public async Task Stream_ShorterWindow_EqualsClipOfItsLength()
     {
         var config = Config(AudioEncoding.L16, 22050, SpeakerRole.Customer);
         config.Window = new() { Seconds = 1 };
@@ -304,7 +304,7 @@ public sealed class StreamTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task What_an_operator_configures_holds()
+    public async Task Stream_OperatorOptions_AreApplied()
     {
         await using var host = await AffectHost.StartAsync(new Dictionary<string, string?>
         {
@@ -322,7 +322,7 @@ public sealed class StreamTests(AffectFixture fixture)
         foreach (var chunk in Chunks(Pcm(Speech), 20_000))
             await call.RequestStream.WriteAsync(chunk, Cancellation);
 
-        // Nothing more comes, and nobody says that it is over.
+        // No more input, and the stream is not completed.
         var messages = await call.ResponseStream.ReadAllAsync(Cancellation).ToListAsync(Cancellation);
 
         Assert.Equal(CallEnd.Stalled, messages[^1].Summary.End);
@@ -348,7 +348,7 @@ public sealed class StreamTests(AffectFixture fixture)
 
     [Theory]
     [MemberData(nameof(WrongConfigs))]
-    public async Task A_wrong_configuration_is_told_by_its_field(string field, StreamConfig config)
+    public async Task Stream_InvalidConfig_ErrorNamesField(string field, StreamConfig config)
     {
         var refusal = await Assert.ThrowsAsync<RpcException>(() => CallAsync(config, []));
         Assert.Equal(StatusCode.InvalidArgument, refusal.StatusCode);
@@ -366,7 +366,7 @@ public sealed class StreamTests(AffectFixture fixture)
 
     [Theory]
     [MemberData(nameof(WrongMessages))]
-    public async Task A_wrong_message_ends_the_call_and_is_told_by_its_field(string field, AnalyzeStreamRequest request)
+    public async Task Stream_InvalidMessage_ErrorNamesField(string field, AnalyzeStreamRequest request)
     {
         var refusal = await Assert.ThrowsAsync<RpcException>(() => CallAsync(Config(AudioEncoding.L16, 8000, SpeakerRole.Customer), [request]));
         Assert.Equal(StatusCode.InvalidArgument, refusal.StatusCode);
@@ -374,7 +374,7 @@ public sealed class StreamTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task A_chunk_of_a_mebibyte_is_taken_and_one_of_more_is_not()
+    public async Task Stream_ChunkAboveMebibyte_IsRejected()
     {
         var config = Config(AudioEncoding.Float32, 48000, SpeakerRole.Customer, SpeakerRole.Agent);
         var call = await CallAsync(config, Chunks(new byte[3 << 20], 1 << 20));
@@ -385,7 +385,7 @@ public sealed class StreamTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task Samples_are_numbers_and_frames_are_of_this_call()
+    public async Task Stream_NonFiniteSampleOrFrameOutOfCall_IsRejected()
     {
         var refusal = await Assert.ThrowsAsync<RpcException>(() => CallAsync(
             Config(AudioEncoding.Float32, 8000, SpeakerRole.Customer), Chunks(BitConverter.GetBytes(float.NaN), 4)));
@@ -398,7 +398,7 @@ public sealed class StreamTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task A_state_that_was_never_written_is_refused()
+    public async Task Stream_ForgedCheckpoint_IsRejected()
     {
         var config = Config(AudioEncoding.L16, 22050, SpeakerRole.Customer);
         var call = await CallAsync(config, Chunks(Pcm(Talk), 20_000));
@@ -430,7 +430,7 @@ public sealed class StreamTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task The_configuration_comes_first_and_once()
+    public async Task Stream_ConfigMissingOrRepeated_IsFailedPrecondition()
     {
         using var channel = Connect();
         using var headless = new EmotionService.EmotionServiceClient(channel).AnalyzeStream(cancellationToken: Cancellation);
@@ -444,7 +444,7 @@ public sealed class StreamTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task What_came_before_a_wrong_message_is_answered()
+    public async Task Stream_InvalidMessage_EarlierAudioIsAnswered()
     {
         using var channel = Connect();
         using var call = new EmotionService.EmotionServiceClient(channel).AnalyzeStream(cancellationToken: Cancellation);
@@ -464,7 +464,7 @@ public sealed class StreamTests(AffectFixture fixture)
     }
 
     [Fact]
-    public async Task Calls_of_one_id_do_not_disturb_each_other_and_one_that_vanishes_disturbs_none()
+    public async Task Stream_SameSessionIdOrVanishedClient_DoesNotAffectOtherCalls()
     {
         var data = Pcm(Speech);
         var config = Config(AudioEncoding.L16, 22050, SpeakerRole.Customer);
@@ -507,7 +507,7 @@ public sealed class StreamTests(AffectFixture fixture)
         }
         catch (RpcException)
         {
-            // Reading tells why.
+            // Reading reports the reason.
         }
         return await reading;
 

@@ -3,10 +3,10 @@ using Affect.Testing;
 
 namespace Affect.FunctionalTests;
 
-/// <summary>What five processes export while one clip and one call are analysed.</summary>
+/// <summary>Exports of five processes while one clip and one call are analyzed.</summary>
 public sealed class TelemetryTests
 {
-    /// <summary>All that a span may tell: who called whom, how, and how it ended.</summary>
+    /// <summary>The attributes that a span may have: caller, callee, protocol and status.</summary>
     private static readonly HashSet<string> Allowed =
     [
         "http.request.method", "http.request.method_original", "http.response.status_code", "http.route", "error.type",
@@ -17,14 +17,14 @@ public sealed class TelemetryTests
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task A_clip_and_a_call_leave_one_trace_each_through_all_services()
+    public async Task Tracing_ClipAndCall_HaveOneTraceEach()
     {
         await using var collector = await OtlpCollector.StartAsync(Cancellation);
         await using var affect = await AffectProcesses.StartAsync(
             Cancellation,
             ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.Address), ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
             ("OTEL_BSP_SCHEDULE_DELAY", "200"), ("OTEL_METRIC_EXPORT_INTERVAL", "200"));
-        const string key = "a-secret-key", session = "a-session-of-somebody";
+        const string key = "a-secret-key", session = "a-session-of-a-caller";
         var photo = TestMedia.Photo("1.jpg");
         using (var client = new AffectClient(new AffectClientOptions { Address = affect.Gateway.Address, ApiKey = key }))
         {
@@ -54,17 +54,17 @@ public sealed class TelemetryTests
         Assert.Equal("affect-fusion", Caller(stream, "affect-features", "/affect.features.v1.FeaturesService/ExtractWindow"));
         Assert.Equal("affect-fusion", Caller(stream, "affect-speech", "/affect.classifier.v1.ClassifierService/Classify"));
 
-        // No probe has a span, and none has an attribute that says more than it may.
+        // Probes have no spans, and spans have no other attributes.
         Assert.DoesNotContain(collector.Spans, span => span.Kind == 2 && span.Attributes["url.path"].Contains("Health", StringComparison.Ordinal));
         Assert.Empty(collector.Spans.SelectMany(span => span.Attributes.Keys).Distinct().Except(Allowed));
         Assert.DoesNotContain(collector.Spans.SelectMany(span => span.Attributes.Values), value => value.Contains(key) || value.Contains(session));
 
-        // Metrics come too; neither they nor the log tell the key.
+        // Metrics are exported too; neither they nor the log contain the key.
         await UntilAsync(() => collector.Others.Contains("affect.fusion.window.duration") && collector.Others.Contains("affect.inference.queue.duration"));
         Assert.DoesNotContain(key, collector.Others, StringComparison.Ordinal);
     }
 
-    /// <summary>The spans of the trace that began with a call, once so many services have told theirs.</summary>
+    /// <summary>The spans of the trace that starts with a request, when the given number of services have exported theirs.</summary>
     private static async Task<List<Span>> TraceAsync(OtlpCollector collector, string path, int services)
     {
         List<Span> spans = [];
@@ -77,12 +77,12 @@ public sealed class TelemetryTests
         return spans;
     }
 
-    /// <summary>Which service answered a call, and which had made it.</summary>
+    /// <summary>Pairs of the service that answered a request and the service that sent it.</summary>
     private static string Caller(List<Span> trace, string service, string path)
     {
         var answered = trace.First(span => span.Kind == 2 && span.Service == service && span.Attributes["url.path"] == path);
         var caller = trace.SingleOrDefault(span => span.Id == answered.Parent);
-        // What a client makes its call in is its own affair: here, nothing.
+        // The client has no span of its request here.
         Assert.True(caller is null or { Kind: 3 });
         return caller?.Service ?? "";
     }
