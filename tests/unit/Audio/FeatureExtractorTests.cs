@@ -70,7 +70,7 @@ public sealed class FeatureExtractorTests
     [Fact]
     public void Crossings_are_counted_as_librosa_counts_them()
     {
-        // -0.0 and what is within 1e-10 of zero count as positive, so only the true negative value crosses.
+        // -0.0 and values within 1e-10 of zero count as positive, so only the true negative value crosses.
         var window = new float[4096];
         window[1000] = -0f;
         window[1010] = -1e-11f;

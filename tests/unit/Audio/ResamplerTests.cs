@@ -121,7 +121,7 @@ public sealed class ResamplerTests
 
     /// <summary>
     /// The amplitudes of the sine and the cosine of one frequency in the middle of a signal, by least squares,
-    /// and the peak of what is left when they are taken away.
+    /// and the peak of the residue without them.
     /// </summary>
     private static (double Sine, double Cosine, double Residue) Fit(float[] signal, double hertz, int rate)
     {

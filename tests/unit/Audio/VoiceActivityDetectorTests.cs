@@ -93,7 +93,7 @@ public sealed class VoiceActivityDetectorTests
             at += count;
         }
 
-        Assert.Equal(2, found.Count); // the last one goes on until it is told that nothing follows
+        Assert.Equal(2, found.Count); // the last one continues until Flush
         detector.Flush(found);
         Assert.Equal(whole, found);
     }

@@ -13,7 +13,7 @@ public sealed class WavReaderTests
 
     public static TheoryData<WavEncoding, double, bool> Encodings => new()
     {
-        // The error is half a step of the quantiser, or what G.711 leaves of a sine of this level.
+        // The error is half a step of the quantizer, or G.711's error for a sine of this level.
         { WavEncoding.Pcm8, 1 / 256.0, false },
         { WavEncoding.Pcm16, 1 / 65536.0, false },
         { WavEncoding.Pcm16, 1 / 65536.0, true },

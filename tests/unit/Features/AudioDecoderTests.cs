@@ -227,7 +227,7 @@ public sealed class AudioDecoderTests
 
         public string Path { get; }
 
-        /// <summary>What the script wrote beside itself, as soon as it is there.</summary>
+        /// <summary>The file that the script writes beside itself, as soon as it exists.</summary>
         public async Task<string> ReadAsync(string extension)
         {
             while (true)

@@ -24,7 +24,7 @@ public sealed class FaceCropperTests
         using var picture = new Mat(500, 600, MatType.CV_8UC3, OpenCvSharp.Scalar.Black);
         foreach (var point in landmarks)
         {
-            // Eight bits of subpixels; OpenCV draws from pixel centres.
+            // Eight bits of subpixels; OpenCV draws from pixel centers.
             Cv2.Circle(
                 picture, (int)Math.Round((point.X - 0.5) * 256), (int)Math.Round((point.Y - 0.5) * 256), (int)(2.5 * scale * 256),
                 OpenCvSharp.Scalar.White, -1, LineTypes.AntiAlias, shift: 8);
@@ -34,7 +34,7 @@ public sealed class FaceCropperTests
 
         foreach (var point in Upright)
         {
-            // The centre of what is bright around the point.
+            // The center of the bright area around the point.
             double weight = 0, x = 0, y = 0;
             for (var row = (int)point.Y - 4; row <= (int)point.Y + 4; row++)
             {
@@ -52,13 +52,13 @@ public sealed class FaceCropperTests
     }
 
     [Fact]
-    public void Colour_is_red_green_blue_and_grey_its_luma()
+    public void Crop_ColorAndGray_AreRgbAndLuma()
     {
         using var picture = new Mat(100, 100, MatType.CV_8UC3, new OpenCvSharp.Scalar(30, 20, 200)); // blue, green, red
         var face = new DetectedFace(new Rect2f(20, 20, 40, 50), 1, null);
-        var colour = FaceCropper.Crop(picture, face, 16, gray: false);
-        Assert.Equal(16 * 16 * 3, colour.Length);
-        Assert.Equal([200, 20, 30], colour[^3..]);
+        var color = FaceCropper.Crop(picture, face, 16, gray: false);
+        Assert.Equal(16 * 16 * 3, color.Length);
+        Assert.Equal([200, 20, 30], color[^3..]);
         var gray = FaceCropper.Crop(picture, face, 16, gray: true);
         Assert.Equal(16 * 16, gray.Length);
         Assert.All(gray, value => Assert.Equal(0.299 * 200 + 0.587 * 20 + 0.114 * 30, value, 1.0));

@@ -107,7 +107,7 @@ public sealed class PictureHeaderTests
     [Fact]
     public void The_thumbnail_within_a_jpeg_is_passed_over()
     {
-        // An APP1 segment that holds a JPEG of 32 x 32 of its own.
+        // An APP1 segment that holds a JPEG of 32 x 32.
         var thumbnail = Jpeg(32, 32);
         byte[] length = [0, (byte)(thumbnail.Length + 2)];
         byte[] file = [0xFF, 0xD8, 0xFF, 0xE1, .. length, .. thumbnail, .. Jpeg(300, 200)[2..]];

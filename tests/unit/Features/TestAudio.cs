@@ -6,7 +6,7 @@ namespace Affect.UnitTests.Features;
 /// <summary>Audio files that ffmpeg writes for the tests.</summary>
 internal static class TestAudio
 {
-    /// <summary>Whether the ffmpeg program is here.</summary>
+    /// <summary>True if ffmpeg is on the path.</summary>
     public static bool HasFfmpeg { get; } =
         (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, "ffmpeg")));
 
@@ -16,7 +16,7 @@ internal static class TestAudio
     public static byte[] Speech(string extension, params string[] options) =>
         Run(extension, ["-i", TestMedia.FixturePath("golden/speech.wav"), .. options]);
 
-    /// <summary>What ffmpeg writes.</summary>
+    /// <summary>The output of ffmpeg.</summary>
     /// <param name="extension">Of the file that is written, and read back.</param>
     /// <param name="options">Everything before the output.</param>
     public static byte[] Run(string extension, params string[] options)

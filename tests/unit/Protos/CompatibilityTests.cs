@@ -4,8 +4,8 @@ using Google.Protobuf.Reflection;
 namespace Affect.UnitTests.Protos;
 
 /// <summary>
-/// What was released stays readable: the descriptors of now against tests/fixtures/protos/vX.Y.Z.binpb of
-/// the last release. A release adds its own set:
+/// Released messages stay readable: compares the current descriptors with tests/fixtures/protos/vX.Y.Z.binpb of the last release. A
+/// release adds its set:
 /// <code>tests/protos/node_modules/.bin/buf build protos --exclude-source-info -o tests/fixtures/protos/vX.Y.Z.binpb</code>
 /// </summary>
 public sealed class CompatibilityTests

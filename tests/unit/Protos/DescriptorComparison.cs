@@ -3,8 +3,8 @@ using Google.Protobuf.Reflection;
 namespace Affect.UnitTests.Protos;
 
 /// <summary>
-/// Finds what a newer set of descriptors took from an older one: what readers of the wire, of JSON or of
-/// the generated code would miss. What is new breaks nobody. (buf's FILE rules, without options.)
+/// Finds elements of an older descriptor set that a newer one lacks and that readers of the wire format, of JSON or of the generated
+/// code would miss. Additions break no reader. (buf's FILE rules, without options.)
 /// </summary>
 internal static class DescriptorComparison
 {
