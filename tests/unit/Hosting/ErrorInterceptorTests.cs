@@ -10,7 +10,7 @@ namespace Affect.UnitTests.Hosting;
 public sealed class ErrorInterceptorTests
 {
     [Fact]
-    public async Task UnaryServerHandler_RequestAborted_IsCancelledAndNotLogged()
+    public async Task UnaryServerHandler_RequestAborted_IsCanceledAndNotLogged()
     {
         var logs = new FakeLogCollector();
         var request = new DefaultHttpContext { RequestAborted = new CancellationToken(canceled: true) };
