@@ -14,8 +14,8 @@ public static class FeaturesHosting
     /// <summary>Largest request in bytes: a clip's audio or one picture, at most 32 MiB, and what goes with it.</summary>
     public const int MaxRequestBytes = 33 << 20;
 
-    /// <summary>Keys of the limiters through which files and pictures, and windows of calls, go.</summary>
-    internal const string Files = "files", Windows = "windows";
+    /// <summary>Keys of the limiters of files and pictures, and of calls.</summary>
+    internal const string Files = "files", Calls = "calls";
 
     /// <summary>Adds the service on top of <c>AddAffectDefaults</c>.</summary>
     public static void AddFeatures(this WebApplicationBuilder builder)
@@ -31,20 +31,19 @@ public static class FeaturesHosting
         services.AddSingleton(provider => CreateDetector(Options(provider), provider.GetRequiredService<ILogger<FaceDetector>>()));
         services.AddSingleton(provider => new FaceExtractor(provider.GetRequiredService<FaceDetector>(), Options(provider).MaxFaces));
 
-        // Windows take milliseconds and callers wait for them: they do not queue behind files that take seconds.
-        AddLimiter(Files, options => options.MaxWaiting);
-        AddLimiter(Windows, options => options.MaxWaitingWindows);
+        AddLimiter(Files, options => (options.MaxConcurrency, options.MaxWaiting));
+        AddLimiter(Calls, options => (options.MaxCalls, 0));
 
         services.AddHostedService<WarmUp>();
         services.AddHealthChecks().AddCheck("features", () => HealthCheckResult.Healthy());
         services.AddGrpc().AddServiceOptions<FeaturesService>(grpc => grpc.MaxReceiveMessageSize = MaxRequestBytes);
 
-        void AddLimiter(string key, Func<FeaturesOptions, int> maxWaiting) =>
-            services.AddKeyedSingleton(key, (provider, _) => new ConcurrencyLimiter(new()
+        void AddLimiter(string key, Func<FeaturesOptions, (int Permits, int Queue)> limits) =>
+            services.AddKeyedSingleton(key, (provider, _) =>
             {
-                PermitLimit = Options(provider).MaxConcurrency,
-                QueueLimit = maxWaiting(Options(provider)),
-            }));
+                var (permits, queue) = limits(Options(provider));
+                return new ConcurrencyLimiter(new() { PermitLimit = permits, QueueLimit = queue });
+            });
 
         static FeaturesOptions Options(IServiceProvider provider) =>
             provider.GetRequiredService<IOptions<FeaturesOptions>>().Value;

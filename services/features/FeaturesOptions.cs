@@ -53,9 +53,9 @@ public sealed class FeaturesOptions
     [Range(0, 10_000)]
     public int MaxWaiting { get; set; } = 64;
 
-    /// <summary>Windows of calls that wait for their turn, some milliseconds each; beyond them the answer is RESOURCE_EXHAUSTED.</summary>
-    [Range(0, 100_000)]
-    public int MaxWaitingWindows { get; set; } = 1_000;
+    /// <summary>Concurrent calls. One more is answered with RESOURCE_EXHAUSTED. Each holds about 0.2 MB per channel with windows.</summary>
+    [Range(1, 100_000)]
+    public int MaxCalls { get; set; } = 4_000;
 }
 
 [OptionsValidator]

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Threading.RateLimiting;
 using Affect.Audio;
 using Affect.Features.Audio;
@@ -9,17 +8,19 @@ using Affect.V1;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
+using CallAudioState = Affect.Features.Audio.CallAudioState;
 
 namespace Affect.Features;
 
-/// <summary>The gRPC side: checks, calls, maps.</summary>
+/// <summary>The gRPC adapter: checks requests, calls the domain, maps results.</summary>
 internal sealed class FeaturesService(
     AudioDecoder decoder,
     FaceExtractor faces,
     [FromKeyedServices(FeaturesHosting.Files)] ConcurrencyLimiter files,
-    [FromKeyedServices(FeaturesHosting.Windows)] ConcurrencyLimiter windows,
+    [FromKeyedServices(FeaturesHosting.Calls)] ConcurrencyLimiter calls,
     FeaturesMetrics metrics,
-    TimeProvider time)
+    TimeProvider time,
+    IHostApplicationLifetime lifetime)
     : V1.FeaturesService.FeaturesServiceBase
 {
     private static readonly TimeSpan
@@ -37,22 +38,23 @@ internal sealed class FeaturesService(
 
         var header = new AudioHeader { Duration = Duration.FromTimeSpan(clip.Duration) };
         foreach (var segment in clip.Segments)
-            header.Segments.Add(new Affect.V1.SpeechSegment { Start = At(segment.Start), End = At(segment.End) });
+            header.Segments.Add(new Affect.V1.SpeechSegment { Start = CallMessages.At(segment.Start), End = CallMessages.At(segment.End) });
         await responseStream.WriteAsync(new ExtractSpeechResponse { Header = header }, cancellationToken);
 
+        var windows = clip.Slide(window, set);
         foreach (var part in clip.Windows(window, hop))
         {
             var message = new FeatureWindow
             {
-                Start = At(part.Start),
-                End = At(part.Start + part.Length),
+                Start = CallMessages.At(part.Start),
+                End = CallMessages.At(part.Start + part.Length),
                 HasSpeech = clip.HasSpeech(part),
             };
             if (message.HasSpeech)
             {
                 var start = time.GetTimestamp();
-                message.Features = Bytes(clip.Extract(part, window, set));
-                metrics.WindowExtracted(time.GetElapsedTime(start));
+                message.Features = CallMessages.Bytes(windows.Extract(part));
+                metrics.WindowsExtracted(time.GetElapsedTime(start), 1);
             }
 
             await responseStream.WriteAsync(new ExtractSpeechResponse { Window = message }, cancellationToken);
@@ -65,22 +67,63 @@ internal sealed class FeaturesService(
             metrics.Decoded(time.GetElapsedTime(start));
             return decoded;
         }
-
-        static Duration At(long sample) => Duration.FromTimeSpan(SpeechClip.Time(sample));
     }
 
-    public override async Task<ExtractWindowResponse> ExtractWindow(ExtractWindowRequest request, ServerCallContext context)
+    public override async Task ExtractCall(
+        IAsyncStreamReader<ExtractCallRequest> requestStream, IServerStreamWriter<ExtractCallResponse> responseStream, ServerCallContext context)
     {
-        var (set, window) = Check(request);
-        return await windows.RunAsync("audio", () => Task.FromResult(Extract()), context.CancellationToken);
+        using var permit = calls.AttemptAcquire();
+        if (!permit.IsAcquired)
+            throw RpcErrors.ResourceExhausted("the limit of concurrent calls is reached", Work.RetryAfter);
+        using var stopping = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
+        try
+        {
+            await ExtractCallAsync(requestStream, responseStream, stopping.Token);
+        }
+        catch (Exception exception) when (
+            lifetime.ApplicationStopping.IsCancellationRequested && exception is OperationCanceledException or RpcException { StatusCode: StatusCode.Cancelled })
+        {
+            throw RpcErrors.Status(StatusCode.Unavailable, "the server is shutting down; continue the call on another");
+        }
+        catch (AudioFormatException exception)
+        {
+            throw RpcErrors.InvalidArgument("audio", exception.Message);
+        }
+    }
 
-        ExtractWindowResponse Extract()
+    private async Task ExtractCallAsync(
+        IAsyncStreamReader<ExtractCallRequest> requests, IServerStreamWriter<ExtractCallResponse> responses, CancellationToken cancellation)
+    {
+        if (!await requests.MoveNext(cancellation) || requests.Current.Config is not { } config)
+            throw RpcErrors.Status(StatusCode.FailedPrecondition, "the first message of a call must be its config");
+        var (format, resume) = Check(config);
+        var audio = new CallAudio(format, resume);
+        while (await requests.MoveNext(cancellation))
+        {
+            if (requests.Current.MessageCase != ExtractCallRequest.MessageOneofCase.Audio)
+                throw RpcErrors.InvalidArgument("audio", "must be set in every message but the first");
+            await ReportAsync(() => audio.Append(requests.Current.Audio.Span), always: false);
+        }
+
+        await ReportAsync(audio.End, always: true);
+
+        async ValueTask ReportAsync(Action advance, bool always)
         {
             var start = time.GetTimestamp();
-            var features = CallWindow.Extract(
-                request.Audio.Span, Encoding(request), request.SampleRate, request.FirstSample, request.Start, request.Length, window, set);
-            metrics.WindowExtracted(time.GetElapsedTime(start));
-            return new ExtractWindowResponse { Features = Bytes(features) };
+            try
+            {
+                advance();
+            }
+            finally
+            {
+                // What came before samples that cannot be read is reported.
+                if (audio.HasNews || always)
+                {
+                    metrics.WindowsExtracted(time.GetElapsedTime(start), audio.Windows.Count);
+                    await responses.WriteAsync(audio.ToProto(format), cancellation);
+                    audio.Clear();
+                }
+            }
         }
     }
 
@@ -115,40 +158,35 @@ internal sealed class FeaturesService(
     {
         var violations = new List<(string Field, string Description)>();
         if (request.Audio.IsEmpty)
-            violations.Add(("audio", "The file is empty."));
-        var set = Set(request.Input, violations);
+            violations.Add(("audio", "must not be empty"));
+        var set = Set("input.features", request.Input, violations);
         var window = Between("input.window", request.Input?.Window, MinWindow, MaxWindow, violations);
         var hop = Between("hop", request.Hop, MinHop, MaxHop, violations);
         return violations.Count == 0 ? (set, window, hop) : throw RpcErrors.InvalidArgument(violations);
     }
 
-    private static (FeatureSet Set, TimeSpan Window) Check(ExtractWindowRequest request)
+    private static (CallFormat Format, CallAudioState? Resume) Check(CallConfig config)
     {
         var violations = new List<(string Field, string Description)>();
-        var set = Set(request.Input, violations);
-        var window = Between("input.window", request.Input?.Window, MinWindow, MaxWindow, violations);
-        if (request.Encoding is not (AudioEncoding.L16 or AudioEncoding.Float32 or AudioEncoding.Mulaw or AudioEncoding.Alaw))
-            violations.Add(("encoding", "It is none of those there are."));
-        if (request.SampleRate is < CallWindow.MinRate or > CallWindow.MaxRate)
-            violations.Add(("sample_rate", $"It must lie between {CallWindow.MinRate} and {CallWindow.MaxRate} Hz."));
-        if (request.FirstSample is < 0 or > CallWindow.MaxSample)
-            violations.Add(("first_sample", $"It must lie between 0 and {CallWindow.MaxSample}."));
-        if (request.Start is < 0 or > CallWindow.MaxSample)
-            violations.Add(("start", $"It must lie between 0 and {CallWindow.MaxSample}."));
-        if (request.Length < 1 || request.Length > SpeechClip.Samples(window))
-            violations.Add(("length", "It must be positive, and no more than the model's window."));
-        return violations.Count == 0 ? (set, window) : throw RpcErrors.InvalidArgument(violations);
+        var encoding = config.Encoding.ToDomain();
+        if (encoding is null)
+            violations.Add(("config.encoding", "must be L16, FLOAT32, MULAW or ALAW"));
+        if (config.SampleRate is < CallFormat.MinRate or > CallFormat.MaxRate)
+            violations.Add(("config.sample_rate", $"must be {CallFormat.MinRate} to {CallFormat.MaxRate} Hz"));
+        if (config.Windows.Count is < 1 or > CallFormat.MaxChannels)
+            violations.Add(("config.windows", $"must have 1 to {CallFormat.MaxChannels} channels"));
+        var needed = config.Windows.Any(windows => windows);
+        var set = needed ? Set("config.input.features", config.Input, violations) : default;
+        var model = needed ? Between("config.input.window", config.Input?.Window, MinWindow, MaxWindow, violations) : MaxWindow;
+        var window = Between("config.window", config.Window, MinWindow, model, violations);
+        var hop = Between("config.hop", config.Hop, MinHop, MaxHop, violations);
+        var format = new CallFormat(
+            encoding ?? default, config.SampleRate, config.Windows, set, SpeechClip.Samples(model), SpeechClip.Samples(window), SpeechClip.Samples(hop));
+        var resume = violations.Count == 0 ? config.Resume?.ToDomain(format, violations) : null;
+        return violations.Count == 0 ? (format, resume) : throw RpcErrors.InvalidArgument(violations);
     }
 
-    private static SampleEncoding Encoding(ExtractWindowRequest request) => request.Encoding switch
-    {
-        AudioEncoding.L16 => SampleEncoding.Signed16,
-        AudioEncoding.Float32 => SampleEncoding.Ieee32,
-        AudioEncoding.Alaw => SampleEncoding.ALaw,
-        _ => SampleEncoding.MuLaw,
-    };
-
-    private static FeatureSet Set(ModelInput? input, List<(string Field, string Description)> violations)
+    private static FeatureSet Set(string field, ModelInput? input, List<(string Field, string Description)> violations)
     {
         FeatureSet? set = input?.Features switch
         {
@@ -159,7 +197,7 @@ internal sealed class FeaturesService(
             _ => null,
         };
         if (set is null)
-            violations.Add(("input.features", "These are no features of speech."));
+            violations.Add((field, "must be MFCC_ZCR_RMS, MFCC_DELTA_ZCR_RMS, LOG_MEL or LOG_MEL_ZCR_RMS"));
         return set ?? default;
     }
 
@@ -168,32 +206,29 @@ internal sealed class FeaturesService(
     {
         if (duration.TryToTimeSpan(min, max, out var time))
             return time;
-        violations.Add((field, $"It must lie between {min.TotalSeconds} s and {max.TotalSeconds} s."));
+        violations.Add((field, $"must be {min.TotalSeconds} to {max.TotalSeconds} s"));
         return default;
     }
 
-    /// <returns>Whether the crops are grey.</returns>
+    /// <returns>True if the crops are gray.</returns>
     private static bool Check(ExtractFacesRequest request)
     {
         var violations = new List<(string Field, string Description)>();
         if (request.Image.IsEmpty)
-            violations.Add(("image", "The file is empty."));
+            violations.Add(("image", "must not be empty"));
         if (request.Input?.Features is not (FeatureKind.Gray or FeatureKind.Rgb))
-            violations.Add(("input.features", "These are no features of faces."));
+            violations.Add(("input.features", "must be GRAY or RGB"));
         if (request.Input?.Size is not (>= MinSize and <= MaxSize))
-            violations.Add(("input.size", $"It must lie between {MinSize} and {MaxSize} pixels."));
+            violations.Add(("input.size", $"must be {MinSize} to {MaxSize} pixels"));
         return violations.Count == 0
             ? request.Input!.Features == FeatureKind.Gray
             : throw RpcErrors.InvalidArgument(violations);
     }
-
-    /// <summary>As they lie in memory: .NET runs on little-endian machines only, with OpenCV's native library at any rate.</summary>
-    private static ByteString Bytes(float[] values) => ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(values));
 }
 
 internal static class Work
 {
-    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
+    public static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
     /// <summary>Waits for a permit, then runs the work on the thread pool. Faults of the media become a status that names the field.</summary>
     /// <exception cref="RpcException">RESOURCE_EXHAUSTED with RetryInfo: the queue is full. INVALID_ARGUMENT: the media cannot be decoded.</exception>

@@ -42,7 +42,7 @@ public static class FusionHosting
         services.AddSingleton<FaceAnalysis>();
         services.AddSingleton<Fuser>();
         services.AddSingleton<ClipSession>();
-        services.AddTransient<CallSession>();
+        services.AddSingleton<CallAnalysis>();
         AddLimiter(Clips, options => options.MaxClips);
         AddLimiter(Calls, options => options.MaxCalls);
         services.AddGrpc().AddServiceOptions<FusionService>(grpc => grpc.MaxReceiveMessageSize = FusionOptions.MaxRequestBytes);

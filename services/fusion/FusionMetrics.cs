@@ -23,14 +23,14 @@ internal sealed class FusionMetrics
         _alerts = meter.CreateCounter<long>("affect.fusion.alerts", "{alert}", "Alerts that were raised, by rule.");
     }
 
-    public void CallBegan() => _calls.Add(1);
+    public void CallStarted() => _calls.Add(1);
 
     public void CallEnded() => _calls.Add(-1);
 
-    public void WindowTold(TimeSpan elapsed, Outcome outcome) =>
+    public void WindowSent(TimeSpan elapsed, Outcome outcome) =>
         _windows.Record(elapsed.TotalSeconds, new KeyValuePair<string, object?>("outcome", outcome.ToString()));
 
-    public void AlertTold(Alert alert)
+    public void AlertSent(Alert alert)
     {
         if (alert.State == AlertState.Raised)
             _alerts.Add(1, new KeyValuePair<string, object?>("rule", alert.Rule));

@@ -14,13 +14,13 @@ using ListModelsResponse = Affect.Fusion.V1.ListModelsResponse;
 
 namespace Affect.Fusion;
 
-/// <summary>The gRPC side: admits, calls, maps.</summary>
+/// <summary>The gRPC adapter: admits requests, calls the domain, maps results.</summary>
 internal sealed class FusionService(
-    ClipSession session,
-    CallSession call,
+    ClipSession clips,
+    CallAnalysis calls,
     ModelCatalog models,
-    [FromKeyedServices(FusionHosting.Clips)] ConcurrencyLimiter clips,
-    [FromKeyedServices(FusionHosting.Calls)] ConcurrencyLimiter calls,
+    [FromKeyedServices(FusionHosting.Clips)] ConcurrencyLimiter clipLimiter,
+    [FromKeyedServices(FusionHosting.Calls)] ConcurrencyLimiter callLimiter,
     FusionOptions options,
     TimeProvider time)
     : V1.FusionService.FusionServiceBase
@@ -29,9 +29,9 @@ internal sealed class FusionService(
 
     public override async Task<AnalyzeResponse> Analyze(AnalyzeRequest request, ServerCallContext context)
     {
-        using var lease = Admit(clips, $"{options.MaxClips} clips are being analyzed already");
+        using var lease = Admit(clipLimiter, $"{options.MaxClips} clips are being analyzed already");
         var refusal = new Refusal();
-        var analysis = await session.AnalyzeAsync(request.Clip, refusal, Deadline(context), context.CancellationToken);
+        var analysis = await clips.AnalyzeAsync(request.Clip, refusal, Deadline(context), context.CancellationToken);
         if (refusal.Any)
             throw RpcErrors.InvalidArgument(refusal.Violations);
         if ((analysis.Speech?.Judgement.Outcome ?? Outcome.Unavailable) == Outcome.Unavailable
@@ -43,8 +43,8 @@ internal sealed class FusionService(
     public override async Task AnalyzeStream(
         IAsyncStreamReader<AnalyzeStreamRequest> requestStream, IServerStreamWriter<AnalyzeStreamResponse> responseStream, ServerCallContext context)
     {
-        using var lease = Admit(calls, $"{options.MaxCalls} calls are being analyzed already");
-        await call.RunAsync(
+        using var lease = Admit(callLimiter, $"{options.MaxCalls} calls are being analyzed already");
+        await calls.RunAsync(
             new Unwrapped(requestStream),
             response => responseStream.WriteAsync(new AnalyzeStreamResponse { Call = response }),
             context.CancellationToken);

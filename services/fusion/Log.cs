@@ -2,7 +2,7 @@ using Grpc.Core;
 
 namespace Affect.Fusion;
 
-/// <summary>No media, no scores: what failed, and how.</summary>
+/// <summary>Log messages. None contains media or scores.</summary>
 internal static partial class Log
 {
     [LoggerMessage(EventName = "modality.unavailable", Level = LogLevel.Warning,
@@ -14,18 +14,18 @@ internal static partial class Log
     public static partial void RequestsLost(ILogger logger, int lost, int requests, string modality, StatusCode status);
 
     [LoggerMessage(EventName = "models.changed", Level = LogLevel.Information,
-        Message = "The {Modality} model '{Model}' takes another input than it did; its description is fetched anew")]
+        Message = "The input of the {Modality} model '{Model}' has changed; its description is fetched again")]
     public static partial void ModelChanged(ILogger logger, string modality, string model);
 
     [LoggerMessage(EventName = "call.stalled", Level = LogLevel.Information,
-        Message = "Nothing more came of call {Session}; it is ended with its summary")]
+        Message = "Call {Session} stalled and was ended with its summary")]
     public static partial void CallStalled(ILogger logger, string session);
 
     [LoggerMessage(EventName = "window.lost", Level = LogLevel.Warning,
-        Message = "A window of call {Session} is lost: {Status}")]
+        Message = "A window of call {Session} was lost: {Status}")]
     public static partial void WindowLost(ILogger logger, string session, StatusCode status);
 
     [LoggerMessage(EventName = "policy.agent_emotion", Level = LogLevel.Warning,
-        Message = "Fusion:AgentEmotion is on: call {Session} is searched for the emotion of somebody who is no customer")]
-    public static partial void AgentJudged(ILogger logger, string session);
+        Message = "Fusion:AgentEmotion is on: emotion inference is enabled for a non-customer channel of call {Session}")]
+    public static partial void AgentEmotionEnabled(ILogger logger, string session);
 }

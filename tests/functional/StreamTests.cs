@@ -294,7 +294,7 @@ public sealed class StreamTests(AffectFixture fixture)
         config.Hop = Duration.FromTimeSpan(TimeSpan.FromSeconds(0.5));
         var call = await CallAsync(config, Chunks(Pcm(Speech[..(2 * 22050)]), 5_000));
         var windows = Windows(call);
-        Assert.Equal([0, 0.5, 1], windows.Select(window => window.Start.ToTimeSpan().TotalSeconds));
+        Assert.Equal([0, 21 * 512, 22050], windows.Select(window => (int)Math.Round(window.Start.ToTimeSpan().TotalSeconds * 22050)));
         Assert.All(windows, window => Assert.Equal(1, (window.End - window.Start).ToTimeSpan().TotalSeconds));
 
         using var channel = Connect();
@@ -406,16 +406,21 @@ public sealed class StreamTests(AffectFixture fixture)
         Action<Affect.Fusion.V1.CallState>[] changes =
         [
             changed => changed.Format++,
-            changed => changed.AudioPosition++,
-            changed => changed.AudioPosition = -2,
+            changed => changed.Missing = -1,
+            changed => changed.Audio = null,
+            changed => changed.Audio.Position = -2,
+            changed => changed.Audio.Position = long.MaxValue,
+            changed => changed.Audio.Ticks++,
+            changed => changed.Audio.Channels.Clear(),
+            changed => changed.Audio.Channels[0].NextWindow = long.MaxValue / 100_000,
+            changed => changed.Audio.Channels[0].Segments.Add(1),
+            changed => changed.Audio.Channels[0].Open = -1,
             changed => changed.Conversation.Ticks = long.MinValue,
             changed => changed.Conversation.Speakers.Clear(),
-            changed => changed.Channels[0].NextWindow = long.MaxValue / 100_000,
-            changed => changed.Channels[0].Segments.Add(1),
-            changed => changed.Channels[0].Timeline = null,
-            changed => changed.Channels[0].Timeline.Belief.Add(1),
-            changed => changed.Channels[0].Timeline.Belief[0] = float.NaN,
-            changed => changed.Channels[0].Timeline.Stretch = 0,
+            changed => changed.Timelines.Clear(),
+            changed => changed.Timelines[0].Belief.Add(1),
+            changed => changed.Timelines[0].Belief[0] = float.NaN,
+            changed => changed.Timelines[0].Stretch = 0,
             changed => changed.NewestFrame = long.MaxValue,
         ];
         foreach (var change in changes)

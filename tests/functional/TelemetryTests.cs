@@ -51,7 +51,7 @@ public sealed class TelemetryTests
 
         var stream = await TraceAsync(collector, "/affect.v1.EmotionService/AnalyzeStream", 4);
         Assert.Equal("affect-gateway", Caller(stream, "affect-fusion", "/affect.fusion.v1.FusionService/AnalyzeStream"));
-        Assert.Equal("affect-fusion", Caller(stream, "affect-features", "/affect.features.v1.FeaturesService/ExtractWindow"));
+        Assert.Equal("affect-fusion", Caller(stream, "affect-features", "/affect.features.v1.FeaturesService/ExtractCall"));
         Assert.Equal("affect-fusion", Caller(stream, "affect-speech", "/affect.classifier.v1.ClassifierService/Classify"));
 
         // Probes have no spans, and spans have no other attributes.

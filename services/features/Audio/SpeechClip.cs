@@ -39,24 +39,21 @@ internal sealed class SpeechClip
     public bool HasSpeech(Window window) =>
         Segments.Any(segment => segment.Start < window.Start + window.Length && segment.End > window.Start);
 
-    /// <summary>
-    /// The features of a window of the given length, [frame][feature]. What a short clip lacks is silence, as
-    /// in training: models take a fixed number of frames.
-    /// </summary>
-    public float[] Extract(Window window, TimeSpan length, FeatureSet set)
-    {
-        var samples = _samples.AsSpan(window.Start, window.Length);
-        if (samples.Length < Samples(length))
-        {
-            var padded = new float[Samples(length)];
-            samples.CopyTo(padded);
-            samples = padded;
-        }
-        var features = new float[FeatureExtractor.FrameCount(samples.Length) * FeatureExtractor.FeatureCount(set)];
-        FeatureExtractor.Extract(samples, set, features);
-        return features;
-    }
+    /// <summary>The features of windows, to be asked for in the order of time. Shorter clips are padded with silence, as in training.</summary>
+    public ClipWindows Slide(TimeSpan length, FeatureSet set) => new(_samples, new(set, Samples(length)));
 
     /// <summary>Samples in a time.</summary>
     public static int Samples(TimeSpan time) => (int)Math.Round(time.TotalSeconds * FeatureExtractor.SampleRate);
+}
+
+/// <summary>Extracts the features of the windows of one clip.</summary>
+internal sealed class ClipWindows(float[] clip, SlidingFeatureExtractor extractor)
+{
+    /// <summary>[frame][feature].</summary>
+    public float[] Extract(Window window)
+    {
+        var features = new float[extractor.FeatureLength];
+        extractor.Extract(window.Start, window.Length, (first, samples) => clip.AsSpan((int)first, samples.Length).CopyTo(samples), features);
+        return features;
+    }
 }

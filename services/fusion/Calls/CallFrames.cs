@@ -11,7 +11,7 @@ namespace Affect.Fusion.Calls;
 /// it any more. Frames come on one thread, windows are collected on another.
 /// </summary>
 internal sealed class CallFrames(
-    CallPlan plan, Func<ByteString, Task<ImageResult>> look, Func<FrameResult, Task> tell, FusionOptions options, TimeProvider time)
+    CallPlan plan, Func<ByteString, Task<ImageResult>> analyze, Func<FrameResult, Task> report, FusionOptions options, TimeProvider time)
     : IDisposable
 {
     public const int MaxImageBytes = 1 << 20;
@@ -35,7 +35,7 @@ internal sealed class CallFrames(
     /// <param name="now">How far the call has come.</param>
     /// <param name="cancellation">Fires when the client went away.</param>
     /// <exception cref="Grpc.Core.RpcException">INVALID_ARGUMENT: its time cannot be, or it is no picture by its size.</exception>
-    public async Task TakeAsync(VideoFrame frame, TimeSpan now, CancellationToken cancellation)
+    public async Task AddAsync(VideoFrame frame, TimeSpan now, CancellationToken cancellation)
     {
         if (!frame.Time.TryToTimeSpan(TimeSpan.Zero, now + MaxGap, out var at))
             throw RpcErrors.InvalidArgument("frame.time", $"It must not be negative, nor more than {MaxGap.TotalSeconds} s ahead of the call.");
@@ -47,12 +47,12 @@ internal sealed class CallFrames(
             return;
 
         await _slots.WaitAsync(cancellation);
-        var image = LookAsync(frame.Image);
+        var image = AnalyzeAsync(frame.Image);
         lock (_frames)
         {
             _frames.Add((at, image));
             _running.RemoveAll(task => task.IsCompletedSuccessfully);
-            _running.Add(TellAsync(frame.Time, image));
+            _running.Add(ReportAsync(frame.Time, image));
             Newest = at > Newest ? at : Newest;
         }
         Changed();
@@ -101,11 +101,11 @@ internal sealed class CallFrames(
 
     public void Dispose() => _slots.Dispose();
 
-    private async Task<ImageResult> LookAsync(ByteString image)
+    private async Task<ImageResult> AnalyzeAsync(ByteString image)
     {
         try
         {
-            return await look(image);
+            return await analyze(image);
         }
         finally
         {
@@ -113,11 +113,11 @@ internal sealed class CallFrames(
         }
     }
 
-    private async Task TellAsync(Duration at, Task<ImageResult> image)
+    private async Task ReportAsync(Duration at, Task<ImageResult> image)
     {
         var seen = await image;
         Changed();
-        await tell(new FrameResult { Time = at, Image = seen });
+        await report(new FrameResult { Time = at, Image = seen });
     }
 
     private void Changed()

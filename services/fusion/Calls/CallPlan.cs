@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Affect.Audio;
+using Affect.Features.V1;
 using Affect.Fusion.Clips;
 using Affect.Hosting;
 using Affect.V1;
@@ -8,42 +9,49 @@ using Google.Protobuf.WellKnownTypes;
 
 namespace Affect.Fusion.Calls;
 
-/// <summary>One channel of a call: who speaks, and whether its emotion is looked for.</summary>
+/// <summary>One channel of a call.</summary>
+/// <param name="Role">Role of the speaker.</param>
+/// <param name="HasAudio">True for a channel of the audio.</param>
+/// <param name="Emotion">True if the windows of the channel are scored.</param>
+/// <param name="Video">True if the frames show this speaker.</param>
 internal sealed record PlannedChannel(SpeakerRole Role, bool HasAudio, bool Emotion, bool Video);
 
-/// <summary>A checked configuration: what comes and what is wanted. Windows are counted in samples at 22,050 Hz, as those of clips are.</summary>
+/// <summary>A validated configuration. Windows are counted in samples at 22,050 Hz, as those of clips are.</summary>
 internal sealed record CallPlan
 {
     public const int MaxChannels = 8;
     public const int MinRate = 8_000, MaxRate = 48_000;
     public static readonly TimeSpan MinWindow = TimeSpan.FromSeconds(0.5);
 
-    /// <summary>Longest window that is asked for where no model limits it.</summary>
+    /// <summary>Audio before the position at which a call continues, from which voice activity detection starts.</summary>
+    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(2);
+
+    /// <summary>Default window if no voice is scored.</summary>
     private static readonly TimeSpan DefaultWindow = TimeSpan.FromSeconds(3);
 
     public required string SessionId { get; init; }
 
-    /// <summary>Those of the audio, then the camera's where it has one of its own.</summary>
+    /// <summary>The channels of the audio, then that of the video if it has no audio.</summary>
     public required IReadOnlyList<PlannedChannel> Channels { get; init; }
 
     public required AudioEncoding ProtoEncoding { get; init; }
 
     public required SampleEncoding Encoding { get; init; }
 
-    /// <summary>In hertz; 0 without audio.</summary>
+    /// <summary>Sample rate in hertz; 0 without audio.</summary>
     public required int Rate { get; init; }
 
     public required TimeSpan WindowTime { get; init; }
 
     public required TimeSpan HopTime { get; init; }
 
-    /// <summary>Null where no voice is judged.</summary>
+    /// <summary>Null if no voice is scored.</summary>
     public required Model? Speech { get; init; }
 
-    /// <summary>Null without video, or where it may not be judged.</summary>
+    /// <summary>Null if no face is scored.</summary>
     public required Model? Face { get; init; }
 
-    /// <summary>SHA-256 of the configuration without what it resumes.</summary>
+    /// <summary>SHA-256 of the configuration without its <c>resume</c>.</summary>
     public required ByteString Digest { get; init; }
 
     public int AudioChannels => Channels.Count(channel => channel.HasAudio);
@@ -53,42 +61,42 @@ internal sealed record CallPlan
     /// <summary>Bytes of one sample of all audio channels.</summary>
     public int FrameBytes => AudioChannels * Encoding.Width();
 
-    /// <summary>Samples of a window, and from one to the next, at 22,050 Hz.</summary>
+    /// <summary>Length of a window, and distance between the nominal starts of two, in samples at 22,050 Hz.</summary>
     public int Window => Samples(WindowTime);
 
     /// <inheritdoc cref="Window"/>
     public int Hop => Samples(HopTime);
 
-    /// <summary>Whose role lets emotion be looked for.</summary>
+    /// <summary>True if the policy permits emotion inference for a role.</summary>
     public static bool MayJudge(SpeakerRole role, FusionOptions options) => role == SpeakerRole.Customer || options.AgentEmotion;
 
-    /// <summary>Checks everything of a configuration; what is wrong goes to <paramref name="refusal"/>, and null comes back.</summary>
-    /// <param name="config">As the client sent it.</param>
-    /// <param name="options">The policy.</param>
-    /// <param name="find">Finds a model by name, the default where that is empty; null where there is none.</param>
-    /// <param name="refusal">Names fields as "config.audio.sample_rate".</param>
+    /// <summary>Validates a configuration. Returns null, with every violation in <paramref name="refusal"/>, if it is invalid.</summary>
+    /// <param name="config">The client's configuration.</param>
+    /// <param name="options">Policy.</param>
+    /// <param name="find">Finds a model by name, or the default for an empty name; null if it is not served.</param>
+    /// <param name="refusal">Receives violations, by fields such as "config.audio.sample_rate".</param>
     public static async Task<CallPlan?> CreateAsync(
         StreamConfig config, FusionOptions options, Func<Modality, string, Task<Model?>> find, Refusal refusal)
     {
         var (audio, video) = (config.Audio, config.Video);
         if (audio is null && video is null)
-            refusal.Add("config", "It names neither audio nor video; send at least one.");
+            refusal.Add("config", "must have audio, video or both");
         if (config.SessionId.Length > 128 || config.SessionId.Any(c => !char.IsAsciiLetterOrDigit(c) && !"-_.:@".Contains(c)))
-            refusal.Add("config.session_id", "It must be 1 to 128 letters, digits and -_.:@.");
+            refusal.Add("config.session_id", "must be 1 to 128 letters, digits or -_.:@");
         if (audio is not null)
         {
-            if (audio.Encoding == AudioEncoding.Unspecified || !System.Enum.IsDefined(audio.Encoding))
-                refusal.Add("config.audio.encoding", "It must be L16, FLOAT32, MULAW or ALAW.");
+            if (audio.Encoding.ToDomain() is null)
+                refusal.Add("config.audio.encoding", "must be L16, FLOAT32, MULAW or ALAW");
             if (audio.SampleRate is < MinRate or > MaxRate)
-                refusal.Add("config.audio.sample_rate", $"It must lie between {MinRate} and {MaxRate} Hz.");
+                refusal.Add("config.audio.sample_rate", $"must be {MinRate} to {MaxRate} Hz");
             if (audio.Channels.Count is < 1 or > MaxChannels)
-                refusal.Add("config.audio.channels", $"There must be 1 to {MaxChannels}.");
+                refusal.Add("config.audio.channels", $"must have 1 to {MaxChannels} channels");
             for (var i = 0; i < audio.Channels.Count; i++)
                 if (!System.Enum.IsDefined(audio.Channels[i].Role))
-                    refusal.Add($"config.audio.channels[{i}].role", "It is none of the roles.");
+                    refusal.Add($"config.audio.channels[{i}].role", "must be CUSTOMER, AGENT or UNKNOWN");
         }
         if (video is not null && !System.Enum.IsDefined(video.Role))
-            refusal.Add("config.video.role", "It is none of the roles.");
+            refusal.Add("config.video.role", "must be CUSTOMER, AGENT or UNKNOWN");
         var hop = Between("config.hop", config.Hop, ClipRules.MinHop, ClipRules.MaxHop, ClipRules.DefaultHop);
 
         var heard = audio is not null && audio.Channels.Any(channel => MayJudge(channel.Role, options));
@@ -116,13 +124,7 @@ internal sealed record CallPlan
             SessionId = config.SessionId.Length > 0 ? config.SessionId : Guid.CreateVersion7().ToString("N"),
             Channels = channels,
             ProtoEncoding = audio?.Encoding ?? default,
-            Encoding = audio?.Encoding switch
-            {
-                AudioEncoding.L16 => SampleEncoding.Signed16,
-                AudioEncoding.Float32 => SampleEncoding.Ieee32,
-                AudioEncoding.Alaw => SampleEncoding.ALaw,
-                _ => SampleEncoding.MuLaw,
-            },
+            Encoding = audio?.Encoding.ToDomain() ?? default,
             Rate = audio?.SampleRate ?? 0,
             WindowTime = window,
             HopTime = hop,
@@ -135,7 +137,7 @@ internal sealed record CallPlan
         {
             var model = await find(modality, name);
             if (model is null)
-                refusal.Add(field, $"No {modality.ToString().ToLowerInvariant()} model is called '{name}'; ListModels names those there are.");
+                refusal.Add(field, $"must be the name of a {modality.ToString().ToLowerInvariant()} model; '{name}' is not served (see ListModels)");
             return model;
         }
 
@@ -145,12 +147,12 @@ internal sealed record CallPlan
                 return absent;
             if (duration.TryToTimeSpan(min, max, out var time))
                 return time;
-            refusal.Add(field, $"It must lie between {min.TotalSeconds} s and {max.TotalSeconds} s.");
+            refusal.Add(field, $"must be {min.TotalSeconds} to {max.TotalSeconds} s");
             return absent;
         }
     }
 
-    /// <summary>How the call is going to be treated.</summary>
+    /// <summary>How the call will be analyzed.</summary>
     public StreamStarted Describe(long audioPosition)
     {
         var started = new StreamStarted
@@ -167,8 +169,63 @@ internal sealed record CallPlan
         return started;
     }
 
-    /// <summary>When a sample of 22,050 Hz sounds.</summary>
+    /// <summary>Time of a sample at 22,050 Hz.</summary>
     public static TimeSpan Time(long sample) => TimeSpan.FromSeconds((double)sample / FeatureExtractor.SampleRate);
+
+    /// <summary>Time of a sample at the call's own rate.</summary>
+    public TimeSpan TimeOf(long sample) => TimeSpan.FromSeconds((double)sample / Rate);
+
+    /// <summary>Samples at the call's own rate that features needs for a window up to <paramref name="end"/> (at 22,050 Hz).</summary>
+    public long SamplesAt(long end) => (end * Rate / FeatureExtractor.SampleRate) + Reach + 1;
+
+    /// <summary>Samples that features may need again: warm-up, a window, and the next two starts.</summary>
+    public long SamplesKept => (long)((WarmUp + WindowTime + (2 * HopTime)).TotalSeconds * Rate);
+
+    /// <summary>What features would report up to a sample, without features: no speech, and windows that say nothing.</summary>
+    /// <param name="state">State of the audio before.</param>
+    /// <param name="received">Samples at the call's own rate.</param>
+    /// <param name="complete">True if no audio follows.</param>
+    public ExtractCallResponse Skip(CallAudioState state, long received, bool complete)
+    {
+        var total = ((received * FeatureExtractor.SampleRate) + Rate - 1) / Rate;
+        var next = state.Clone();
+        var response = new ExtractCallResponse { State = next };
+        var needed = received;
+        foreach (var (index, channel) in next.Channels.Index())
+        {
+            channel.Segments.Clear();
+            channel.ClearOpen();
+            if (!Channels[index].Emotion)
+                continue;
+            while (total >= Windowing.MinLength && Windowing.At(channel.NextWindow, total, complete, Window, Hop) is { } window)
+                response.Windows.Add(new CallFeatureWindow
+                {
+                    Channel = index,
+                    Index = channel.NextWindow++,
+                    Window = new()
+                    {
+                        Start = Duration.FromTimeSpan(Time(window.Start)),
+                        End = Duration.FromTimeSpan(Time(window.Start + window.Length)),
+                        HasSpeech = true,
+                    },
+                });
+            needed = Math.Min(needed, (Windowing.Start(Math.Max(0, channel.NextWindow - 1), Hop) * Rate / FeatureExtractor.SampleRate) - Reach);
+        }
+
+        var ticks = (received * Conversation.TickRate / Rate) - state.Ticks;
+        if (ticks > 0)
+        {
+            response.Speech = ByteString.CopyFrom(new byte[ticks * next.Channels.Count]);
+            response.Power.AddRange(new float[ticks * next.Channels.Count]);
+            next.Ticks += ticks;
+        }
+
+        next.Position = Math.Max(next.Position, needed - (long)(WarmUp.TotalSeconds * Rate));
+        return response;
+    }
+
+    /// <summary>Samples that the resampler looks at beyond a window: 25 ms suffice at every rate.</summary>
+    private int Reach => Rate / 40;
 
     private static int Samples(TimeSpan time) => (int)Math.Round(time.TotalSeconds * FeatureExtractor.SampleRate);
 }

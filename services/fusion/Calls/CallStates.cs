@@ -1,63 +1,100 @@
 using Affect.Audio;
 using Affect.Emotions;
+using Affect.Features.V1;
 using Affect.Fusion.Timeline;
 using Affect.Fusion.V1;
+using Google.Protobuf;
 
 namespace Affect.Fusion.Calls;
 
-/// <summary>
-/// What comes back as a call's state has been in a client's hands. One that could not have been written here is refused, so
-/// that nothing behind has to expect it: whoever changes numbers within reason changes the scores of an own call, and no more.
-/// </summary>
+/// <summary>Creates and validates the state of calls.</summary>
+/// <remarks>
+/// A state that is resumed comes from a client. One that this service could not have written is rejected, so that no other code has to
+/// expect it. A client that changes numbers within their bounds changes the scores of its own call only.
+/// </remarks>
 internal static class CallStates
 {
-    /// <summary>Of <see cref="CallState"/>; others are refused.</summary>
-    public const int Format = 1;
+    /// <summary>Version of <see cref="CallState"/>.</summary>
+    public const int Format = 2;
 
-    /// <summary>A checkpoint lies no further behind what it knows: warm-up, window, hop, and what was not known yet.</summary>
+    /// <summary>Largest distance between the position of a checkpoint and its newest tick or window.</summary>
     private static readonly TimeSpan MaxReach = TimeSpan.FromSeconds(60);
 
-    private static readonly TimeSpan Longest = TimeSpan.FromDays(365);
+    private static readonly TimeSpan MaxDuration = TimeSpan.FromDays(60);
 
-    public static bool IsOf(this CallState state, CallPlan plan)
+    /// <summary>The state of a call that starts.</summary>
+    public static CallState Create(CallPlan plan)
     {
-        if (state.Format != Format || !state.Configuration.Equals(plan.Digest) || state.Channels.Count != plan.Channels.Count
-            || state.Conversation is not { } conversation || conversation.Speakers.Count != plan.AudioChannels)
-            return false;
-        var at = TimeSpan.Zero;
-        if (plan.AudioChannels > 0)
+        var state = new CallState { Format = Format, Configuration = plan.Digest, Conversation = Conversation.NewState(plan.AudioChannels) };
+        foreach (var channel in plan.Channels)
         {
-            if (state.AudioPosition < 0 || state.AudioPosition % plan.FrameBytes != 0 || state.AudioPosition / plan.FrameBytes / plan.Rate > Longest.TotalSeconds)
-                return false;
-            at = TimeSpan.FromSeconds((double)(state.AudioPosition / plan.FrameBytes) / plan.Rate);
-            if (!IsNear(at, (double)conversation.Ticks / Conversation.Rate))
-                return false;
+            state.Timelines.Add(new TimelineState());
+            if (channel.HasAudio)
+                (state.Audio ??= new()).Channels.Add(new ChannelAudioState());
         }
-        if (state.NewestFrame < 0 || state.NewestFrame > Longest.TotalMicroseconds)
-            return false;
-        return state.Channels.Index().All(channel => IsSound(channel.Item, plan)
-            && (!plan.Channels[channel.Index].Emotion || IsNear(
-                plan.Channels[channel.Index].HasAudio ? at : TimeSpan.FromMicroseconds(state.NewestFrame),
-                (double)channel.Item.NextWindow * plan.Hop / FeatureExtractor.SampleRate)));
+
+        return state;
     }
 
-    private static bool IsNear(TimeSpan at, double seconds) => Math.Abs(seconds - at.TotalSeconds) <= MaxReach.TotalSeconds;
+    /// <summary>The state in a checkpoint; null if it is not one of a call with this configuration.</summary>
+    public static CallState? Parse(ByteString checkpoint, CallPlan plan)
+    {
+        try
+        {
+            var state = CallState.Parser.ParseFrom(checkpoint);
+            return IsValid(state, plan) ? state : null;
+        }
+        catch (InvalidProtocolBufferException)
+        {
+            return null;
+        }
+    }
 
-    private static bool IsSound(ChannelState channel, CallPlan plan) =>
-        channel.NextWindow >= 0
-        && channel.Segments.Count % 2 == 0
-        && channel.Segments.Append(channel.Open).All(sample => sample >= -1 && sample <= Longest.TotalSeconds * Math.Max(1, plan.Rate))
-        && channel.Timeline is { } timeline
-        && IsSum(timeline.Belief.Select(value => (double)value), timeline.Belief.Count)
+    private static bool IsValid(CallState state, CallPlan plan)
+    {
+        if (state.Format != Format || !state.Configuration.Equals(plan.Digest) || state.Timelines.Count != plan.Channels.Count
+            || state.Conversation is not { } conversation || conversation.Speakers.Count != plan.AudioChannels
+            || state.Missing is < 0 or > CallAudio.MaxSample
+            || state.NewestFrame < 0 || state.NewestFrame > MaxDuration.TotalMicroseconds)
+            return false;
+        if (plan.AudioChannels > 0 && (state.Audio is not { } audio || !IsValid(audio, plan) || conversation.Ticks != audio.Ticks))
+            return false;
+        if (plan.Channels is [.., { HasAudio: false }]
+            && !IsNear(state.NextVideoWindow, plan.Hop, FeatureExtractor.SampleRate, TimeSpan.FromMicroseconds(state.NewestFrame)))
+            return false;
+        return state.Timelines.All(IsValid);
+    }
+
+    private static bool IsValid(CallAudioState audio, CallPlan plan)
+    {
+        if (audio.Channels.Count != plan.AudioChannels || !IsSample(audio.Position))
+            return false;
+        var at = plan.TimeOf(audio.Position);
+        return IsNear(audio.Ticks, 1, Conversation.TickRate, at)
+            && audio.Channels.Index().All(channel =>
+                channel.Item.Segments.Count % 2 == 0
+                && channel.Item.Segments.All(IsSample) && IsSample(channel.Item.Open) && IsSample(channel.Item.ReportedUntil)
+                && (plan.Channels[channel.Index].Emotion
+                    ? IsNear(channel.Item.NextWindow, plan.Hop, FeatureExtractor.SampleRate, at)
+                    : channel.Item.NextWindow == 0));
+    }
+
+    private static bool IsSample(long sample) => sample is >= 0 and <= CallAudio.MaxSample;
+
+    private static bool IsNear(long count, int unit, int rate, TimeSpan at) =>
+        count >= 0 && Math.Abs(((double)count * unit / rate) - at.TotalSeconds) <= MaxReach.TotalSeconds;
+
+    private static bool IsValid(TimelineState timeline) =>
+        IsSum(timeline.Belief.Select(value => (double)value), timeline.Belief.Count)
         && IsSum(timeline.Sum, timeline.Sum.Count)
-        && timeline.Time >= 0 && timeline.Time <= Longest.TotalMicroseconds
+        && timeline.Time >= 0 && timeline.Time <= MaxDuration.TotalMicroseconds
         && timeline.Arc.Count <= EmotionTimeline.MaxStretches
-        && (timeline.Stretch > 0 || timeline.Arc.Count == 0) && timeline.Stretch <= Longest.TotalMicroseconds
+        && (timeline.Stretch > 0 || timeline.Arc.Count == 0) && timeline.Stretch <= MaxDuration.TotalMicroseconds
         && timeline.Arc.All(part => part.Count == 0 || (part.Sum.Count == EmotionLabels.Count && IsSum(part.Sum.Select(value => (double)value), part.Sum.Count)))
         && timeline.Peaks.All(peak => peak.Time is not null)
         && timeline.Alerts.Values.SelectMany(rule => rule.Run.Concat(rule.Span)).All(seen => seen.Start is not null && seen.End is not null);
 
-    /// <summary>Nothing yet, or seven numbers that scores can be made of.</summary>
+    /// <summary>Empty, or seven weights of which at least one is positive.</summary>
     private static bool IsSum(IEnumerable<double> values, int count) =>
         count == 0 || (count == EmotionLabels.Count && values.All(value => double.IsFinite(value) && value >= 0) && values.Sum() > 0);
 }

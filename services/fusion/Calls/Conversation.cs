@@ -5,23 +5,23 @@ using Google.Protobuf.WellKnownTypes;
 namespace Affect.Fusion.Calls;
 
 /// <summary>
-/// Who speaks when, and how loud: the metrics of a call that need no emotion, counted in ticks of 10 ms. All it knows is
-/// in its state.
+/// The metrics of a call that need no emotion: talk, overlap, interruptions, monologues and loudness, counted in ticks of 10 ms.
+/// Everything is kept in the state.
 /// </summary>
 internal sealed class Conversation(ConversationState state)
 {
-    /// <summary>Ticks in a second.</summary>
-    public const int Rate = 100;
+    /// <summary>Ticks per second.</summary>
+    public const int TickRate = 100;
 
-    /// <summary>Ticks of which a level is taken.</summary>
+    /// <summary>Ticks per level.</summary>
     private const int Block = 10;
 
-    /// <summary>Pauses up to 2 s belong to a monologue.</summary>
-    private const int MaxPause = 2 * Rate;
+    /// <summary>Longest pause within a monologue: 2 s.</summary>
+    private const int MaxPause = 2 * TickRate;
 
     public static ConversationState NewState(int channels)
     {
-        var state = new ConversationState { MonologueChannel = -1 };
+        var state = new ConversationState();
         for (var i = 0; i < channels; i++)
             state.Speakers.Add(new SpeakerState());
         return state;
@@ -30,38 +30,38 @@ internal sealed class Conversation(ConversationState state)
     /// <summary>Ticks so far.</summary>
     public long Ticks => state.Ticks;
 
-    /// <summary>Takes the next tick.</summary>
-    /// <param name="speaking">Who speaks in it.</param>
-    /// <param name="power">Mean square of each channel's samples in it.</param>
-    public void Take(ReadOnlySpan<bool> speaking, ReadOnlySpan<double> power)
+    /// <summary>Adds the next tick.</summary>
+    /// <param name="speech">For each channel: 1 if its speaker speaks.</param>
+    /// <param name="power">Mean square of the samples of each channel.</param>
+    public void Add(ReadOnlySpan<byte> speech, ReadOnlySpan<float> power)
     {
         var (together, before) = (0, 0);
-        for (var i = 0; i < speaking.Length; i++)
+        for (var i = 0; i < speech.Length; i++)
         {
-            together += speaking[i] ? 1 : 0;
+            together += speech[i];
             before += state.Speakers[i].Speaking ? 1 : 0;
         }
 
         if (together > 1)
             state.Overlap++;
-        for (var i = 0; i < speaking.Length; i++)
+        for (var i = 0; i < speech.Length; i++)
         {
             var speaker = state.Speakers[i];
-            if (speaking[i])
+            if (speech[i] != 0)
             {
                 speaker.Talk++;
-                Hear(speaker, power[i]);
+                AddLevel(speaker, power[i]);
                 if (!speaker.Speaking && before > 0)
                     speaker.Interruptions++;
-                Follow(i, alone: together == 1);
+                TrackMonologue(i, alone: together == 1);
             }
-            speaker.Speaking = speaking[i];
+            speaker.Speaking = speech[i] != 0;
         }
         state.Ticks++;
     }
 
-    /// <summary>Fills in what is known of one channel.</summary>
-    public ChannelSummary Summarise(int channel)
+    /// <summary>The summary of one channel, without its role and emotion.</summary>
+    public ChannelSummary Summarize(int channel)
     {
         var speaker = state.Speakers[channel];
         var summary = new ChannelSummary
@@ -82,17 +82,17 @@ internal sealed class Conversation(ConversationState state)
         return summary;
     }
 
-    /// <summary>Time in which more than one spoke.</summary>
+    /// <summary>Time in which several channels spoke.</summary>
     public Duration Overlap => Time(state.Overlap);
 
-    private void Hear(SpeakerState speaker, double power)
+    private void AddLevel(SpeakerState speaker, double power)
     {
         speaker.Power += power;
         speaker.BlockPower += power;
         if (++speaker.BlockTicks < Block)
             return;
         var level = Db(speaker.BlockPower / Block);
-        var minutes = (state.Ticks + 1.0) / Rate / 60;
+        var minutes = (state.Ticks + 1.0) / TickRate / 60;
         speaker.Peak = speaker.Blocks == 0 ? level : Math.Max(speaker.Peak, level);
         speaker.Blocks++;
         speaker.SumTime += minutes;
@@ -102,14 +102,14 @@ internal sealed class Conversation(ConversationState state)
         (speaker.BlockPower, speaker.BlockTicks) = (0, 0);
     }
 
-    private void Follow(int channel, bool alone)
+    private void TrackMonologue(int channel, bool alone)
     {
         if (!alone)
         {
-            state.MonologueChannel = -1;
+            state.ClearMonologueChannel();
             return;
         }
-        if (state.MonologueChannel != channel || state.Ticks - state.MonologueEnd > MaxPause)
+        if (!state.HasMonologueChannel || state.MonologueChannel != channel || state.Ticks - state.MonologueEnd > MaxPause)
             (state.MonologueChannel, state.MonologueStart) = (channel, state.Ticks);
         state.MonologueEnd = state.Ticks;
         var speaker = state.Speakers[channel];
@@ -119,12 +119,12 @@ internal sealed class Conversation(ConversationState state)
     // A full-scale square wave has a mean square of 1.
     private static float Db(double power) => (float)(10 * Math.Log10(Math.Max(power, 1e-12)));
 
-    /// <summary>Of the least-squares line; 0 where one level is all there is.</summary>
+    /// <summary>Slope of the least-squares line; 0 for a single level.</summary>
     private static float Slope(SpeakerState speaker)
     {
         var spread = (speaker.Blocks * speaker.SumTimeTime) - (speaker.SumTime * speaker.SumTime);
         return spread < 1e-12 ? 0 : (float)(((speaker.Blocks * speaker.SumTimeLevel) - (speaker.SumTime * speaker.SumLevel)) / spread);
     }
 
-    private static Duration Time(long ticks) => Duration.FromTimeSpan(TimeSpan.FromSeconds((double)ticks / Rate));
+    private static Duration Time(long ticks) => Duration.FromTimeSpan(TimeSpan.FromSeconds((double)ticks / TickRate));
 }

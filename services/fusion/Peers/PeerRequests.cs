@@ -133,6 +133,11 @@ internal sealed class PeerRequests : IDisposable
 
 internal static class PeerErrors
 {
+    /// <summary>The description of the violation of a field in an INVALID_ARGUMENT; null if there is none.</summary>
+    public static string? Violation(this RpcException exception, string field) =>
+        exception.StatusCode != StatusCode.InvalidArgument ? null
+        : exception.GetRpcStatus()?.GetDetail<Google.Rpc.BadRequest>()?.FieldViolations.FirstOrDefault(violation => violation.Field == field)?.Description;
+
     /// <summary>True if speech or face reports that the input does not fit the model, or that the model does not exist.</summary>
     public static bool IsModelMismatch(this Exception exception) =>
         exception is RpcException { StatusCode: StatusCode.InvalidArgument or StatusCode.NotFound };

@@ -7,17 +7,17 @@ using System.Runtime.Intrinsics;
 namespace Affect.Audio;
 
 /// <summary>
-/// The acoustic features that the speech models read, equal to those of librosa 0.11
+/// The acoustic features of the speech models, equal to those of librosa 0.11
 /// (<c>librosa.feature.mfcc</c>, <c>melspectrogram</c> with <c>power_to_db</c>, <c>delta</c>,
 /// <c>zero_crossing_rate</c>, <c>rms</c>) at 22,050 Hz with its defaults, and 40 MFCC.
 /// Safe to call from any number of threads.
 /// </summary>
 public static class FeatureExtractor
 {
-    /// <summary>The sample rate that windows must have, in hertz.</summary>
+    /// <summary>Sample rate of windows in hertz.</summary>
     public const int SampleRate = 22_050;
 
-    /// <summary>Samples of a frame, and from one frame to the next.</summary>
+    /// <summary>Samples of a frame, and from the start of one frame to the next.</summary>
     public const int FrameLength = 2048, HopLength = 512;
 
     public const int MelCount = 128, MfccCount = 40;
@@ -26,13 +26,13 @@ public static class FeatureExtractor
     private const int BinCount = (FrameLength / 2) + 1;
     private const int BlocksPerFrame = FrameLength / HopLength;
 
-    /// <summary>power_to_db: nothing is quieter than this power, nor than 80 dB below the window's loudest.</summary>
+    /// <summary>power_to_db: lower bounds of the power, absolute and in dB below the maximum of the window.</summary>
     private const float MinPower = 1e-10f, TopDb = 80f;
 
-    /// <summary>zero_crossings: samples this small count as (positive) zero.</summary>
+    /// <summary>zero_crossings: smaller samples count as (positive) zero.</summary>
     private const float ZeroThreshold = 1e-10f;
 
-    /// <summary>delta: frames on each side of the one whose slope is taken.</summary>
+    /// <summary>delta: frames on either side of the one whose slope is computed.</summary>
     private const int DeltaReach = 4;
 
     private static readonly LockStepFft Fft = new(FrameLength);
@@ -53,13 +53,13 @@ public static class FeatureExtractor
         _ => throw new ArgumentOutOfRangeException(nameof(set)),
     };
 
-    /// <summary>Frames of a window: frame i is centred on sample 512 · i, and the last one is still inside.</summary>
+    /// <summary>Frames of a window: frame i is centered on sample 512 · i, and the last one is still inside.</summary>
     public static int FrameCount(int samples) => 1 + (samples / HopLength);
 
-    /// <summary>Computes the features of a window. Allocates nothing once warm.</summary>
-    /// <param name="window">Samples at 22,050 Hz, at least one, all finite. Levels count from the loudest of this window.</param>
-    /// <param name="set">What to compute.</param>
-    /// <param name="destination">Receives [frame][feature], FrameCount × FeatureCount values; what is longer is left alone.</param>
+    /// <summary>Computes the features of one window. Allocates nothing once warm.</summary>
+    /// <param name="window">Samples at 22,050 Hz, at least one, all finite. Levels are relative to the loudest of this window.</param>
+    /// <param name="set">Features to compute.</param>
+    /// <param name="destination">Receives [frame][feature], FrameCount × FeatureCount values; the rest is left as it is.</param>
     /// <exception cref="ArgumentException">The window is empty, or the destination too short.</exception>
     public static void Extract(ReadOnlySpan<float> window, FeatureSet set, Span<float> destination)
     {
@@ -67,55 +67,115 @@ public static class FeatureExtractor
             throw new ArgumentException("The window is empty.", nameof(window));
 
         var frames = FrameCount(window.Length);
+        var logMel = ArrayPool<float>.Shared.Rent(frames * MelCount);
+        var blocks = ArrayPool<Block>.Shared.Rent(frames);
+        try
+        {
+            LogMel(window, -FrameLength / 2, logMel.AsSpan(0, frames * MelCount));
+            for (var block = 0; block < frames; block++)
+                blocks[block] = Measure(window, block * HopLength);
+            Assemble(logMel.AsSpan(0, frames * MelCount), blocks.AsSpan(0, frames), set, destination);
+        }
+        finally
+        {
+            ArrayPool<float>.Shared.Return(logMel);
+            ArrayPool<Block>.Shared.Return(blocks);
+        }
+    }
+
+    /// <summary>The features of a window, from what its frames and blocks hold by themselves.</summary>
+    /// <param name="logMel">[frame][band] in dB, before the floor.</param>
+    /// <param name="blocks">Block i begins at sample 512 · i of the window; as many as there are frames.</param>
+    /// <param name="set">Features to compute.</param>
+    /// <param name="destination">Receives [frame][feature].</param>
+    internal static void Assemble(ReadOnlySpan<float> logMel, ReadOnlySpan<Block> blocks, FeatureSet set, Span<float> destination)
+    {
+        var frames = logMel.Length / MelCount;
         var features = FeatureCount(set);
         if (destination.Length < (long)frames * features)
             throw new ArgumentException($"The destination must hold {frames} frames of {features} values.", nameof(destination));
 
-        var workspace = _workspace ??= new Workspace();
-        var groups = (frames + Lanes - 1) / Lanes;
-        var rented = ArrayPool<float>.Shared.Rent(groups * MelCount * Lanes);
-        try
-        {
-            // [group][band][lane]: eight frames side by side, as they are computed.
-            var logMel = MemoryMarshal.Cast<float, Vector256<float>>(rented.AsSpan(0, groups * MelCount * Lanes));
-            var max = MinDb;
-            for (var group = 0; group < groups; group++)
-                max = MathF.Max(max, LogMelOfGroup(window, group * Lanes, frames, workspace, logMel.Slice(group * MelCount, MelCount)));
-
-            var floor = Vector256.Create(max - TopDb);
-            foreach (ref var value in logMel)
-                value = Vector256.Max(value, floor);
-
-            for (var group = 0; group < groups; group++)
-            {
-                ReadOnlySpan<Vector256<float>> values = logMel.Slice(group * MelCount, MelCount);
-                if (set is not (FeatureSet.LogMel or FeatureSet.LogMelZcrRms))
-                {
-                    ToMfcc(values, workspace.Mfcc);
-                    values = workspace.Mfcc;
-                }
-                StoreLanes(values, group * Lanes, frames, features, destination);
-            }
-        }
-        finally
-        {
-            ArrayPool<float>.Shared.Return(rented);
-        }
+        var floor = Max(logMel) - TopDb;
+        if (set is FeatureSet.LogMel or FeatureSet.LogMelZcrRms)
+            for (var frame = 0; frame < frames; frame++)
+                Clamp(logMel.Slice(frame * MelCount, MelCount), floor, destination[(frame * features)..]);
+        else
+            for (var frame = 0; frame < frames; frame++)
+                Mfcc(logMel.Slice(frame * MelCount, MelCount), floor, destination[(frame * features)..]);
 
         if (set == FeatureSet.MfccDeltaZcrRms)
             StoreDeltas(frames, features, destination);
         if (set != FeatureSet.LogMel)
-            StoreZcrAndRms(window, frames, features, destination);
+            StoreZcrAndRms(blocks, features, destination);
     }
 
-    private static float MinDb => 10 * MathF.Log10(MinPower);
-
-    /// <summary>The mel spectrogram of eight frames in dB, before the floor; returns its maximum.</summary>
-    private static float LogMelOfGroup(ReadOnlySpan<float> window, int firstFrame, int frames, Workspace workspace, Span<Vector256<float>> logMel)
+    /// <summary>The mel spectrogram in dB, before the floor, of consecutive frames.</summary>
+    /// <param name="samples">Zeros are assumed before its first sample and behind its last.</param>
+    /// <param name="start">First sample of the first frame, relative to <paramref name="samples"/>; may be negative.</param>
+    /// <param name="logMel">Receives [frame][band]; its length says how many frames.</param>
+    internal static void LogMel(ReadOnlySpan<float> samples, int start, Span<float> logMel)
     {
-        // librosa centres frames by padding half a frame of zeros on either side.
+        var workspace = _workspace ??= new Workspace();
+        for (; !logMel.IsEmpty; start += Lanes * HopLength)
+        {
+            LogMelOfGroup(samples, start, workspace);
+            var frames = Math.Min(Lanes, logMel.Length / MelCount);
+            var scalars = MemoryMarshal.Cast<Vector256<float>, float>(workspace.LogMel);
+            for (var lane = 0; lane < frames; lane++)
+            {
+                var frame = logMel.Slice(lane * MelCount, MelCount);
+                for (var band = 0; band < frame.Length; band++)
+                    frame[band] = scalars[(band * Lanes) + lane];
+            }
+
+            logMel = logMel[(frames * MelCount)..];
+        }
+    }
+
+    /// <summary>
+    /// Zero crossings and energy of the block (one hop) that begins at <paramref name="start"/>. Beyond the end there is neither:
+    /// librosa pads with zeros for RMS, and with the outermost samples for ZCR.
+    /// </summary>
+    /// <param name="samples">Of the signal or window.</param>
+    /// <param name="start">First sample of the block; at or beyond the end, the block is empty.</param>
+    internal static Block Measure(ReadOnlySpan<float> samples, int start)
+    {
+        if (start >= samples.Length)
+            return default;
+
+        var end = Math.Min(start + HopLength, samples.Length);
+        var crossesAtStart = start > 0 && IsNegative(samples[start]) != IsNegative(samples[start - 1]);
+        var crossings = crossesAtStart ? 1 : 0;
+        var energy = samples[start] * samples[start];
+        var i = start + 1;
+        ref var sample = ref MemoryMarshal.GetReference(samples);
+        var negative = Vector256.Create(-ZeroThreshold);
+        Vector256<float> sum = default;
+        for (; i <= end - Lanes; i += Lanes)
+        {
+            var here = Vector256.LoadUnsafe(ref sample, (nuint)i);
+            var before = Vector256.LoadUnsafe(ref sample, (nuint)i - 1);
+            var changes = Vector256.LessThan(here, negative) ^ Vector256.LessThan(before, negative);
+            crossings += BitOperations.PopCount(changes.ExtractMostSignificantBits());
+            sum = Vector256.MultiplyAddEstimate(here, here, sum);
+        }
+
+        energy += Vector256.Sum(sum);
+        for (; i < end; i++)
+        {
+            if (IsNegative(samples[i]) != IsNegative(samples[i - 1]))
+                crossings++;
+            energy += samples[i] * samples[i];
+        }
+
+        return new Block(crossings, crossesAtStart, energy);
+    }
+
+    /// <summary>Computes the mel spectrogram in dB of eight frames into <see cref="Workspace.LogMel"/>.</summary>
+    private static void LogMelOfGroup(ReadOnlySpan<float> window, int start, Workspace workspace)
+    {
         var samples = workspace.Samples;
-        CopyPadded(window, (firstFrame * HopLength) - (FrameLength / 2), samples);
+        CopyPadded(window, start, samples);
 
         ref var sample = ref MemoryMarshal.GetArrayDataReference(samples);
         var lanes = workspace.Frames;
@@ -125,9 +185,6 @@ public static class FeatureExtractor
         var power = workspace.Power;
         Fft.PowerTimesFour(lanes, power);
 
-        // Lanes behind the last frame hold sound too, that of frames which librosa does not compute.
-        var valid = Vector256.LessThan(Vector256<int>.Indices + Vector256.Create(firstFrame), Vector256.Create(frames)).AsSingle();
-        var max = Vector256.Create(MinDb);
         for (var band = 0; band < MelCount; band++)
         {
             var (first, weights) = MelBands[band];
@@ -142,19 +199,11 @@ public static class FeatureExtractor
 
             if (i < weights.Length)
                 even = Vector256.MultiplyAddEstimate(bins[i], Vector256.Create(weights[i]), even);
-
-            var db = ToDb(even + odd);
-            logMel[band] = db;
-            max = Vector256.Max(max, Vector256.ConditionalSelect(valid, db, max));
+            workspace.LogMel[band] = ToDb(even + odd);
         }
-
-        var loudest = MinDb;
-        for (var lane = 0; lane < Lanes; lane++)
-            loudest = MathF.Max(loudest, max[lane]);
-        return loudest;
     }
 
-    /// <summary>10 log10(power), as power_to_db with a reference of 1. Off by less than 1e-4 dB (see the tests).</summary>
+    /// <summary>10 log10(power), as power_to_db with a reference of 1, with an error below 1e-4 dB.</summary>
     internal static Vector256<float> ToDb(Vector256<float> power) =>
         Vector256.Log2(Vector256.Max(power, Vector256.Create(MinPower))) * (10 * 0.30102999566f);
 
@@ -170,7 +219,7 @@ public static class FeatureExtractor
         Unsafe.Add(ref sample, 6 * HopLength),
         Unsafe.Add(ref sample, 7 * HopLength));
 
-    /// <summary>Copies what the window has from sample <paramref name="start"/> on, and zeros where it has nothing.</summary>
+    /// <summary>Copies the samples from <paramref name="start"/> on, with zeros outside of the window.</summary>
     private static void CopyPadded(ReadOnlySpan<float> window, int start, Span<float> target)
     {
         var before = Math.Clamp(-start, 0, target.Length);
@@ -182,56 +231,52 @@ public static class FeatureExtractor
         target[count..].Clear();
     }
 
-    /// <summary>The first 40 coefficients of the DCT of each lane.</summary>
-    private static void ToMfcc(ReadOnlySpan<Vector256<float>> logMel, Span<Vector256<float>> mfcc)
+    private static float Max(ReadOnlySpan<float> values)
     {
-        // Eight coefficients at a time: each band is loaded once for eight independent sums.
-        for (var first = 0; first < MfccCount; first += 8)
-        {
-            Vector256<float> c0 = default, c1 = default, c2 = default, c3 = default;
-            Vector256<float> c4 = default, c5 = default, c6 = default, c7 = default;
-            ref var weight = ref Dct[first * MelCount];
-            foreach (var band in logMel)
-            {
-                c0 = Vector256.MultiplyAddEstimate(band, Vector256.Create(weight), c0);
-                c1 = Vector256.MultiplyAddEstimate(band, Vector256.Create(Unsafe.Add(ref weight, 1)), c1);
-                c2 = Vector256.MultiplyAddEstimate(band, Vector256.Create(Unsafe.Add(ref weight, 2)), c2);
-                c3 = Vector256.MultiplyAddEstimate(band, Vector256.Create(Unsafe.Add(ref weight, 3)), c3);
-                c4 = Vector256.MultiplyAddEstimate(band, Vector256.Create(Unsafe.Add(ref weight, 4)), c4);
-                c5 = Vector256.MultiplyAddEstimate(band, Vector256.Create(Unsafe.Add(ref weight, 5)), c5);
-                c6 = Vector256.MultiplyAddEstimate(band, Vector256.Create(Unsafe.Add(ref weight, 6)), c6);
-                c7 = Vector256.MultiplyAddEstimate(band, Vector256.Create(Unsafe.Add(ref weight, 7)), c7);
-                weight = ref Unsafe.Add(ref weight, 8);
-            }
-
-            mfcc[first] = c0;
-            mfcc[first + 1] = c1;
-            mfcc[first + 2] = c2;
-            mfcc[first + 3] = c3;
-            mfcc[first + 4] = c4;
-            mfcc[first + 5] = c5;
-            mfcc[first + 6] = c6;
-            mfcc[first + 7] = c7;
-        }
+        var max = Vector256.Create(float.MinValue);
+        foreach (var value in MemoryMarshal.Cast<float, Vector256<float>>(values))
+            max = Vector256.Max(max, value);
+        var largest = float.MinValue;
+        for (var lane = 0; lane < Vector256<float>.Count; lane++)
+            largest = MathF.Max(largest, max[lane]);
+        return largest;
     }
 
-    /// <summary>Writes each lane as one frame's first values.</summary>
-    private static void StoreLanes(ReadOnlySpan<Vector256<float>> values, int firstFrame, int frames, int features, Span<float> destination)
+    private static void Clamp(ReadOnlySpan<float> logMel, float floor, Span<float> destination)
     {
-        var scalars = MemoryMarshal.Cast<Vector256<float>, float>(values);
-        var lanes = Math.Min(Lanes, frames - firstFrame);
-        for (var lane = 0; lane < lanes; lane++)
+        for (var band = 0; band < logMel.Length; band++)
+            destination[band] = MathF.Max(logMel[band], floor);
+    }
+
+    /// <summary>The first 40 coefficients of the DCT of one frame.</summary>
+    private static void Mfcc(ReadOnlySpan<float> logMel, float floor, Span<float> destination)
+    {
+        // All 40 at a time: each band is loaded once for five independent sums of eight coefficients.
+        Vector256<float> c0 = default, c1 = default, c2 = default, c3 = default, c4 = default;
+        ref var weight = ref MemoryMarshal.GetArrayDataReference(Dct);
+        var lowest = Vector256.Create(floor);
+        foreach (var value in logMel)
         {
-            var frame = destination.Slice((firstFrame + lane) * features, values.Length);
-            for (var i = 0; i < frame.Length; i++)
-                frame[i] = scalars[(i * Lanes) + lane];
+            var band = Vector256.Max(Vector256.Create(value), lowest);
+            c0 = Vector256.MultiplyAddEstimate(band, Vector256.LoadUnsafe(ref weight), c0);
+            c1 = Vector256.MultiplyAddEstimate(band, Vector256.LoadUnsafe(ref weight, 8), c1);
+            c2 = Vector256.MultiplyAddEstimate(band, Vector256.LoadUnsafe(ref weight, 16), c2);
+            c3 = Vector256.MultiplyAddEstimate(band, Vector256.LoadUnsafe(ref weight, 24), c3);
+            c4 = Vector256.MultiplyAddEstimate(band, Vector256.LoadUnsafe(ref weight, 32), c4);
+            weight = ref Unsafe.Add(ref weight, MfccCount);
         }
+
+        c0.CopyTo(destination);
+        c1.CopyTo(destination[8..]);
+        c2.CopyTo(destination[16..]);
+        c3.CopyTo(destination[24..]);
+        c4.CopyTo(destination[32..]);
     }
 
     /// <summary>
-    /// The slope of the line that fits each MFCC's nine values around a frame best. Near the edges the first
-    /// and the last nine serve, which is what mode "interp" of <c>scipy.signal.savgol_filter</c> comes to at
-    /// order 1. A window of fewer frames, which librosa refuses, is fitted with all it has.
+    /// The slope of the least-squares line through the nine values of an MFCC around a frame. Near the edges, the first and the last
+    /// nine values serve, as in mode "interp" of <c>scipy.signal.savgol_filter</c> at order 1. A window of fewer frames, which
+    /// librosa rejects, is fitted with all it has.
     /// </summary>
     private static void StoreDeltas(int frames, int features, Span<float> destination)
     {
@@ -244,88 +289,36 @@ public static class FeatureExtractor
         {
             var delta = destination.Slice((frame * features) + MfccCount, MfccCount);
             delta.Clear();
-            var centre = Math.Clamp(frame, reach, frames - 1 - reach);
+            var center = Math.Clamp(frame, reach, frames - 1 - reach);
             for (var k = 1; k <= reach; k++)
             {
-                var after = destination.Slice((centre + k) * features, MfccCount);
-                var before = destination.Slice((centre - k) * features, MfccCount);
+                var after = destination.Slice((center + k) * features, MfccCount);
+                var before = destination.Slice((center - k) * features, MfccCount);
                 for (var i = 0; i < delta.Length; i++)
                     delta[i] += (after[i] - before[i]) * (k / scale);
             }
         }
     }
 
-    /// <summary>
-    /// The last two values of each frame. Frames overlap by three quarters, so each hop's crossings and
-    /// energy are counted once and summed four at a time.
-    /// </summary>
-    private static void StoreZcrAndRms(ReadOnlySpan<float> window, int frames, int features, Span<float> destination)
+    /// <summary>Stores the last two values of each frame, sums over the four blocks that the frame covers.</summary>
+    private static void StoreZcrAndRms(ReadOnlySpan<Block> blocks, int features, Span<float> destination)
     {
-        Span<int> crossings = stackalloc int[BlocksPerFrame];
-        Span<float> energies = stackalloc float[BlocksPerFrame];
-        crossings.Clear();
-        energies.Clear();
-        (crossings[0], energies[0]) = Measure(window, 0);
-
-        for (var frame = 0; frame < frames; frame++)
+        for (var frame = 0; frame < blocks.Length; frame++)
         {
-            // Frame f covers the blocks f - 2 … f + 1. A block's slot is its number modulo four.
-            var newest = (frame + 1) % BlocksPerFrame;
-            (crossings[newest], energies[newest]) = Measure(window, (frame + 1) * HopLength);
+            var covered = blocks[Math.Max(0, frame - (BlocksPerFrame / 2))..Math.Min(blocks.Length, frame + (BlocksPerFrame / 2))];
+            // The sample before a frame is not part of it, so its first sample cannot cross.
+            var crossings = covered[0].CrossesAtStart ? -1 : 0;
+            var energy = 0f;
+            foreach (ref readonly var block in covered)
+            {
+                crossings += block.Crossings;
+                energy += block.Energy;
+            }
 
-            var crossed = crossings[0] + crossings[1] + crossings[2] + crossings[3];
-            // The sample before a frame is not part of it, so its first cannot cross.
-            var first = (frame - 2) * HopLength;
-            if (first > 0 && IsNegative(window[first]) != IsNegative(window[first - 1]))
-                crossed--;
-
-            var energy = energies[0] + energies[1] + energies[2] + energies[3];
             var values = destination.Slice((frame * features) + features - 2, 2);
-            values[0] = crossed / (float)FrameLength;
+            values[0] = crossings / (float)FrameLength;
             values[1] = MathF.Sqrt(energy / FrameLength);
         }
-    }
-
-    /// <summary>
-    /// Sign changes and energy of one hop from <paramref name="start"/> on. Beyond the window's ends there is
-    /// nothing of either: librosa pads with zeros for RMS, and with the outermost samples for ZCR.
-    /// </summary>
-    private static (int Crossings, float Energy) Measure(ReadOnlySpan<float> window, int start)
-    {
-        if (start >= window.Length)
-            return (0, 0);
-
-        var end = Math.Min(start + HopLength, window.Length);
-        var crossings = 0;
-        var energy = 0f;
-        var i = start;
-        if (i == 0) // the one sample without a predecessor
-        {
-            energy = window[0] * window[0];
-            i = 1;
-        }
-
-        ref var sample = ref MemoryMarshal.GetReference(window);
-        var negative = Vector256.Create(-ZeroThreshold);
-        Vector256<float> sum = default;
-        for (; i <= end - Lanes; i += Lanes)
-        {
-            var here = Vector256.LoadUnsafe(ref sample, (nuint)i);
-            var before = Vector256.LoadUnsafe(ref sample, (nuint)i - 1);
-            var changes = Vector256.LessThan(here, negative) ^ Vector256.LessThan(before, negative);
-            crossings += BitOperations.PopCount(changes.ExtractMostSignificantBits());
-            sum = Vector256.MultiplyAddEstimate(here, here, sum);
-        }
-
-        energy += Vector256.Sum(sum);
-        for (; i < end; i++)
-        {
-            if (IsNegative(window[i]) != IsNegative(window[i - 1]))
-                crossings++;
-            energy += window[i] * window[i];
-        }
-
-        return (crossings, energy);
     }
 
     private static bool IsNegative(float sample) => sample < -ZeroThreshold;
@@ -377,33 +370,36 @@ public static class FeatureExtractor
     private static double MelToHertz(double mel) =>
         mel < 15 ? mel * 200 / 3 : 1000 * Math.Pow(6.4, (mel - 15) / 27);
 
-    /// <summary>The orthonormal DCT-II (<c>scipy.fft.dct</c>, norm="ortho") as [coefficient / 8][band][coefficient % 8].</summary>
+    /// <summary>The orthonormal DCT-II (<c>scipy.fft.dct</c>, norm="ortho") as [band][coefficient].</summary>
     private static float[] BuildDct()
     {
-        var matrix = new float[MfccCount * MelCount];
+        var matrix = new float[MelCount * MfccCount];
         for (var c = 0; c < MfccCount; c++)
         {
             var scale = Math.Sqrt((c == 0 ? 1.0 : 2.0) / MelCount);
             for (var band = 0; band < MelCount; band++)
-            {
-                var value = scale * Math.Cos(Math.PI * c * ((2 * band) + 1) / (2 * MelCount));
-                matrix[(c / 8 * 8 * MelCount) + (band * 8) + (c % 8)] = (float)value;
-            }
+                matrix[(band * MfccCount) + c] = (float)(scale * Math.Cos(Math.PI * c * ((2 * band) + 1) / (2 * MelCount)));
         }
 
         return matrix;
     }
 
-    /// <param name="First">The first bin with a weight.</param>
-    /// <param name="Weights">The weights of the bins from there on.</param>
+    /// <summary>One hop of samples.</summary>
+    /// <param name="Crossings">Sign changes from each sample's predecessor to the sample.</param>
+    /// <param name="CrossesAtStart">True if the first sample is one of them.</param>
+    /// <param name="Energy">Sum of squares.</param>
+    internal readonly record struct Block(int Crossings, bool CrossesAtStart, float Energy);
+
+    /// <param name="First">First bin with a weight.</param>
+    /// <param name="Weights">Weights of the bins from there on.</param>
     private readonly record struct MelBand(int First, float[] Weights);
 
-    /// <summary>What one thread needs for eight frames.</summary>
+    /// <summary>Buffers of one thread for eight frames.</summary>
     private sealed class Workspace
     {
         public readonly float[] Samples = new float[FrameLength + ((Lanes - 1) * HopLength)];
         public readonly Vector256<float>[] Frames = new Vector256<float>[FrameLength];
         public readonly Vector256<float>[] Power = new Vector256<float>[BinCount];
-        public readonly Vector256<float>[] Mfcc = new Vector256<float>[MfccCount];
+        public readonly Vector256<float>[] LogMel = new Vector256<float>[MelCount];
     }
 }

@@ -3,15 +3,21 @@ using System.Numerics;
 namespace Affect.Audio;
 
 /// <summary>
-/// The two telephone codecs of ITU-T G.711: A-law (Europe) and µ-law (North America, Japan), one byte a
-/// sample. Decoded values are 16-bit, as G.191's <c>alaw_expand</c> and <c>ulaw_expand</c> give them.
+/// The telephone codecs of ITU-T G.711: A-law (Europe) and µ-law (North America, Japan), one byte per sample. Decoded values
+/// are 16-bit, as those of <c>alaw_expand</c> and <c>ulaw_expand</c> in G.191.
 /// </summary>
 public static class G711
 {
-    private const int MuLawBias = 33; // added to 14-bit magnitudes, so that all segments are powers of two apart
+    private const int MuLawBias = 33; // added to 14-bit magnitudes: segments are then powers of two apart
 
     private static readonly short[] ALaw = Table(ExpandALaw);
     private static readonly short[] MuLaw = Table(ExpandMuLaw);
+
+    /// <summary>Decoded samples by code; full scale is 1.</summary>
+    internal static readonly float[] ALawSamples = Array.ConvertAll(ALaw, sample => sample / 32768f);
+
+    /// <inheritdoc cref="ALawSamples"/>
+    internal static readonly float[] MuLawSamples = Array.ConvertAll(MuLaw, sample => sample / 32768f);
 
     public static short DecodeALaw(byte code) => ALaw[code];
 
@@ -33,17 +39,17 @@ public static class G711
         return (byte)~((sample < 0 ? 0x80 : 0) | segment << 4 | mantissa);
     }
 
-    /// <summary>Without the sign; in one's complement, as G.711 has it, so that -1 mirrors 0.</summary>
+    /// <summary>Magnitude in one's complement, as in G.711: -1 mirrors 0.</summary>
     private static int Magnitude(short sample) => sample < 0 ? ~sample : sample;
 
-    /// <summary>Sends <paramref name="samples"/> (full scale is 1) over a µ-law line and back, in place.</summary>
+    /// <summary>Encodes <paramref name="samples"/> (full scale is 1) to µ-law and decodes them, in place.</summary>
     public static void RoundTripMuLaw(Span<float> samples)
     {
         foreach (ref var sample in samples)
             sample = DecodeMuLaw(EncodeMuLaw(ToInt16(sample))) / 32768f;
     }
 
-    /// <summary>Sends <paramref name="samples"/> (full scale is 1) over an A-law line and back, in place.</summary>
+    /// <summary>Encodes <paramref name="samples"/> (full scale is 1) to A-law and decodes them, in place.</summary>
     public static void RoundTripALaw(Span<float> samples)
     {
         foreach (ref var sample in samples)

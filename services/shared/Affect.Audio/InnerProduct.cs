@@ -3,9 +3,10 @@ using System.Runtime.Intrinsics;
 
 namespace Affect.Audio;
 
+/// <summary>Inner products of single-precision vectors, in 512-bit registers where the processor has them.</summary>
 internal static class InnerProduct
 {
-    /// <summary>Lengths are multiples of this, so that there is no remainder to care for.</summary>
+    /// <summary>Vectors have a multiple of this length, so that no remainder is left.</summary>
     public const int Granularity = 32;
 
     /// <summary>The inner product of <paramref name="a"/> and the start of <paramref name="b"/>.</summary>
@@ -13,7 +14,19 @@ internal static class InnerProduct
     {
         ref var x = ref MemoryMarshal.GetReference(a);
         ref var y = ref MemoryMarshal.GetReference(b[..a.Length]);
-        // Four sums, for a fused multiply-add takes four cycles but one can start in each.
+        // Several sums: a fused multiply-add has a latency of four cycles, and one can start in each.
+        if (Vector512.IsHardwareAccelerated)
+        {
+            Vector512<float> w0 = default, w1 = default;
+            for (nuint i = 0; i + Granularity <= (nuint)a.Length; i += Granularity)
+            {
+                w0 = Vector512.MultiplyAddEstimate(Vector512.LoadUnsafe(ref x, i), Vector512.LoadUnsafe(ref y, i), w0);
+                w1 = Vector512.MultiplyAddEstimate(Vector512.LoadUnsafe(ref x, i + 16), Vector512.LoadUnsafe(ref y, i + 16), w1);
+            }
+
+            return Vector512.Sum(w0 + w1);
+        }
+
         Vector256<float> s0 = default, s1 = default, s2 = default, s3 = default;
         for (nuint i = 0; i + Granularity <= (nuint)a.Length; i += Granularity)
         {
@@ -26,14 +39,48 @@ internal static class InnerProduct
         return Vector256.Sum(s0 + s1 + (s2 + s3));
     }
 
+    /// <summary>As one of <see cref="OfFour"/>, to the last bit: the order of additions is the same.</summary>
+    public static float OfOne(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
+    {
+        ref var x = ref MemoryMarshal.GetReference(a);
+        ref var y = ref MemoryMarshal.GetReference(b[..a.Length]);
+        if (Vector512.IsHardwareAccelerated)
+        {
+            Vector512<float> w = default;
+            for (nuint i = 0; i + 16 <= (nuint)a.Length; i += 16)
+                w = Vector512.MultiplyAddEstimate(Vector512.LoadUnsafe(ref x, i), Vector512.LoadUnsafe(ref y, i), w);
+            return Vector512.Sum(w);
+        }
+
+        Vector256<float> s = default;
+        for (nuint i = 0; i + 8 <= (nuint)a.Length; i += 8)
+            s = Vector256.MultiplyAddEstimate(Vector256.LoadUnsafe(ref x, i), Vector256.LoadUnsafe(ref y, i), s);
+        return Vector256.Sum(s);
+    }
+
     /// <summary>
-    /// The inner products of <paramref name="a"/> and four stretches of <paramref name="b"/>, each <paramref name="stride"/>
-    /// further than the one before: faster than one by one, for <paramref name="a"/> is read once, and each has one sum.
+    /// The inner products of <paramref name="a"/> and four stretches of <paramref name="b"/> that start <paramref name="stride"/>
+    /// apart. Faster than four calls of <see cref="Of"/>: <paramref name="a"/> is read once, and each stretch has one sum.
     /// </summary>
     public static Vector128<float> OfFour(ReadOnlySpan<float> a, ReadOnlySpan<float> b, int stride)
     {
         ref var x = ref MemoryMarshal.GetReference(a);
         ref var y = ref MemoryMarshal.GetReference(b[..(a.Length + (3 * stride))]);
+        if (Vector512.IsHardwareAccelerated)
+        {
+            Vector512<float> w0 = default, w1 = default, w2 = default, w3 = default;
+            for (nuint i = 0; i + 16 <= (nuint)a.Length; i += 16)
+            {
+                var factor = Vector512.LoadUnsafe(ref x, i);
+                w0 = Vector512.MultiplyAddEstimate(factor, Vector512.LoadUnsafe(ref y, i), w0);
+                w1 = Vector512.MultiplyAddEstimate(factor, Vector512.LoadUnsafe(ref y, i + (nuint)stride), w1);
+                w2 = Vector512.MultiplyAddEstimate(factor, Vector512.LoadUnsafe(ref y, i + (2 * (nuint)stride)), w2);
+                w3 = Vector512.MultiplyAddEstimate(factor, Vector512.LoadUnsafe(ref y, i + (3 * (nuint)stride)), w3);
+            }
+
+            return Vector128.Create(Vector512.Sum(w0), Vector512.Sum(w1), Vector512.Sum(w2), Vector512.Sum(w3));
+        }
+
         Vector256<float> s0 = default, s1 = default, s2 = default, s3 = default;
         for (nuint i = 0; i + 8 <= (nuint)a.Length; i += 8)
         {

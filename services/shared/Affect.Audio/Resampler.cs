@@ -2,30 +2,30 @@ using System.Buffers;
 using System.Collections.Concurrent;
 using System.Numerics;
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 
 namespace Affect.Audio;
 
 /// <summary>
-/// Changes the sample rate of one channel: a polyphase FIR low-pass, a sinc in a Kaiser window. Streaming:
-/// however the input is cut into pieces, the output is the same, sample for sample. Not thread-safe; the
-/// filters are shared.
+/// Changes the sample rate of one channel with a polyphase FIR low-pass, a Kaiser-windowed sinc. A stream gives the same samples as
+/// the whole signal, however it is cut into pieces. An instance belongs to one thread at a time; all instances share the filters.
 /// </summary>
 /// <remarks>
-/// With N the lower of the two Nyquist frequencies the filter is flat to 0.9 N and lets nothing through
-/// above N (at least 90 dB down), so that images and aliases stay inaudible. Its delay is taken out: output
-/// sample i belongs to the time i / to.
+/// With N the lower of the two Nyquist frequencies, the filter is flat up to 0.9 N and attenuates images and aliases above N by at
+/// least 90 dB. Its delay is compensated: output sample i belongs to the time i / to.
 /// </remarks>
 public sealed class Resampler
 {
+    /// <summary>Output samples that <see cref="Resample"/> computes at a time.</summary>
+    private const int PieceLength = 1 << 16;
+
     private readonly Filter _filter;
     private readonly int _from, _to;
 
-    // The input that the next output sample still needs; it starts with half a filter of silence.
+    // Input that the next output sample needs; it starts with half a filter of silence.
     private float[] _history;
     private int _count;
 
-    // Where the filter stands: at _history[_start], and _phase / _to of an input sample further.
+    // Position of the filter: _history[_start], plus _phase / _to of an input sample.
     private int _start, _phase;
 
     private long _received, _produced;
@@ -46,28 +46,33 @@ public sealed class Resampler
     /// <summary>Resamples a whole signal to ceil(length · to / from) samples.</summary>
     public static float[] Resample(ReadOnlySpan<float> input, int from, int to)
     {
-        if (from == to)
-            return input.ToArray();
+        ThrowIfOutOfRange(from);
+        ThrowIfOutOfRange(to);
+        var (up, down) = Reduce(from, to);
+        var output = new float[checked((int)OutputLength(input.Length, up, down))];
+        // In pieces: the padded copy of the input stays small, however long the signal.
+        var reach = Reach(from, to);
+        for (var start = 0; start < output.Length; start += PieceLength)
+        {
+            var piece = output.AsSpan(start, Math.Min(PieceLength, output.Length - start));
+            var first = (int)Math.Max(0, ((long)start * down / up) - reach);
+            var end = (int)Math.Min(input.Length, ((long)(start + piece.Length) * down / up) + reach + 1);
+            ResamplePart(input[first..end], first, from, to, start, piece);
+        }
 
-        var resampler = new Resampler(from, to);
-        var output = new ArrayBufferWriter<float>(Math.Max(1, checked((int)resampler.OutputLength(input.Length))));
-        resampler.Process(input, output);
-        resampler.Flush(output);
-        return MemoryMarshal.TryGetArray(output.WrittenMemory, out var array) && array.Count == array.Array!.Length
-            ? array.Array
-            : output.WrittenSpan.ToArray();
+        return output;
     }
 
     /// <summary>
-    /// A part of what <see cref="Resample"/> makes of a whole signal, from a part of the signal: the same (but for rounding)
-    /// samples, where the input reaches <see cref="Reach"/> samples further on either side, or to the signal's ends.
+    /// Computes a part of the output of <see cref="Resample"/> from a part of the signal: the same samples, if the input extends
+    /// <see cref="Reach"/> samples further on either side, or to the ends of the signal.
     /// </summary>
-    /// <param name="input">The signal from its sample <paramref name="first"/> on; what lies around it counts as silence.</param>
-    /// <param name="first">The first sample of the input, counted in the signal, at the rate <paramref name="from"/>.</param>
+    /// <param name="input">The signal from its sample <paramref name="first"/> on; silence is assumed around it.</param>
+    /// <param name="first">Index of the first input sample in the signal, at the rate <paramref name="from"/>.</param>
     /// <param name="from">Sample rate of the signal.</param>
     /// <param name="to">Sample rate of the output.</param>
-    /// <param name="start">The first sample wanted, counted at the rate <paramref name="to"/>.</param>
-    /// <param name="output">As many samples as are wanted.</param>
+    /// <param name="start">Index of the first output sample, at the rate <paramref name="to"/>.</param>
+    /// <param name="output">Receives the samples.</param>
     public static void ResamplePart(ReadOnlySpan<float> input, long first, int from, int to, long start, Span<float> output)
     {
         output.Clear();
@@ -80,15 +85,15 @@ public sealed class Resampler
             return;
         }
 
-        // The whole signal's resampler stands at its sample 0; this one begins where it passes the part wanted.
+        // Start with the phase that a resampler of the whole signal has at this output sample.
         var (up, down) = Reduce(from, to);
         var filter = Filter.For(down, up);
-        var firstOutput = Math.Max(start, ((first * up) + down - 1) / down);
-        var endOutput = Math.Min(start + output.Length, (((first + input.Length) * up) + down - 1) / down);
+        var firstOutput = Math.Max(start, OutputLength(first, up, down));
+        var endOutput = Math.Min(start + output.Length, OutputLength(first + input.Length, up, down));
         if (firstOutput >= endOutput)
             return;
 
-        // With the silence around the input in its place, every output sample is made the same way.
+        // With silence on both sides, the first and last output samples need no special case.
         var silence = filter.Length;
         var padded = ArrayPool<float>.Shared.Rent(input.Length + (2 * silence));
         padded.AsSpan(0, silence).Clear();
@@ -100,14 +105,14 @@ public sealed class Resampler
         ArrayPool<float>.Shared.Return(padded);
     }
 
-    /// <summary>Input samples on either side that an output sample is made of.</summary>
+    /// <summary>Input samples on either side of an output sample that contribute to it.</summary>
     public static int Reach(int from, int to)
     {
         var (up, down) = Reduce(from, to);
         return from == to ? 0 : (Filter.For(down, up).Length / 2) + 1;
     }
 
-    /// <summary>Takes the next piece of input, of any length, and writes every output sample that it completes.</summary>
+    /// <summary>Appends a piece of input of any length and writes the output samples that it completes.</summary>
     public void Process(ReadOnlySpan<float> input, IBufferWriter<float> output)
     {
         _received += input.Length;
@@ -121,10 +126,10 @@ public sealed class Resampler
         }
     }
 
-    /// <summary>Ends the input: writes what is left, and starts afresh.</summary>
+    /// <summary>Ends the input, writes the remaining output samples and resets the resampler.</summary>
     public void Flush(IBufferWriter<float> output)
     {
-        var end = OutputLength(_received);
+        var end = OutputLength(_received, _to, _from);
         while (_produced < end)
         {
             var silence = Math.Min(_filter.Length, _history.Length - _count);
@@ -151,27 +156,24 @@ public sealed class Resampler
         return (to / divisor, from / divisor);
     }
 
-    private long OutputLength(long inputLength) => ((inputLength * _to) + _from - 1) / _from;
+    private static long OutputLength(long inputLength, int up, int down) => ((inputLength * up) + down - 1) / down;
 
-    /// <summary>Writes all output that the history suffices for, up to sample <paramref name="end"/>, and drops what is used up.</summary>
+    /// <summary>Writes the output samples that the history suffices for, up to sample <paramref name="end"/>, and drops used input.</summary>
     private void Convolve(IBufferWriter<float> output, long end)
     {
         var length = _filter.Length;
-        var room = _count - length - _start; // input samples by which the filter may still move on
+        var room = _count - length - _start; // input samples by which the filter can still advance
         if (room < 0)
             return;
 
-        // In units of 1/_to of an input sample the filter stands at _phase and may move to just before room + 1.
+        // In units of 1/_to of an input sample, the filter is at _phase and can advance to just before room + 1.
         var steps = (int)Math.Min(1 + (((room + 1L) * _to) - 1 - _phase) / _from, end - _produced);
         var written = output.GetSpan(steps);
-        for (var i = 0; i < steps; i++)
-        {
-            written[i] = _filter.Apply(_history.AsSpan(_start, length), _phase);
-            _start += Math.DivRem(_phase + _from, _to, out _phase);
-        }
-
+        _filter.Apply(_history.AsSpan(_start, _count - _start), _phase, written[..steps]);
         output.Advance(steps);
         _produced += steps;
+        var (passed, phase) = Math.DivRem(_phase + ((long)steps * _from), _to);
+        (_start, _phase) = (_start + (int)passed, (int)phase);
 
         // One step is always shorter than the filter, so _start is at most _count.
         _count -= _start;
@@ -179,25 +181,25 @@ public sealed class Resampler
         _start = 0;
     }
 
-    /// <summary>The taps for each position of an output sample between two input samples.</summary>
+    /// <summary>Taps for each position of an output sample between two input samples.</summary>
     private sealed class Filter
     {
-        /// <summary>Stop-band attenuation in dB that the window is designed for.</summary>
+        /// <summary>Designed stop-band attenuation in dB.</summary>
         private const double Attenuation = 98;
 
-        /// <summary>Pass band and stop band end here, as fractions of the lower Nyquist frequency.</summary>
+        /// <summary>End of the pass band and start of the stop band, as fractions of the lower Nyquist frequency.</summary>
         private const double PassEnd = 0.9, StopStart = 1.0;
 
         /// <summary>
-        /// More phases than this (rates that share no large divisor) are not tabulated but interpolated
-        /// between this many: the error of doing so linearly, (π²/3)/(8 · 1024²) of a tap, is below -120 dB.
+        /// Maximum number of tabulated phases. Rates without a large common divisor have more; their taps are interpolated
+        /// linearly, with an error of (π²/3)/(8 · 1024²) of a tap, below -120 dB.
         /// </summary>
         private const int MaxPhases = 1024;
 
-        /// <summary>Input samples of a block: 32 KiB, as much as any first-level cache has.</summary>
+        /// <summary>Input samples of a block: 32 KiB, the size of a first-level cache.</summary>
         private const int BlockLength = 8192;
 
-        /// <summary>Filters kept for the rates in use; bounded, for the rates come from outside.</summary>
+        /// <summary>Maximum number of cached filters: clients choose the rates.</summary>
         private const int MaxCached = 16;
 
         private static readonly ConcurrentDictionary<(int From, int To), Filter> Cache = new();
@@ -238,13 +240,13 @@ public sealed class Resampler
                     sum += row[i];
                 }
 
-                // Each phase passes a constant unchanged, so that silence with an offset gains no tone.
+                // Each phase has unit gain at 0 Hz: a DC offset stays a DC offset.
                 for (var i = 0; i < Length; i++)
                     _taps[(phase * Length) + i] = (float)(row[i] / sum);
             }
         }
 
-        /// <summary>Taps of one phase: the input samples that one output sample is made of.</summary>
+        /// <summary>Taps of one phase: the number of input samples that contribute to one output sample.</summary>
         public int Length { get; }
 
         public static Filter For(int from, int to)
@@ -258,23 +260,23 @@ public sealed class Resampler
             return filter;
         }
 
-        /// <summary>The output sample that lies <paramref name="phase"/> / to after the middle of <paramref name="input"/>.</summary>
+        /// <summary>The output sample <paramref name="phase"/> / to after the middle of <paramref name="input"/>.</summary>
         public float Apply(ReadOnlySpan<float> input, int phase)
         {
             if (_phases == _to)
-                return InnerProduct.Of(_taps.AsSpan(phase * Length, Length), input);
+                return InnerProduct.OfOne(_taps.AsSpan(phase * Length, Length), input);
 
             var (row, fraction) = Math.DivRem((long)phase * _phases, _to);
             var taps = _taps.AsSpan((int)row * Length, 2 * Length);
-            var before = InnerProduct.Of(taps[..Length], input);
-            var after = InnerProduct.Of(taps[Length..], input);
+            var before = InnerProduct.OfOne(taps[..Length], input);
+            var after = InnerProduct.OfOne(taps[Length..], input);
             return before + ((after - before) * ((float)fraction / _to));
         }
 
-        /// <summary>Output samples in a row, the first one like that of one.</summary>
+        /// <summary>Consecutive output samples, the first of them at <paramref name="phase"/>.</summary>
         /// <remarks>
-        /// Samples that lie a period apart have the same taps, so they are made together, in blocks whose input stays in
-        /// the first-level cache.
+        /// Samples one period apart have the same taps and are computed together, in blocks whose input fits into the first-level
+        /// cache.
         /// </remarks>
         public void Apply(ReadOnlySpan<float> input, int phase, Span<float> output)
         {

@@ -2,10 +2,10 @@ using System.Buffers.Binary;
 
 namespace Affect.Audio;
 
-/// <summary>How one sample is written; more bytes than one are little-endian.</summary>
+/// <summary>Encoding of one sample; multi-byte samples are little-endian.</summary>
 public enum SampleEncoding
 {
-    /// <summary>A byte, silence at 128.</summary>
+    /// <summary>One byte, silence at 128.</summary>
     Unsigned8,
 
     /// <summary>Two bytes.</summary>
@@ -20,17 +20,17 @@ public enum SampleEncoding
     /// <summary>Four bytes of IEEE 754 floating point, full scale is 1.</summary>
     Ieee32,
 
-    /// <summary>Eight bytes of it.</summary>
+    /// <summary>Eight bytes of IEEE 754 floating point, full scale is 1.</summary>
     Ieee64,
 
-    /// <summary>A byte of ITU-T G.711.</summary>
+    /// <summary>ITU-T G.711 A-law, one byte.</summary>
     ALaw,
 
-    /// <summary>A byte of ITU-T G.711.</summary>
+    /// <summary>ITU-T G.711 µ-law, one byte.</summary>
     MuLaw,
 }
 
-/// <summary>Bytes to samples.</summary>
+/// <summary>Decodes bytes to samples.</summary>
 public static class SampleEncodings
 {
     /// <summary>Bytes of one sample.</summary>
@@ -43,7 +43,7 @@ public static class SampleEncodings
         _ => 1,
     };
 
-    /// <summary>The byte that silence is made of.</summary>
+    /// <summary>The byte value of silence.</summary>
     public static byte Silence(this SampleEncoding encoding) => encoding switch
     {
         SampleEncoding.Unsigned8 => 0x80,
@@ -53,10 +53,9 @@ public static class SampleEncodings
     };
 
     /// <summary>
-    /// Decodes a sample from every <paramref name="stride"/>-th byte on, the first from the first byte. Floats
-    /// beyond full scale are clipped to it.
+    /// Decodes one sample at every <paramref name="stride"/>-th byte, beginning with the first. Floats are clipped to full scale.
     /// </summary>
-    /// <returns>False where a float is none that is finite; the samples are void then.</returns>
+    /// <returns>False if a float is not finite; the samples are then undefined.</returns>
     public static bool TryDecode(this SampleEncoding encoding, ReadOnlySpan<byte> data, int stride, Span<float> samples)
     {
         switch (encoding)
@@ -92,16 +91,20 @@ public static class SampleEncodings
                         return false;
                 break;
             case SampleEncoding.ALaw:
-                for (var i = 0; i < samples.Length; i++)
-                    samples[i] = G711.DecodeALaw(data[i * stride]) / 32768f;
+                LookUp(G711.ALawSamples, data, stride, samples);
                 break;
             case SampleEncoding.MuLaw:
-                for (var i = 0; i < samples.Length; i++)
-                    samples[i] = G711.DecodeMuLaw(data[i * stride]) / 32768f;
+                LookUp(G711.MuLawSamples, data, stride, samples);
                 break;
         }
 
         return true;
+    }
+
+    private static void LookUp(float[] table, ReadOnlySpan<byte> data, int stride, Span<float> samples)
+    {
+        for (int i = 0, at = 0; i < samples.Length; i++, at += stride)
+            samples[i] = table[data[at]];
     }
 
     private static bool TryClip(double sample, out float clipped)

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Affect.Audio;
 
@@ -55,6 +56,9 @@ public sealed class VoiceActivityDetector
 
     /// <summary>The frames that a judgement may still need; the first one's number is <see cref="_firstFrame"/>.</summary>
     private readonly List<Frame> _frames = [];
+
+    /// <summary>Level of each of these frames in dBFS.</summary>
+    private readonly List<double> _levels = [];
     private long _firstFrame, _nextFrame;
 
     /// <summary>The open segment in frames, both ends included, and its last core; none where start is null.</summary>
@@ -161,19 +165,14 @@ public sealed class VoiceActivityDetector
             _sampleCount += taken;
             if (_sampleCount == FrameLength)
             {
-                _frames.Add(Measure(_samples));
+                var level = 10 * Math.Log10((InnerProduct.Of(_samples, _samples) / FrameLength) + 1e-12);
+                _levels.Add(level);
+                _frames.Add(new Frame { HasPitch = level > MinLevelDb && IsPeriodic(_samples) && PredictionGainDb(_samples) <= MaxPredictionGainDb });
                 _samples.AsSpan(Hop).CopyTo(_samples);
                 _sampleCount -= Hop;
                 _highPass.Settle();
             }
         }
-    }
-
-    private static Frame Measure(ReadOnlySpan<float> samples)
-    {
-        var level = 10 * Math.Log10((InnerProduct.Of(samples, samples) / FrameLength) + 1e-12);
-        var hasPitch = level > MinLevelDb && IsPeriodic(samples) && PredictionGainDb(samples) <= MaxPredictionGainDb;
-        return new Frame { LevelDb = level, HasPitch = hasPitch };
     }
 
     /// <summary>Whether a shift by some pitch period maps the frame nearly onto itself.</summary>
@@ -183,13 +182,16 @@ public sealed class VoiceActivityDetector
         var energy = (double)InnerProduct.Of(start, start);
         var shifted = samples.Slice(MinLag, CorrelationLength);
         var shiftedEnergy = (double)InnerProduct.Of(shifted, shifted);
-        for (var lag = MinLag; lag <= MaxLag; lag++)
+        for (var lag = MinLag; lag <= MaxLag; lag += 4)
         {
-            if (InnerProduct.Of(start, samples[lag..]) > MinPeriodicity * Math.Sqrt((energy * shiftedEnergy) + 1e-20))
-                return true;
-
-            var (leaving, entering) = (samples[lag], samples[lag + CorrelationLength]);
-            shiftedEnergy = Math.Max(0, shiftedEnergy + ((double)entering * entering) - ((double)leaving * leaving));
+            var products = InnerProduct.OfFour(start, samples[lag..], 1);
+            for (var i = 0; i < 4 && lag + i <= MaxLag; i++)
+            {
+                if (products[i] > MinPeriodicity * Math.Sqrt((energy * shiftedEnergy) + 1e-20))
+                    return true;
+                var (leaving, entering) = (samples[lag + i], samples[lag + i + CorrelationLength]);
+                shiftedEnergy = Math.Max(0, shiftedEnergy + ((double)entering * entering) - ((double)leaving * leaving));
+            }
         }
 
         return false;
@@ -239,18 +241,27 @@ public sealed class VoiceActivityDetector
             var behind = index + (_nextFrame < FloorPast ? FirstFloorFuture : FloorFuture) + 1;
             if (behind > frames.Length && !ended)
                 break;
-            var floor = double.MaxValue;
-            foreach (ref var other in frames[Math.Max(0, index - FloorPast)..Math.Min(frames.Length, behind)])
-                floor = Math.Min(floor, other.LevelDb);
-
-            ref var frame = ref frames[index];
-            frame.Loud = frame.LevelDb > Math.Max(MinLevelDb, floor + MinSnrDb);
+            var floor = Min(CollectionsMarshal.AsSpan(_levels)[Math.Max(0, index - FloorPast)..Math.Min(frames.Length, behind)]);
+            frames[index].Loud = _levels[index] > Math.Max(MinLevelDb, floor + MinSnrDb);
             Follow(frames[..(index + 1)], found);
         }
 
         var used = (int)Math.Max(0, _nextFrame - FloorPast - _firstFrame);
         _frames.RemoveRange(0, used);
+        _levels.RemoveRange(0, used);
         _firstFrame += used;
+    }
+
+    private static double Min(ReadOnlySpan<double> values)
+    {
+        var vectors = MemoryMarshal.Cast<double, Vector256<double>>(values);
+        var min = Vector256.Create(double.MaxValue);
+        foreach (var vector in vectors)
+            min = Vector256.Min(min, vector);
+        var smallest = Math.Min(Math.Min(min[0], min[1]), Math.Min(min[2], min[3]));
+        foreach (var value in values[(vectors.Length * Vector256<double>.Count)..])
+            smallest = Math.Min(smallest, value);
+        return smallest;
     }
 
     /// <summary>Opens, extends or closes the segment by the newest judged frame, the last of <paramref name="frames"/>.</summary>
@@ -304,8 +315,6 @@ public sealed class VoiceActivityDetector
 
     private struct Frame
     {
-        public double LevelDb;
-
         /// <summary>Periodic, and no tone.</summary>
         public bool HasPitch;
 
@@ -338,10 +347,11 @@ public sealed class VoiceActivityDetector
             var (s1, s2) = (_s1, _s2);
             for (var i = 0; i < input.Length; i++)
             {
+                // Each state depends on the output by one fused operation: the shortest chain from sample to sample.
                 var x = input[i] * _gain;
                 var y = x + s1;
-                s1 = (-2 * x) - (_a1 * y) + s2;
-                s2 = x - (_a2 * y);
+                s1 = Math.FusedMultiplyAdd(-_a1, y, s2 - (2 * x));
+                s2 = Math.FusedMultiplyAdd(-_a2, y, x);
                 output[i] = (float)y;
             }
 

@@ -1,3 +1,4 @@
+using Affect.Audio;
 using Affect.Emotions;
 
 namespace Affect.Hosting;
@@ -35,4 +36,14 @@ public static class ProtoMapping
     /// <summary>The domain's scores.</summary>
     public static EmotionScores ToDomain(this V1.EmotionScores scores) => EmotionScores.FromWeights(
         [scores.Neutral, scores.Happy, scores.Sad, scores.Angry, scores.Fear, scores.Disgust, scores.Surprise]);
+
+    /// <summary>The encoding of samples; null for an unspecified or unknown value.</summary>
+    public static SampleEncoding? ToDomain(this V1.AudioEncoding encoding) => encoding switch
+    {
+        V1.AudioEncoding.L16 => SampleEncoding.Signed16,
+        V1.AudioEncoding.Float32 => SampleEncoding.Ieee32,
+        V1.AudioEncoding.Mulaw => SampleEncoding.MuLaw,
+        V1.AudioEncoding.Alaw => SampleEncoding.ALaw,
+        _ => null,
+    };
 }

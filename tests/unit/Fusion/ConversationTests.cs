@@ -9,13 +9,13 @@ public sealed class ConversationTests
     [Fact]
     public void Talk_overlap_and_interruptions_are_counted()
     {
-        Take(3.0, "x."); // 0 speaks
-        Take(1.0, "xx"); // 1 falls in
-        Take(2.0, ".x");
-        Take(1.0, "..");
-        Take(1.0, "x.");
+        Add(3.0, "x."); // 0 speaks
+        Add(1.0, "xx"); // 1 falls in
+        Add(2.0, ".x");
+        Add(1.0, "..");
+        Add(1.0, "x.");
 
-        var (first, second) = (_conversation.Summarise(0), _conversation.Summarise(1));
+        var (first, second) = (_conversation.Summarize(0), _conversation.Summarize(1));
         Assert.Equal((5, 3), (Seconds(first.Talk), Seconds(first.Silence)));
         Assert.Equal((3, 5), (Seconds(second.Talk), Seconds(second.Silence)));
         Assert.Equal(1, _conversation.Overlap.ToTimeSpan().TotalSeconds);
@@ -25,15 +25,15 @@ public sealed class ConversationTests
     [Fact]
     public void A_monologue_goes_on_over_short_pauses_and_ends_with_the_others_voice()
     {
-        Take(2, "x.");
-        Take(1.5, "..");
-        Take(2, "x."); // 5.5 s by now
-        Take(3, "..");
-        Take(1, "x."); // too long a pause
-        Take(0.5, ".x");
-        Take(4, "x.");
-        Assert.Equal(5.5, Seconds(_conversation.Summarise(0).LongestMonologue));
-        Assert.Equal(0.5, Seconds(_conversation.Summarise(1).LongestMonologue));
+        Add(2, "x.");
+        Add(1.5, "..");
+        Add(2, "x."); // 5.5 s by now
+        Add(3, "..");
+        Add(1, "x."); // too long a pause
+        Add(0.5, ".x");
+        Add(4, "x.");
+        Assert.Equal(5.5, Seconds(_conversation.Summarize(0).LongestMonologue));
+        Assert.Equal(0.5, Seconds(_conversation.Summarize(1).LongestMonologue));
     }
 
     [Fact]
@@ -42,22 +42,22 @@ public sealed class ConversationTests
         // One dB louder each second, between pauses that are louder still and count for nothing.
         for (var second = 0; second < 30; second++)
         {
-            Take(1, "x.", Math.Pow(10, (-40 + second) / 10.0));
-            Take(1, "..", 1);
+            Add(1, "x.", Math.Pow(10, (-40 + second) / 10.0));
+            Add(1, "..", 1);
         }
-        var loudness = _conversation.Summarise(0).Loudness;
+        var loudness = _conversation.Summarize(0).Loudness;
         Assert.Equal(30, loudness.TrendDbPerMinute, 0.2);
         Assert.Equal(-11, loudness.PeakDbfs, 1e-3);
         var mean = Enumerable.Range(0, 30).Average(second => Math.Pow(10, (-40 + second) / 10.0));
         Assert.Equal(10 * Math.Log10(mean), loudness.MeanDbfs, 1e-3);
-        Assert.Null(_conversation.Summarise(1).Loudness);
+        Assert.Null(_conversation.Summarize(1).Loudness);
     }
 
     private static double Seconds(Google.Protobuf.WellKnownTypes.Duration duration) => duration.ToTimeSpan().TotalSeconds;
 
-    private void Take(double seconds, string speaking, double power = 0.01)
+    private void Add(double seconds, string speaking, double power = 0.01)
     {
-        for (var tick = 0; tick < (int)(seconds * Conversation.Rate); tick++)
-            _conversation.Take([speaking[0] == 'x', speaking[1] == 'x'], [power, power]);
+        for (var tick = 0; tick < (int)(seconds * Conversation.TickRate); tick++)
+            _conversation.Add([.. speaking.Select(channel => (byte)(channel == 'x' ? 1 : 0))], [(float)power, (float)power]);
     }
 }

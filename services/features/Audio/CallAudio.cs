@@ -1,0 +1,210 @@
+using System.Buffers;
+using Affect.Audio;
+
+namespace Affect.Features.Audio;
+
+/// <summary>Format of a call's audio and of the windows that are cut from it. Windows are counted in samples at 22,050 Hz.</summary>
+/// <param name="Encoding">Encoding of the interleaved samples.</param>
+/// <param name="Rate">In hertz.</param>
+/// <param name="Windows">One for each channel: true if the features of its windows are extracted.</param>
+/// <param name="Features">Features to extract.</param>
+/// <param name="ModelWindow">Length of the windows that the model expects; shorter ones are padded with silence.</param>
+/// <param name="Window">Length of a window.</param>
+/// <param name="Hop">Distance between the nominal starts of two windows.</param>
+internal sealed record CallFormat(
+    SampleEncoding Encoding, int Rate, IReadOnlyList<bool> Windows, FeatureSet Features, int ModelWindow, int Window, int Hop)
+{
+    public const int MinRate = 8_000, MaxRate = 48_000, MaxChannels = 8;
+
+    /// <summary>Bytes of one sample of all channels.</summary>
+    public int BlockSize => Windows.Count * Encoding.Width();
+}
+
+/// <summary>All that is needed to continue a call, given its audio from <paramref name="Position"/> on. In samples at the call's rate.</summary>
+/// <param name="Position">First sample that is still needed.</param>
+/// <param name="Ticks">Ticks reported so far.</param>
+/// <param name="Channels">One for each channel.</param>
+internal sealed record CallAudioState(long Position, long Ticks, IReadOnlyList<ChannelAudioState> Channels)
+{
+    /// <summary>Limit of every count of samples: about 70 days at 48 kHz.</summary>
+    public const long MaxSample = 1L << 38;
+}
+
+/// <summary>State of one channel.</summary>
+/// <param name="Segments">Segments of speech that a future tick or window may overlap.</param>
+/// <param name="Open">Start of the segment that has not ended, if any.</param>
+/// <param name="ReportedUntil">End of the newest segment reported.</param>
+/// <param name="NextWindow">Index of the next window.</param>
+internal sealed record ChannelAudioState(IReadOnlyList<SpeechSegment> Segments, long? Open, long ReportedUntil, long NextWindow);
+
+/// <summary>A window that is complete.</summary>
+/// <param name="Channel">Index of the channel.</param>
+/// <param name="Index">Index of the window within the channel.</param>
+/// <param name="Start">First sample at 22,050 Hz.</param>
+/// <param name="Length">Samples at 22,050 Hz.</param>
+/// <param name="Features">[frame][feature]; null if no speech overlaps the window.</param>
+internal sealed record CallWindow(int Channel, long Index, long Start, int Length, float[]? Features);
+
+/// <summary>
+/// The audio of a call: bytes become ticks, segments of speech and windows, in the order of time. Each sample is decoded and searched
+/// for speech once; frames that windows share are computed once. An instance belongs to one thread at a time.
+/// </summary>
+internal sealed class CallAudio
+{
+    /// <summary>Ticks per second: the unit in which speech and power are reported.</summary>
+    public const int TickRate = 100;
+
+    /// <summary>Voice activity detection starts this long before the position at which a call continues.</summary>
+    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(2);
+
+    private readonly CallFormat _format;
+    private readonly CallChannel[] _channels;
+    private readonly List<SpeechSegment> _ended = [];
+    private bool _complete;
+
+    public CallAudio(CallFormat format, CallAudioState? resume = null)
+    {
+        _format = format;
+        Ticks = resume?.Ticks ?? 0;
+        _channels = new CallChannel[format.Windows.Count];
+        for (var i = 0; i < _channels.Length; i++)
+            _channels[i] = new(format, format.Windows[i], resume?.Position ?? 0, Ticks, resume?.Channels[i]);
+    }
+
+    /// <summary>Ticks reported so far.</summary>
+    public long Ticks { get; private set; }
+
+    // New since the last Clear, in the order of time.
+
+    /// <summary>For each tick and channel: 1 if speech.</summary>
+    public List<byte> Speech { get; } = [];
+
+    /// <summary>For each tick and channel: mean square of the samples.</summary>
+    public List<float> Power { get; } = [];
+
+    /// <summary>Segments that have ended, with the index of their channel.</summary>
+    public List<(int Channel, SpeechSegment Segment)> Segments { get; } = [];
+
+    public List<CallWindow> Windows { get; } = [];
+
+    /// <summary>True if a window or a segment waits to be reported, or 2 s of ticks.</summary>
+    public bool HasNews => Windows.Count > 0 || Segments.Count > 0 || Speech.Count >= 2 * TickRate * _channels.Length;
+
+    /// <summary>Samples received since the start of the call.</summary>
+    private long Received => _channels[0].Received;
+
+    /// <summary>Length of the audio so far at 22,050 Hz, as for a file.</summary>
+    private long Resampled => ((Received * FeatureExtractor.SampleRate) + _format.Rate - 1) / _format.Rate;
+
+    /// <summary>Appends whole samples of all channels.</summary>
+    /// <exception cref="AudioFormatException">The bytes are not whole samples, or a sample is not finite.</exception>
+    public void Append(ReadOnlySpan<byte> bytes)
+    {
+        var (block, width) = (_format.BlockSize, _format.Encoding.Width());
+        if (bytes.Length % block != 0)
+            throw new AudioFormatException($"must be whole samples of {block} bytes");
+        // In pieces of 1 s: memory stays bounded, and windows are reported as they become complete.
+        var samples = ArrayPool<float>.Shared.Rent(_format.Rate);
+        try
+        {
+            while (!bytes.IsEmpty)
+            {
+                var count = Math.Min(bytes.Length / block, _format.Rate);
+                for (var i = 0; i < _channels.Length; i++)
+                {
+                    var own = bytes[(i * width)..];
+                    if (!_format.Encoding.TryDecode(own, block, samples.AsSpan(0, count)))
+                        throw new AudioFormatException("must be finite samples");
+                    _channels[i].Append(samples.AsSpan(0, count), own, block, _ended);
+                    Report(i);
+                }
+
+                bytes = bytes[(count * block)..];
+                Advance();
+            }
+        }
+        finally
+        {
+            ArrayPool<float>.Shared.Return(samples);
+        }
+    }
+
+    /// <summary>Ends the call: the last windows become complete.</summary>
+    public void End()
+    {
+        _complete = true;
+        for (var i = 0; i < _channels.Length; i++)
+        {
+            _channels[i].End(_ended);
+            Report(i);
+        }
+
+        Advance();
+    }
+
+    /// <summary>The state after everything that was reported.</summary>
+    public CallAudioState Save()
+    {
+        var needed = CallChannel.Boundary(Ticks, _format.Rate);
+        for (var i = 0; i < _channels.Length; i++)
+            if (_format.Windows[i])
+                needed = Math.Min(needed, _channels[i].FirstNeeded(FirstWanted(_channels[i])));
+        needed = Math.Max(0, needed - (long)(WarmUp.TotalSeconds * _format.Rate));
+        return new(needed, Ticks, [.. _channels.Select(channel => channel.Save())]);
+    }
+
+    /// <summary>Forgets what has been reported.</summary>
+    public void Clear()
+    {
+        Speech.Clear();
+        Power.Clear();
+        Segments.Clear();
+        Windows.Clear();
+    }
+
+    private void Report(int channel)
+    {
+        foreach (var segment in _ended)
+            Segments.Add((channel, segment));
+        _ended.Clear();
+    }
+
+    private void Advance()
+    {
+        CountTicks();
+        for (var i = 0; i < _channels.Length; i++)
+        {
+            var channel = _channels[i];
+            while (_format.Windows[i] && Next(channel) is { } window && channel.HasSpeech(window.Start, window.Length) is { } speech)
+                Windows.Add(new(i, channel.NextWindow++, window.Start, window.Length, speech ? channel.Extract(window.Start, window.Length) : null));
+            channel.Forget(Ticks, FirstWanted(channel));
+        }
+    }
+
+    /// <summary>Start of the earliest window that may follow: the last window of a call starts up to one hop before its nominal start.</summary>
+    private long FirstWanted(CallChannel channel) => Windowing.Start(Math.Max(0, channel.NextWindow - 1), _format.Hop);
+
+    /// <summary>The next window whose audio is there; the same windows as <see cref="Windowing.Over"/> cuts from a file.</summary>
+    private (long Start, int Length)? Next(CallChannel channel)
+    {
+        if (_complete && Resampled < Windowing.MinLength)
+            return null;
+        var next = Windowing.At(channel.NextWindow, Resampled, _complete, _format.Window, _format.Hop);
+        // The resampler looks a little further than the window.
+        return next is { } window && (_complete || channel.Received >= channel.LastNeeded(window.Start + window.Length)) ? window : null;
+    }
+
+    /// <summary>Reports the ticks for which it is known whether anybody speaks.</summary>
+    private void CountTicks()
+    {
+        var known = Received;
+        foreach (var channel in _channels)
+            known = Math.Min(known, channel.KnownUntil);
+        for (; CallChannel.Boundary(Ticks + 1, _format.Rate) <= known; Ticks++)
+            foreach (var channel in _channels)
+            {
+                Speech.Add((byte)(channel.Speaks(CallChannel.Boundary(Ticks, _format.Rate), CallChannel.Boundary(Ticks + 1, _format.Rate)) ? 1 : 0));
+                Power.Add((float)channel.TakePower(Ticks));
+            }
+    }
+}

@@ -1,0 +1,98 @@
+using Affect.Features.V1;
+using Affect.Fusion.Timeline;
+using Affect.Fusion.V1;
+using Affect.V1;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+
+namespace Affect.Fusion.Calls;
+
+/// <summary>
+/// The results of a call so far: its conversation, its timelines, and the state from which any server resumes it. Belongs to the task
+/// that concludes windows.
+/// </summary>
+internal sealed class CallRecord
+{
+    private readonly CallPlan _plan;
+    private readonly CallState _state;
+    private readonly Conversation _conversation;
+    private readonly EmotionTimeline[] _timelines;
+
+    /// <summary>Takes ownership of <paramref name="state"/>.</summary>
+    public CallRecord(CallPlan plan, CallState state, FusionOptions options)
+    {
+        (_plan, _state) = (plan, state);
+        _conversation = new(state.Conversation);
+        _timelines = [.. state.Timelines.Select(timeline => new EmotionTimeline(timeline, options, plan.WindowTime, plan.HopTime))];
+    }
+
+    /// <summary>State of the audio after everything concluded. Only for calls with audio.</summary>
+    public CallAudioState Audio => _state.Audio;
+
+    /// <summary>Position from which the client sends the audio again, in bytes.</summary>
+    public long AudioPosition => (_state.Audio?.Position ?? 0) * _plan.FrameBytes;
+
+    /// <summary>Adds the ticks of a response; those added already, before a rewind, are left out.</summary>
+    public void Add(ExtractCallResponse response)
+    {
+        var channels = _plan.AudioChannels;
+        Span<float> power = stackalloc float[channels];
+        var count = response.Speech.Length / channels;
+        for (var i = (int)Math.Max(0, _conversation.Ticks - (response.State.Ticks - count)); i < count; i++)
+        {
+            for (var channel = 0; channel < channels; channel++)
+                power[channel] = response.Power[(i * channels) + channel];
+            _conversation.Add(response.Speech.Span.Slice(i * channels, channels), power);
+        }
+
+        foreach (var (index, channel) in response.State.Channels.Index())
+            _state.Audio.Channels[index].ReportedUntil = channel.ReportedUntil;
+    }
+
+    /// <summary>Adds a window to its timeline, which completes it, and returns the alerts that it raised or cleared.</summary>
+    public IReadOnlyList<Alert> Conclude(StreamWindow window)
+    {
+        if (_plan.Channels[window.Channel].HasAudio)
+            _state.Audio.Channels[window.Channel].NextWindow = window.Index + 1;
+        else
+            _state.NextVideoWindow = window.Index + 1;
+        return _timelines[window.Channel].Append(window);
+    }
+
+    /// <summary>Everything up to this state of the audio is concluded.</summary>
+    public void Conclude(CallAudioState audio) => _state.Audio = audio;
+
+    /// <summary>The checkpoint with which another server continues from here.</summary>
+    public Checkpoint Save(TimeSpan newestFrame, long missing)
+    {
+        _state.NewestFrame = (long)newestFrame.TotalMicroseconds;
+        _state.Missing = missing;
+        var firstFrame = TimeSpan.Zero;
+        foreach (var (index, channel) in _plan.Channels.Index())
+            if (channel.Video)
+                firstFrame = _plan.HopTime * Math.Max(0, (channel.HasAudio ? _state.Audio.Channels[index].NextWindow : _state.NextVideoWindow) - 1);
+        return new() { AudioPosition = AudioPosition, VideoTime = Duration.FromTimeSpan(firstFrame), State = _state.ToByteString() };
+    }
+
+    public CallSummary Summarize(CallEnd end, TimeSpan duration, long missing)
+    {
+        var summary = new CallSummary
+        {
+            End = end,
+            Duration = Duration.FromTimeSpan(duration),
+            Overlap = _conversation.Overlap,
+            MissingAudio = Duration.FromTimeSpan(missing == 0 ? TimeSpan.Zero : _plan.TimeOf(missing)),
+        };
+        foreach (var (index, planned) in _plan.Channels.Index())
+        {
+            var channel = planned.HasAudio ? _conversation.Summarize(index) : new ChannelSummary { Channel = index };
+            channel.Role = planned.Role;
+            if (planned.Emotion)
+                channel.Emotion = _timelines[index].Summarize(
+                    !planned.HasAudio ? Outcome.NoFace : _state.Timelines[index].Windows == 0 ? Outcome.TooShort : Outcome.NoSpeech);
+            summary.Channels.Add(channel);
+        }
+
+        return summary;
+    }
+}

@@ -1,0 +1,300 @@
+using System.Runtime.CompilerServices;
+using Affect.Features.V1;
+using Affect.Fusion.Peers;
+using Affect.Hosting;
+using Affect.V1;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+
+namespace Affect.Fusion.Calls;
+
+/// <summary>What features reports of a call, and the stream from which it comes: results of earlier streams are void after a rewind.</summary>
+internal readonly record struct FeatureReport(ExtractCallResponse Response, int Generation);
+
+/// <summary>
+/// The stream of one call to features: sends the call's audio once, and again from the newest state on if features fails. The thread
+/// that appends audio sends it; one other reads. What features cannot report for <see cref="FusionOptions.WindowTimeout"/> is
+/// reported here as lost, so that the call proceeds.
+/// </summary>
+internal sealed class FeatureStream : IDisposable
+{
+    /// <summary>Audio is sent at least this often, and whenever a window is complete.</summary>
+    private static readonly TimeSpan SendInterval = TimeSpan.FromSeconds(0.25);
+
+    /// <summary>Audio beyond what windows and voice activity detection need (<see cref="CallPlan"/>) that may be kept unanswered.</summary>
+    private static readonly TimeSpan MaxBacklog = TimeSpan.FromSeconds(10);
+
+    private const int MaxMessageBytes = 1 << 18;
+
+    private static readonly Backoff Backoff = new(First: TimeSpan.FromMilliseconds(50), Max: TimeSpan.FromSeconds(1));
+
+    private readonly FeaturesService.FeaturesServiceClient _features;
+    private readonly CallPlan _plan;
+    private readonly CallAudio _audio;
+    private readonly FusionOptions _options;
+    private readonly TimeProvider _time;
+    private readonly CancellationToken _caller;
+
+    /// <summary>Guards the fields below; held only for moments.</summary>
+    private readonly Lock _lock = new();
+    private CallAudioState _state;
+    private ModelInput? _input;
+    private int _generation;
+    private CancellationTokenSource _connection = new();
+    private TaskCompletionSource _progress = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>When which sample was received: tells since when a window has been complete.</summary>
+    private readonly Queue<(long Received, long Timestamp)> _arrivals = new();
+
+    /// <summary>Held while audio is written. Guards the fields below.</summary>
+    private readonly SemaphoreSlim _sending = new(1);
+    private IClientStreamWriter<ExtractCallRequest>? _requests;
+    private long _sent;
+    private bool _halfClosed;
+
+    private long _nextDue;
+    private volatile bool _complete;
+
+    public FeatureStream(
+        FeaturesService.FeaturesServiceClient features, CallPlan plan, CallAudio audio, CallAudioState state,
+        FusionOptions options, TimeProvider time, CancellationToken caller)
+    {
+        (_features, _plan, _audio, _state, _options, _time, _caller) = (features, plan, audio, state, options, time, caller);
+        _input = plan.Speech?.Input;
+        _nextDue = plan.Channels.Index().Where(channel => channel.Item is { HasAudio: true, Emotion: true })
+            .Select(channel => state.Channels[channel.Index].NextWindow).DefaultIfEmpty(0).Min();
+    }
+
+    /// <summary>Features and window that are extracted now.</summary>
+    public ModelInput? Input
+    {
+        get
+        {
+            lock (_lock)
+                return _input;
+        }
+    }
+
+    /// <summary>Sends audio that was appended: at once if it completes a window, otherwise in pieces that are worth a message.</summary>
+    /// <remarks>Waits while features or fusion lag behind, so that the client is read no faster than its call is analyzed.</remarks>
+    public async ValueTask SendAsync()
+    {
+        var received = _audio.Received;
+        var due = false;
+        for (; received >= _plan.SamplesAt((_nextDue * _plan.Hop) + _plan.Window); _nextDue++)
+            due = true;
+        if (!due && received - Volatile.Read(ref _sent) < SendInterval.TotalSeconds * _plan.Rate)
+            return;
+        lock (_lock)
+            _arrivals.Enqueue((received, _time.GetTimestamp()));
+        await WriteAsync();
+        while (_audio.Kept > _plan.SamplesKept + (MaxBacklog.TotalSeconds * _plan.Rate))
+        {
+            Task progress;
+            lock (_lock)
+                progress = _progress.Task;
+            if (_audio.Kept > _plan.SamplesKept + (MaxBacklog.TotalSeconds * _plan.Rate))
+                await progress.WaitAsync(_caller);
+        }
+    }
+
+    /// <summary>No audio follows.</summary>
+    public async ValueTask CompleteAsync()
+    {
+        lock (_lock)
+            _arrivals.Enqueue((long.MaxValue, _time.GetTimestamp()));
+        _complete = true;
+        await WriteAsync();
+    }
+
+    /// <summary>Since when a window has been complete.</summary>
+    /// <param name="end">End of the window at 22,050 Hz.</param>
+    public long CompleteSince(long end)
+    {
+        lock (_lock)
+        {
+            var needed = Math.Min(_plan.SamplesAt(end), _audio.Received);
+            while (_arrivals.Count > 1 && _arrivals.Peek().Received < needed)
+                _arrivals.Dequeue();
+            return _arrivals.TryPeek(out var arrival) ? arrival.Timestamp : _time.GetTimestamp();
+        }
+    }
+
+    /// <summary>Everything up to this state is concluded: its audio is not needed again.</summary>
+    public void Forget(CallAudioState concluded)
+    {
+        _audio.Forget(concluded.Position);
+        lock (_lock)
+        {
+            _progress.TrySetResult();
+            _progress = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+    }
+
+    /// <summary>Continues from an earlier state, with other features: reports of the current generation are void.</summary>
+    public void Rewind(CallAudioState concluded, ModelInput input)
+    {
+        lock (_lock)
+        {
+            (_state, _input) = (concluded, input);
+            _generation++;
+            _connection.Cancel();
+        }
+    }
+
+    /// <summary>Reports of the whole call, in order.</summary>
+    /// <exception cref="RpcException">INVALID_ARGUMENT naming audio.data.</exception>
+    public async IAsyncEnumerable<FeatureReport> ReadAsync([EnumeratorCancellation] CancellationToken cancellation)
+    {
+        var attempt = 0;
+        while (true)
+        {
+            int generation;
+            CancellationTokenSource connection;
+            CallAudioState state;
+            lock (_lock)
+            {
+                _connection.Dispose();
+                _connection = connection = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+                (generation, state) = (_generation, _state);
+            }
+
+            using var call = _features.ExtractCall(cancellationToken: connection.Token);
+            var resending = OpenAsync(call.RequestStream, state, connection.Token);
+            TimeSpan delay;
+            while (true)
+            {
+                try
+                {
+                    if (!await call.ResponseStream.MoveNext(connection.Token))
+                        yield break;
+                }
+                catch (Exception exception) when (exception is RpcException or OperationCanceledException && !cancellation.IsCancellationRequested)
+                {
+                    if (exception is RpcException rpc && rpc.Violation("audio") is { } violation)
+                        throw RpcErrors.InvalidArgument("audio.data", violation);
+                    delay = Backoff.Delay(attempt++, (exception as RpcException)?.RetryAfter());
+                    break;
+                }
+
+                attempt = 0;
+                if (Accept(call.ResponseStream.Current, generation) is { } report)
+                    yield return report;
+            }
+
+            await connection.CancelAsync();
+            await resending;
+            lock (_lock)
+                if (generation != _generation)
+                    continue;
+            if (SkipOverdue(generation) is { } skipped)
+            {
+                yield return skipped.Report;
+                if (skipped.Ended)
+                    yield break;
+            }
+
+            await Task.Delay(delay, _time, cancellation);
+        }
+    }
+
+    public void Dispose()
+    {
+        _connection.Cancel();
+        _connection.Dispose();
+        _sending.Dispose();
+    }
+
+    private FeatureReport? Accept(ExtractCallResponse response, int generation)
+    {
+        lock (_lock)
+        {
+            if (generation != _generation)
+                return null;
+            _state = response.State;
+            return new(response, generation);
+        }
+    }
+
+    private async Task OpenAsync(IClientStreamWriter<ExtractCallRequest> requests, CallAudioState state, CancellationToken cancellation)
+    {
+        try
+        {
+            await _sending.WaitAsync(cancellation);
+            try
+            {
+                var config = new CallConfig
+                {
+                    Encoding = _plan.ProtoEncoding,
+                    SampleRate = _plan.Rate,
+                    Input = Input,
+                    Window = Duration.FromTimeSpan(_plan.WindowTime),
+                    Hop = Duration.FromTimeSpan(_plan.HopTime),
+                    Resume = state,
+                };
+                foreach (var channel in _plan.Channels.Where(channel => channel.HasAudio))
+                    config.Windows.Add(channel.Emotion);
+                (_requests, _sent, _halfClosed) = (requests, state.Position, false);
+                await requests.WriteAsync(new() { Config = config }, cancellation);
+            }
+            finally
+            {
+                _sending.Release();
+            }
+
+            await WriteAsync();
+        }
+        catch (Exception exception) when (exception is RpcException or OperationCanceledException or InvalidOperationException)
+        {
+            // The reading side learns why.
+        }
+    }
+
+    /// <summary>Writes the audio that has not been sent. Without a connection it waits in <see cref="CallAudio"/>.</summary>
+    private async Task WriteAsync()
+    {
+        await _sending.WaitAsync(_caller);
+        try
+        {
+            if (_requests is not { } requests || _halfClosed)
+                return;
+            while (_audio.Read(_sent, MaxMessageBytes) is { IsEmpty: false } audio)
+            {
+                await requests.WriteAsync(new() { Audio = audio }, _caller);
+                _sent += audio.Length / _plan.FrameBytes;
+            }
+
+            if (_complete)
+            {
+                _halfClosed = true;
+                await requests.CompleteAsync();
+            }
+        }
+        catch (Exception exception) when (exception is RpcException or InvalidOperationException or IOException && !_caller.IsCancellationRequested)
+        {
+            // The connection is lost; the reading side opens another.
+            _requests = null;
+        }
+        finally
+        {
+            _sending.Release();
+        }
+    }
+
+    /// <summary>Reports windows that have been complete for longer than they may take, without their features.</summary>
+    private (FeatureReport Report, bool Ended)? SkipOverdue(int generation)
+    {
+        lock (_lock)
+        {
+            long? overdue = null;
+            while (_arrivals.TryPeek(out var arrival) && _time.GetElapsedTime(arrival.Timestamp) >= _options.WindowTimeout)
+                overdue = _arrivals.Dequeue().Received;
+            if (overdue is not { } received)
+                return null;
+            var ended = received == long.MaxValue;
+            var response = _plan.Skip(_state, Math.Min(received, _audio.Received), ended);
+            _state = response.State;
+            return (new(response, generation), ended);
+        }
+    }
+}
