@@ -11,4 +11,5 @@ var root = new RootCommand("Trains, exports and measures the models of Affect.")
     FuseCommand.Create(),
     CallsCommand.Create(),
 };
-return await root.Parse(args).InvokeAsync(new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(60) });
+return await root.Parse(args).InvokeAsync(
+    new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(60) });

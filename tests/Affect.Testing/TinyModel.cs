@@ -8,8 +8,9 @@ using Onnx;
 namespace Affect.Testing;
 
 /// <summary>
-/// Writes a model folder (manifest.json and VERSION/model.onnx) that is small enough to compute by hand: <c>logits = bias + weights · x</c>, where x is the input after mean and scale, flattened in the order of
-/// the manifest's layout. Where the manifest names an embedding, it is <c>max(0, logits)</c>.
+/// Writes a model folder (manifest.json and VERSION/model.onnx) that is small enough to compute by hand:
+/// <c>logits = bias + weights · x</c>, where x is the normalized input, flattened in the order of the manifest's layout. An
+/// embedding, if the manifest names one, is <c>max(0, logits)</c>.
 /// </summary>
 /// <example>
 /// <code>

@@ -44,7 +44,8 @@ internal abstract class Architecture
     public abstract Network Build();
 
     /// <summary>Combines the trained members into one network with one input normalization.</summary>
-    public virtual (Network Network, Normalization Normalization) Combine(IReadOnlyList<(Network Network, Normalization Normalization)> members) => members.Single();
+    public virtual (Network Network, Normalization Normalization) Combine(
+        IReadOnlyList<(Network Network, Normalization Normalization)> members) => members.Single();
 
     /// <summary>Number of values in one sample.</summary>
     public int Length => checked((int)Shape.Aggregate(1L, (product, size) => product * size));
@@ -85,7 +86,9 @@ internal sealed record Recipe
     /// <summary>Maximum learning rate, reached after <see cref="WarmupFraction"/>.</summary>
     public required double LearningRate { get; init; }
 
-    /// <summary>Fraction of the steps over which the learning rate rises linearly; after it, the rate follows a cosine down to 1 %.</summary>
+    /// <summary>
+    /// Fraction of the steps over which the learning rate rises linearly; after it, the rate follows a cosine down to 1 %.
+    /// </summary>
     public double WarmupFraction { get; init; } = 0.1;
 
     /// <summary>Decoupled weight decay (Loshchilov and Hutter 2019); 0 makes the optimizer plain Adam.</summary>

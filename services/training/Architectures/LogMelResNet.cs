@@ -27,7 +27,8 @@ internal sealed class LogMelResNet() : WindowedSpeech(FeatureKind.LogMel)
 
     public override string Name => "logmel-resnet";
 
-    public override string Description => "Residual network with squeeze-and-excitation on 3 s log-mel windows (128 bands), trained with strong augmentation.";
+    public override string Description =>
+        "Residual network with squeeze-and-excitation on 3 s log-mel windows (128 bands), trained with strong augmentation.";
 
     public override Recipe Recipe { get; } = First with
     {

@@ -11,7 +11,8 @@ internal sealed class MfccAttention() : WindowedSpeech(FeatureKind.MfccZcrRms)
 {
     public override string Name => "mfcc-attention";
 
-    public override string Description => "Deep CNN with self-attention and attentive statistics on 3 s windows of MFCC, ZCR and RMS, trained with strong augmentation.";
+    public override string Description =>
+        "Deep CNN with self-attention and attentive statistics on 3 s windows of MFCC, ZCR and RMS, trained with strong augmentation.";
 
     public override Recipe Recipe { get; } = new()
     {
@@ -28,7 +29,8 @@ internal sealed class MfccAttention() : WindowedSpeech(FeatureKind.MfccZcrRms)
     };
 
     public override string Remarks =>
-        "The speaker-independent (5-fold) figures come from weights trained for 30 epochs (`--epochs 30`), the shipped weights from the full schedule.";
+        "The speaker-independent (5-fold) figures come from weights trained for 30 epochs (`--epochs 30`), the shipped weights from "
+        + "the full schedule.";
 
     public override Network Build() => new EmbeddingClassifier(128,
         new SwapAxes(), // [42, 130]: convolutions expect time last

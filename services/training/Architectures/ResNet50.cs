@@ -67,10 +67,11 @@ internal sealed class ResNet50 : Architecture
     };
 
     public override string Remarks =>
-        "The study froze weights pretrained on ImageNet. These weights are trained from scratch on FER2013 alone: its labels, the votes of FER+ "
-        + "and the scores of se-resnet as teacher. The teacher's PrivateTest accuracy was 68.12 % in the first run, 69.3 % in the first 18 epochs of the "
-        + "second, and 71.4 % afterwards. The first run's exported accuracy was 61.1 %. The runs were started manually (`--initialize-from`). The first layer "
-        + "converts colors to gray; test-time augmentation averages the image and its horizontal flip.";
+        "The study froze weights pretrained on ImageNet. These weights are trained from scratch on FER2013 alone: its labels, the "
+        + "votes of FER+ and the scores of se-resnet as teacher. The teacher's PrivateTest accuracy was 68.12 % in the first run, "
+        + "69.3 % in the first 18 epochs of the second, and 71.4 % afterwards. The first run's exported accuracy was 61.1 %. The runs "
+        + "were started manually (`--initialize-from`). The first layer converts colors to gray; test-time augmentation averages the "
+        + "image and its horizontal flip.";
 
     public override Network Build() => new EmbeddingClassifier(2048,
         new Grayscale(),
@@ -86,5 +87,6 @@ internal sealed class ResNet50 : Architecture
     };
 
     private static Sequential Bottlenecks(int count, int inputs, int inner, int stride) =>
-        new([.. Enumerable.Range(0, count).Select(i => i == 0 ? Residual.Bottleneck(inputs, inner, stride) : Residual.Bottleneck(4 * inner, inner))]);
+        new([.. Enumerable.Range(0, count)
+            .Select(i => i == 0 ? Residual.Bottleneck(inputs, inner, stride) : Residual.Bottleneck(4 * inner, inner))]);
 }

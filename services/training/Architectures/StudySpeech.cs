@@ -20,7 +20,9 @@ internal abstract class StudySpeech() : WindowedSpeech(FeatureKind.MfccZcrRms)
         EmaDecay = 0,
     };
 
-    /// <summary>Convolutions that reduce the time steps to a quarter, because recurrent layers are slow: [N, 130, 42] → [N, 32, 128].</summary>
+    /// <summary>
+    /// Convolutions that reduce the time steps to a quarter, because recurrent layers are slow: [N, 130, 42] → [N, 32, 128].
+    /// </summary>
     protected Sequential Convolutions() => new(
         new SwapAxes(), // [42, 130]: convolutions expect time last
         ConvBlock.Conv1d(Features, 64, kernel: 5),

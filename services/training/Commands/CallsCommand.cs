@@ -35,7 +35,8 @@ internal static class CallsCommand
 
     public static Command Create()
     {
-        var command = new Command("calls", "Streams synthetic calls to a running Affect and prints the accuracy of windows, phases and alerts.")
+        var command = new Command(
+            "calls", "Streams synthetic calls to a running Affect and prints the accuracy of windows, phases and alerts.")
         {
             Address, Count, Out, CommonOptions.Data, CommonOptions.Run, CommonOptions.Splits,
         };
@@ -138,7 +139,8 @@ internal static class CallsCommand
             var samples = new float[clip.Samples.Length];
             for (var i = 0; i < samples.Length; i++)
                 samples[i] = clip.Samples.Span[i] / 32768f;
-            return Resampler.Resample(samples, FeatureExtractor.SampleRate, Rate).Select(sample => (short)Math.Clamp(sample * 32768f, short.MinValue, short.MaxValue));
+            return Resampler.Resample(samples, FeatureExtractor.SampleRate, Rate)
+                .Select(sample => (short)Math.Clamp(sample * 32768f, short.MinValue, short.MaxValue));
         }
     }
 
@@ -189,9 +191,12 @@ internal static class CallsCommand
         public void Print()
         {
             Console.WriteLine($"{_calls} calls, {_length.TotalMinutes:F0} minutes, 8 kHz µ-law, two channels");
-            Console.WriteLine($"clips: {_correctClips} of {_clips} correct, accuracy {Share(_correctClips, _clips)}; accuracy {Share(_correctAnswers, _answered)} on the {_answered} answered (not UNCERTAIN)");
-            Console.WriteLine($"phases: {_correctPhases} of {_phases} correct by the smoothed scores at the end, accuracy {Share(_correctPhases, _phases)}");
-            Console.WriteLine($"alerts '{AngerRule}': {_alerts} raised, precision {Share(_correctAlerts, _alerts)}; {_angry} angry phases, recall {Share(_angryRaised, _angry)}");
+            Console.WriteLine($"clips: {_correctClips} of {_clips} correct, accuracy {Share(_correctClips, _clips)}; accuracy " +
+                $"{Share(_correctAnswers, _answered)} on the {_answered} answered (not UNCERTAIN)");
+            Console.WriteLine($"phases: {_correctPhases} of {_phases} correct by the smoothed scores at the end, accuracy " +
+                $"{Share(_correctPhases, _phases)}");
+            Console.WriteLine($"alerts '{AngerRule}': {_alerts} raised, precision {Share(_correctAlerts, _alerts)}; {_angry} angry " +
+                $"phases, recall {Share(_angryRaised, _angry)}");
         }
 
         private static TimeSpan Center(TimeSpan start, TimeSpan end) => (start + end) / 2;

@@ -4,6 +4,7 @@ using Affect.Training.Architectures;
 using Affect.Training.Data;
 using Spectre.Console;
 using TorchSharp;
+using ExternalException = System.Runtime.InteropServices.ExternalException;
 
 namespace Affect.Training.Commands;
 
@@ -16,12 +17,15 @@ internal static class CommonOptions
 
     public static Option<string> Data { get; } = Option("--data", "Folder of the corpora: ravdess/ savee/ tess/ cremad/ fer2013/.", "");
 
-    public static Option<string> Run { get; } = Option("--run", "Folder of the run: prepared data and checkpoints.", Path.Combine("artifacts", "training-run"));
+    public static Option<string> Run { get; } = Option(
+        "--run", "Folder of the run: prepared data and checkpoints.", Path.Combine("artifacts", "training-run"));
 
-    public static Option<string> Splits { get; } = Option("--splits", "Folder of the splits.", Path.Combine(AppContext.BaseDirectory, "splits"));
+    public static Option<string> Splits { get; } = Option(
+        "--splits", "Folder of the splits.", Path.Combine(AppContext.BaseDirectory, "splits"));
 
     public static Option<string> Protocol { get; } = Option("--protocol",
-        "Name of a split or, for evaluate, common prefix of several folds (speech-ravdess). The default is the split of the shipped weights (speech-random, fer2013-official).", "");
+        "Name of a split or, for evaluate, common prefix of several folds (speech-ravdess). The default is the split of the shipped " +
+        "weights (speech-random, fer2013-official).", "");
 
     public static Option<string> Models { get; } = Option("--models", "Model repository.", Path.Combine("services", "models"));
 
@@ -69,10 +73,13 @@ internal static class CommonOptions
         if (!Architecture.All.TryGetValue(name, out var architecture))
             throw new InvalidDataException((name.Length == 0 ? "no model: set --model or AFFECT_MODEL" : $"unknown model {name}") +
                 $"; must be one of {string.Join(", ", Architecture.All.Keys)}");
-        return (architecture, parsed.GetValue(Protocol) is { Length: > 0 } protocol ? protocol : Affect.Training.Data.Workspace.DefaultProtocol(architecture));
+        return (architecture, parsed.GetValue(Protocol) is { Length: > 0 } protocol ? protocol
+            : Affect.Training.Data.Workspace.DefaultProtocol(architecture));
     }
 
-    /// <summary>Runs a command. Errors that the user can fix are printed as one line on standard error (exit code 1); Ctrl-C exits with 130.</summary>
+    /// <summary>
+    /// Runs a command. Errors that the user can fix are printed as one line on standard error (exit code 1); Ctrl-C exits with 130.
+    /// </summary>
     public static async Task<int> InvokeAsync(Func<Task> run)
     {
         try
@@ -85,10 +92,12 @@ internal static class CommonOptions
             await Console.Error.WriteLineAsync("interrupted; run the same command again to resume");
             return Interrupted;
         }
-        catch (Exception exception) when (exception is IOException or InvalidDataException or UnauthorizedAccessException or System.Runtime.InteropServices.ExternalException)
+        catch (Exception exception) when (
+            exception is IOException or InvalidDataException or UnauthorizedAccessException or ExternalException)
         {
             // In errors of torch (ExternalException: out of memory, device errors) a native stack follows the first line.
-            await Console.Error.WriteLineAsync($"error: {(exception is System.Runtime.InteropServices.ExternalException ? exception.Message.Split('\n')[0] : exception.Message)}");
+            await Console.Error.WriteLineAsync(
+                $"error: {(exception is ExternalException ? exception.Message.Split('\n')[0] : exception.Message)}");
             return Failed;
         }
     }
@@ -101,20 +110,24 @@ internal static class CommonOptions
         {
             torch.set_num_threads(threads);
         }
-        catch (Exception exception) when (exception is DllNotFoundException or TypeInitializationException or EntryPointNotFoundException or NotSupportedException)
+        catch (Exception exception) when (
+            exception is DllNotFoundException or TypeInitializationException or EntryPointNotFoundException or NotSupportedException)
         {
             throw new IOException(
                 "torch cannot be loaded: it needs 64-bit Linux with glibc 2.28 and libstdc++ of GCC 13 or later " +
-                $"(GLIBCXX_3.4.32: Debian 13, Ubuntu 24.04) and libgomp1. {(exception.InnerException ?? exception).Message.Split('\n')[0]}", exception);
+                $"(GLIBCXX_3.4.32: Debian 13, Ubuntu 24.04) and libgomp1. {(exception.InnerException ?? exception).Message.Split('\n')[0]}",
+                    exception);
         }
     }
 
     /// <summary>Loads a data set with a progress bar and prints the summary.</summary>
-    public static Task<DataSet> LoadAsync(Workspace workspace, Architecture architecture, string protocol, CancellationToken cancellation) =>
+    public static Task<DataSet> LoadAsync(
+        Workspace workspace, Architecture architecture, string protocol, CancellationToken cancellation) =>
         LoadAsync(workspace, architecture, architecture.Recipe, protocol, cancellation);
 
     /// <summary>Loads a data set for a given recipe.</summary>
-    public static async Task<DataSet> LoadAsync(Workspace workspace, Architecture architecture, Recipe recipe, string protocol, CancellationToken cancellation) =>
+    public static async Task<DataSet> LoadAsync(
+        Workspace workspace, Architecture architecture, Recipe recipe, string protocol, CancellationToken cancellation) =>
         (await LoadAsync(workspace, architecture, recipe, [protocol], cancellation))[0];
 
     /// <summary>Loads a data set in several splits; the corpora are read once.</summary>
@@ -130,12 +143,14 @@ internal static class CommonOptions
         foreach (var line in report.Lines)
             Console.WriteLine($"  {line}");
         foreach (var data in sets)
-            Console.WriteLine($"{data.Data}, {data.Protocol}: {data.Train.Count} training, {data.Validation.Count} validation, {data.Test.Count} test samples");
+            Console.WriteLine($"{data.Data}, {data.Protocol}: {data.Train.Count} training, {data.Validation.Count} validation, " +
+                $"{data.Test.Count} test samples");
         return sets;
     }
 
     /// <summary>Shows a progress bar on a terminal, otherwise a line every 500 items.</summary>
-    public static async Task<T> WithProgress<T>(string title, Func<Action<int, int>, CancellationToken, Task<T>> run, CancellationToken cancellation)
+    public static async Task<T> WithProgress<T>(
+        string title, Func<Action<int, int>, CancellationToken, Task<T>> run, CancellationToken cancellation)
     {
         if (Console.IsOutputRedirected)
             return await run((done, total) =>

@@ -19,7 +19,8 @@ internal static class EvaluateCommand
     {
         var command = new Command("evaluate", "Evaluates a model on test data and writes the metrics to its manifest and model card.")
         {
-            CommonOptions.Model, CommonOptions.Data, CommonOptions.Run, CommonOptions.Splits, CommonOptions.Protocol, CommonOptions.Models, CommonOptions.Threads,
+            CommonOptions.Model, CommonOptions.Data, CommonOptions.Run, CommonOptions.Splits, CommonOptions.Protocol, CommonOptions.Models,
+            CommonOptions.Threads,
         };
         command.SetAction((parsed, cancellation) => CommonOptions.InvokeAsync(async () =>
         {
@@ -32,7 +33,8 @@ internal static class EvaluateCommand
             {
                 var data = await CommonOptions.LoadAsync(workspace, architecture, protocol, cancellation);
                 var model = CalibratedModel.FromRepository(models, manifest).WithCoverage(architecture, data.Validation, cancellation);
-                measured = EvaluationResults.Pool(data.Protocol, protocol, $"{data.Data} test", [(protocol, Test(model, architecture, data, cancellation))]);
+                measured = EvaluationResults.Pool(
+                    data.Protocol, protocol, $"{data.Data} test", [(protocol, Test(model, architecture, data, cancellation))]);
                 manifest = manifest with
                 {
                     Output = manifest.Output with { AbstainBelow = model.AbstainBelow },
@@ -64,7 +66,8 @@ internal static class EvaluateCommand
         var expected = workspace.ExpandProtocol(protocol);
         var trained = expected.Where(split => IsTrained(workspace, architecture, split)).ToList();
         if (trained.Count == 0)
-            throw new FileNotFoundException($"nothing to evaluate: {workspace.Run} has no finished run of {architecture.Name} for {string.Join(", ", expected)}");
+            throw new FileNotFoundException(
+                $"nothing to evaluate: {workspace.Run} has no finished run of {architecture.Name} for {string.Join(", ", expected)}");
         var sets = await CommonOptions.LoadAsync(workspace, architecture, architecture.Recipe, trained, cancellation);
         var folds = expected[0] != protocol;
         if (folds)
@@ -73,13 +76,16 @@ internal static class EvaluateCommand
         var parts = new List<(string, IReadOnlyList<(string?, List<Prediction>)>)>();
         foreach (var (split, data) in trained.Zip(sets))
         {
-            var exported = Exporter.Export(architecture, member => Trainer.BestWeightsPath(workspace.RunFolder(member, split)), data, WeightFormat.Float16, cancellation);
+            var exported = Exporter.Export(
+                architecture, member => Trainer.BestWeightsPath(workspace.RunFolder(member, split)), data, WeightFormat.Float16,
+                cancellation);
             Console.WriteLine($"{split}: temperature {exported.Temperature}, abstains below {exported.AbstainBelow}");
             parts.Add((split, Test(CalibratedModel.FromRun(exported), architecture, data, cancellation)));
         }
+        var scope = trained.Count == expected.Count ? $"{expected.Count}-fold" : $"{trained.Count} of {expected.Count} folds";
         return EvaluationResults.Pool(
             folds
-                ? $"unseen speakers ({(trained.Count == expected.Count ? $"{expected.Count}-fold" : $"{trained.Count} of {expected.Count} folds")}, speaker-independent)"
+                ? $"unseen speakers ({scope}, speaker-independent)"
                 : $"{sets[0].Protocol}; separate weights",
             protocol, $"{string.Join('+', sets.Select(data => data.Data).Distinct())} test", parts);
     }
@@ -91,8 +97,8 @@ internal static class EvaluateCommand
             var run = Trainer.ReadState(Trainer.CheckpointPath(workspace.RunFolder(member, split)));
             if (run is not null && Trainer.IsFinished(run.Recipe, run.History))
                 continue;
-            Console.WriteLine($"skipped {split}: {(run is null ? "not trained" : $"training at epoch {run.History.Count} of {run.Recipe.Epochs}")}; " +
-                $"run train --model {member.Name} --protocol {split}");
+            var status = run is null ? "not trained" : $"training at epoch {run.History.Count} of {run.Recipe.Epochs}";
+            Console.WriteLine($"skipped {split}: {status}; run train --model {member.Name} --protocol {split}");
             return false;
         }
         return true;
@@ -114,7 +120,8 @@ internal static class EvaluateCommand
         static IEnumerable<string> Speakers(Samples samples) => Enumerable.Range(0, samples.Count).Select(samples.Speaker);
     }
 
-    private static List<(string?, List<Prediction>)> Test(CalibratedModel model, Architecture architecture, DataSet data, CancellationToken cancellation)
+    private static List<(string?, List<Prediction>)> Test(
+        CalibratedModel model, Architecture architecture, DataSet data, CancellationToken cancellation)
     {
         var results = new List<(string?, List<Prediction>)>();
         foreach (var result in model.EvaluateConditions(architecture, data, cancellation))
@@ -136,7 +143,8 @@ internal static class EvaluateCommand
         Console.WriteLine(Tables.Metrics(measured));
         Console.WriteLine(Tables.Confusion(measured[0]));
         if (measured[0] is { MostCertain: { } certain, AtThreshold: { } answered })
-            Console.WriteLine($"accuracy at {certain.Coverage:P0} coverage {certain.Accuracy:P2}; at the threshold, coverage {answered.Coverage:P1} and accuracy {answered.Accuracy:P2}");
+            Console.WriteLine($"accuracy at {certain.Coverage:P0} coverage {certain.Accuracy:P2}; at the threshold, coverage " +
+                $"{answered.Coverage:P1} and accuracy {answered.Accuracy:P2}");
         if (cost is not null)
             Console.WriteLine($"{cost.Parameters:N0} parameters, {cost.FileBytes:N0} bytes, {cost.LatencyMs} ms");
         Console.WriteLine("run `report` to update README, plots and model cards");

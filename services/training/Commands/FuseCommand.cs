@@ -60,7 +60,8 @@ internal static class FuseCommand
             .Select(architecture => (architecture, ModelFolder.Read(models, architecture)))
             .FirstOrDefault(model => model.Item2.Default);
         if (manifest is null)
-            throw new FileNotFoundException($"{models} has no default {modality.ToString().ToLowerInvariant()} model: export one with --default");
+            throw new FileNotFoundException(
+                $"{models} has no default {modality.ToString().ToLowerInvariant()} model: export one with --default");
         var data = await CommonOptions.LoadAsync(workspace, architecture, Workspace.DefaultProtocol(architecture), cancellation);
         var model = CalibratedModel.FromRepository(models, manifest);
         return (model.Predict(architecture, data.Validation, cancellation), model.Predict(architecture, data.Test, cancellation));

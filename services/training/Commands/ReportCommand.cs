@@ -12,7 +12,10 @@ internal static class ReportCommand
 {
     public static Command Create()
     {
-        var command = new Command("report", "Writes README.md, report.json, plots and model cards of the model repository.") { CommonOptions.Models };
+        var command = new Command("report", "Writes README.md, report.json, plots and model cards of the model repository.")
+        {
+            CommonOptions.Models,
+        };
         command.SetAction((parsed, _) => CommonOptions.InvokeAsync(() =>
         {
             Write(parsed.GetValue(CommonOptions.Models)!);

@@ -20,10 +20,14 @@ internal static class TrainCommand
     {
         var seed = CommonOptions.Option("--seed", "Random seed of initialization, shuffling and augmentation.", 1);
         var epochs = CommonOptions.Option<int?>("--epochs", "Epochs of each run; the default is the recipe's.", null);
-        var initializeFrom = CommonOptions.Option("--initialize-from", "File best.safetensors of an earlier run of this model: initial weights or, with self-distillation, teacher of a new run, in place of the recipe's preceding run.", "");
-        var command = new Command("train", "Trains a model, resuming from the last checkpoint. Ctrl-C saves a checkpoint and exits with 130.")
+        var initializeFrom = CommonOptions.Option(
+            "--initialize-from", "File best.safetensors of an earlier run of this model: initial weights or, with self-distillation, " +
+            "teacher of a new run, in place of the recipe's preceding run.", "");
+        var command = new Command(
+            "train", "Trains a model, resuming from the last checkpoint. Ctrl-C saves a checkpoint and exits with 130.")
         {
-            CommonOptions.Model, CommonOptions.Data, CommonOptions.Run, CommonOptions.Splits, CommonOptions.Models, CommonOptions.Protocol, CommonOptions.Threads, seed, epochs, initializeFrom,
+            CommonOptions.Model, CommonOptions.Data, CommonOptions.Run, CommonOptions.Splits, CommonOptions.Models, CommonOptions.Protocol,
+            CommonOptions.Threads, seed, epochs, initializeFrom,
         };
         command.SetAction((parsed, cancellation) => CommonOptions.InvokeAsync(async () =>
         {
@@ -50,9 +54,14 @@ internal static class TrainCommand
                     // The same samples as inputs of the teacher.
                     var teacherInputs = await CommonOptions.LoadAsync(workspace, teacher, protocol, cancellation);
                     var calibrated = teacher == model
-                        ? CalibratedModel.FromRun(Exporter.Export(teacher, _ => given ?? FirstRunWeights(folder), teacherInputs, WeightFormat.Float32, cancellation))
-                        : CalibratedModel.FromRepository(parsed.GetValue(CommonOptions.Models)!, ModelFolder.Read(parsed.GetValue(CommonOptions.Models)!, teacher));
-                    data = data with { Train = Distill(data.Train, teacherInputs.Train, teacher, calibrated, recipe.DistillationWeight, cancellation) };
+                        ? CalibratedModel.FromRun(Exporter.Export(
+                            teacher, _ => given ?? FirstRunWeights(folder), teacherInputs, WeightFormat.Float32, cancellation))
+                        : CalibratedModel.FromRepository(
+                            parsed.GetValue(CommonOptions.Models)!, ModelFolder.Read(parsed.GetValue(CommonOptions.Models)!, teacher));
+                    data = data with
+                    {
+                        Train = Distill(data.Train, teacherInputs.Train, teacher, calibrated, recipe.DistillationWeight, cancellation),
+                    };
                 }
                 await RunAsync(new Trainer(model, recipe with { Epochs = parsed.GetValue(epochs) ?? recipe.Epochs }, data,
                     parsed.GetValue(seed), folder, weights), cancellation);
@@ -62,7 +71,10 @@ internal static class TrainCommand
     }
 
     // Weights of the first run in the chain that ends in a folder.
-    private static string FirstRunWeights(string folder) => Directory.Exists(Workspace.PreviousRunFolder(folder)) ? FirstRunWeights(Workspace.PreviousRunFolder(folder)) : Trainer.BestWeightsPath(folder);
+    private static string FirstRunWeights(string folder) =>
+        Directory.Exists(Workspace.PreviousRunFolder(folder))
+            ? FirstRunWeights(Workspace.PreviousRunFolder(folder))
+            : Trainer.BestWeightsPath(folder);
 
     private static async Task RunAsync(Trainer trainer, CancellationToken cancellation)
     {
@@ -81,7 +93,9 @@ internal static class TrainCommand
     }
 
     // Teacher scores of the samples without augmentation.
-    private static SoftLabels Distill(Samples samples, Samples teacherInputs, Architecture teacher, CalibratedModel calibrated, double weight, CancellationToken cancellation)
+    private static SoftLabels Distill(
+        Samples samples, Samples teacherInputs, Architecture teacher, CalibratedModel calibrated, double weight,
+        CancellationToken cancellation)
     {
         using var runner = new OnnxRunner(calibrated.Model, teacher, calibrated.Normalization);
         var probabilities = runner.Windows(teacherInputs, cancellation).ConvertAll(windows =>
@@ -100,13 +114,15 @@ internal static class TrainCommand
             if (progress.Completed is { } completed)
                 Console.WriteLine($"{watch.Elapsed:hh\\:mm\\:ss} {Line(completed, progress.Epochs)}");
             else if (progress.Step % 50 == 0)
-                Console.WriteLine($"{watch.Elapsed:hh\\:mm\\:ss} epoch {progress.Epoch} step {progress.Step}/{progress.Steps} loss {progress.Loss:F3} accuracy {progress.Accuracy:F3} learning rate {progress.LearningRate:G3}");
+                Console.WriteLine($"{watch.Elapsed:hh\\:mm\\:ss} epoch {progress.Epoch} step {progress.Step}/{progress.Steps} loss " +
+                    $"{progress.Loss:F3} accuracy {progress.Accuracy:F3} learning rate {progress.LearningRate:G3}");
         }, cancellation);
     }
 
     private static Task RunLiveAsync(Trainer trainer, CancellationToken cancellation) =>
         AnsiConsole.Progress()
-            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
+            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(),
+                new RemainingTimeColumn())
             .StartAsync(async context =>
             {
                 var (total, epoch) = (context.AddTask("total"), context.AddTask("epoch"));
@@ -115,7 +131,8 @@ internal static class TrainCommand
                     total.MaxValue = (double)progress.Epochs * progress.Steps;
                     total.Value = (progress.Epoch - 1.0) * progress.Steps + progress.Step;
                     (epoch.MaxValue, epoch.Value) = (progress.Steps, progress.Step);
-                    epoch.Description = $"epoch {progress.Epoch}/{progress.Epochs}  loss {progress.Loss:F3}  accuracy {progress.Accuracy:P1}  learning rate {progress.LearningRate:G3}";
+                    epoch.Description = $"epoch {progress.Epoch}/{progress.Epochs}  loss {progress.Loss:F3}  accuracy " +
+                        $"{progress.Accuracy:P1}  learning rate {progress.LearningRate:G3}";
                     if (progress.Completed is { } completed)
                         AnsiConsole.WriteLine(Line(completed, progress.Epochs));
                 }, cancellation);

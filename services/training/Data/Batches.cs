@@ -23,7 +23,9 @@ internal sealed class Batches(Architecture architecture, Recipe recipe, Normaliz
     /// <summary>Number of batches per epoch; an incomplete last batch is dropped.</summary>
     public int PerEpoch(Samples samples) => LimitSpeakers(Enumerable.Range(0, samples.Count), samples).Count / recipe.BatchSize;
 
-    /// <summary>Training batches of an epoch, starting at a batch: shuffled and, depending on the recipe, augmented, mixed and smoothed.</summary>
+    /// <summary>
+    /// Training batches of an epoch, starting at a batch: shuffled and, depending on the recipe, augmented, mixed and smoothed.
+    /// </summary>
     public IAsyncEnumerable<Batch> Training(Samples samples, int seed, int epoch, int start, CancellationToken cancellation)
     {
         var order = Enumerable.Range(0, samples.Count).ToArray();
@@ -47,7 +49,8 @@ internal sealed class Batches(Architecture architecture, Recipe recipe, Normaliz
 
     /// <summary>Evaluation batches: all samples in order, without augmentation.</summary>
     public IAsyncEnumerable<Batch> Evaluation(Samples samples, CancellationToken cancellation) =>
-        Produce(Enumerable.Range(0, samples.Count).Chunk(recipe.BatchSize).Select(indices => Load(samples, architecture.Shape, indices, _ => null)), cancellation);
+        Produce(Enumerable.Range(0, samples.Count).Chunk(recipe.BatchSize)
+            .Select(indices => Load(samples, architecture.Shape, indices, _ => null)), cancellation);
 
     // At most MaxClipsPerSpeaker clips of each speaker.
     private List<int> LimitSpeakers(IEnumerable<int> order, Samples samples)
@@ -55,14 +58,17 @@ internal sealed class Batches(Architecture architecture, Recipe recipe, Normaliz
         if (recipe.MaxClipsPerSpeaker == 0)
             return [.. order];
         var counts = new Dictionary<string, int>();
-        return [.. order.Where(i => (counts[samples.Speaker(i)] = counts.GetValueOrDefault(samples.Speaker(i)) + 1) <= recipe.MaxClipsPerSpeaker)];
+        return [.. order.Where(
+            i => (counts[samples.Speaker(i)] = counts.GetValueOrDefault(samples.Speaker(i)) + 1) <= recipe.MaxClipsPerSpeaker)];
     }
 
     private Batch Load(Samples samples, long[] shape, ReadOnlySpan<int> indices, Func<int, Augmentation?> augmentation)
     {
         var length = (int)shape.Aggregate(1L, (product, size) => product * size);
         var count = indices.Length;
-        var batch = new Batch(count, [count, .. shape], new float[count * length], new float[count * EmotionLabels.Count], new long[count], new float[count * SpeechCorpora.AuxiliaryClasses]);
+        var batch = new Batch(
+            count, [count, .. shape], new float[count * length], new float[count * EmotionLabels.Count], new long[count],
+            new float[count * SpeechCorpora.AuxiliaryClasses]);
         for (var i = 0; i < count; i++)
         {
             var features = batch.Features.AsSpan(i * length, length);
@@ -110,7 +116,8 @@ internal sealed class Batches(Architecture architecture, Recipe recipe, Normaliz
         }
     }
 
-    private static async IAsyncEnumerable<Batch> Produce(IEnumerable<Batch> batches, [EnumeratorCancellation] CancellationToken cancellation)
+    private static async IAsyncEnumerable<Batch> Produce(
+        IEnumerable<Batch> batches, [EnumeratorCancellation] CancellationToken cancellation)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         var channel = Channel.CreateBounded<Batch>(PrefetchedBatches);

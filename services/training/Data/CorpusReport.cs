@@ -42,9 +42,14 @@ internal sealed class CorpusReport
         get
         {
             lock (_items)
-                return [.. _items.Select(kind =>
-                    $"{kind.Key}: {kind.Value.Count} ({string.Join(", ", kind.Value.Order(StringComparer.Ordinal).Take(3).Select(Path.GetFileName))}{(kind.Value.Count > 3 ? ", …" : "")})")];
+                return [.. _items.Select(kind => Line(kind.Key, kind.Value))];
         }
+    }
+
+    private static string Line(string kind, List<string> items)
+    {
+        var first = items.Order(StringComparer.Ordinal).Take(3).Select(Path.GetFileName);
+        return $"{kind}: {items.Count} ({string.Join(", ", first)}{(items.Count > 3 ? ", …" : "")})";
     }
 
     /// <summary>Writes the entries as lines of kind, tab, file or row.</summary>

@@ -31,7 +31,8 @@ internal sealed class Faces(byte[][] images, Emotion[] labels, int channels) : S
             channel.CopyTo(destination[(i * channel.Length)..]);
     }
 
-    public override IEnumerable<float[]> Windows(int index) => [[.. Enumerable.Repeat(images[index], channels).SelectMany(image => image).Select(pixel => (float)pixel)]];
+    public override IEnumerable<float[]> Windows(int index) =>
+        [[.. Enumerable.Repeat(images[index], channels).SelectMany(image => image).Select(pixel => (float)pixel)]];
 
     public override ReadOnlySpan<byte> Content(int index) => images[index];
 

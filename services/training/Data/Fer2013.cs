@@ -32,9 +32,12 @@ internal static class Fer2013
     {
         var path = Path.Combine(folder, "fer2013.csv");
         if (!File.Exists(path))
-            throw new FileNotFoundException($"{path} not found: the face models are trained on FER2013 (kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge)", path);
+            throw new FileNotFoundException(
+                $"{path} not found: the face models are trained on FER2013 " +
+                "(kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge)", path);
         var probabilities = voteWeight > 0 ? ReadVotes(Path.Combine(folder, "fer2013new.csv")) : null;
-        var parts = Enum.GetValues<Part>().ToDictionary(part => part, _ => (Images: new List<byte[]>(), Labels: new List<Emotion>(), Probabilities: new List<float[]?>()));
+        var parts = Enum.GetValues<Part>().ToDictionary(
+            part => part, _ => (Images: new List<byte[]>(), Labels: new List<Emotion>(), Probabilities: new List<float[]?>()));
         var row = 0;
         foreach (var line in File.ReadLines(path).Skip(1))
         {
@@ -51,7 +54,8 @@ internal static class Fer2013
             parts[part].Probabilities.Add(probabilities?[row - 1]);
             report.Note($"read, fer2013 {part.ToString().ToLowerInvariant()}", $"row {row}");
         }
-        return new(split.Protocol, "FER2013", new SoftLabels(Faces(Part.Train), parts[Part.Train].Probabilities, voteWeight), Faces(Part.Validation), Faces(Part.Test));
+        return new(split.Protocol, "FER2013", new SoftLabels(Faces(Part.Train), parts[Part.Train].Probabilities, voteWeight),
+            Faces(Part.Validation), Faces(Part.Test));
 
         Faces Faces(Part part) => new([.. parts[part].Images], [.. parts[part].Labels], channels);
     }
@@ -60,7 +64,8 @@ internal static class Fer2013
     private static List<float[]?> ReadVotes(string path)
     {
         if (!File.Exists(path))
-            throw new FileNotFoundException($"{path} not found: the recipe requires the votes of FER+ (github.com/microsoft/FERPlus)", path);
+            throw new FileNotFoundException(
+                $"{path} not found: the recipe requires the votes of FER+ (github.com/microsoft/FERPlus)", path);
         return [.. File.ReadLines(path).Skip(1).Select(line =>
         {
             var counts = new float[EmotionLabels.Count];

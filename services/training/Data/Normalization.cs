@@ -47,7 +47,8 @@ internal sealed record Normalization(float[] Mean, float[] Scale)
             count += values.Length / pairs;
         }
         var mean = sums.Select(sum => (float)(sum / count)).ToArray();
-        var scale = squares.Select((square, i) => (float)Math.Sqrt(Math.Max(square / count - Math.Pow(sums[i] / count, 2), 1e-8))).ToArray();
+        var scale = squares.Select(
+            (square, i) => (float)Math.Sqrt(Math.Max(square / count - Math.Pow(sums[i] / count, 2), 1e-8))).ToArray();
         return new(mean, scale);
     }
 

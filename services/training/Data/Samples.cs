@@ -50,7 +50,8 @@ internal sealed class SoftLabels(Samples samples, IReadOnlyList<float[]?> probab
 
     public override string Speaker(int index) => samples.Speaker(index);
 
-    public override void Fill(int index, Augmentation? augmentation, Span<float> destination) => samples.Fill(index, augmentation, destination);
+    public override void Fill(int index, Augmentation? augmentation, Span<float> destination) =>
+        samples.Fill(index, augmentation, destination);
 
     public override IEnumerable<float[]> Windows(int index) => samples.Windows(index);
 

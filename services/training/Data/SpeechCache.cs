@@ -24,7 +24,8 @@ internal static class SpeechCache
     private const float SilencePeak = 1f / 4096;
 
     /// <summary>Decodes all clips, unless the cache is complete. A corpus that was added later invalidates the cache.</summary>
-    public static async Task PrepareAsync(string data, string folder, CorpusReport report, Action<int, int> progress, CancellationToken cancellation)
+    public static async Task PrepareAsync(
+        string data, string folder, CorpusReport report, Action<int, int> progress, CancellationToken cancellation)
     {
         if (IsPrepared(data, folder, report))
             return;
@@ -85,7 +86,8 @@ internal static class SpeechCache
         if (!File.Exists(IndexPath(folder)))
             return false;
         var saved = File.Exists(ReportPath(folder)) ? CorpusReport.Read(ReportPath(folder)) : new();
-        var seen = saved.Entries.Select(entry => entry.Item).Concat(File.ReadLines(IndexPath(folder))).Select(name => name.Split('/', '\\')[0]).ToHashSet();
+        var seen = saved.Entries.Select(entry => entry.Item).Concat(File.ReadLines(IndexPath(folder)))
+            .Select(name => name.Split('/', '\\')[0]).ToHashSet();
         if (SpeechCorpora.Present(data).Any(corpus => !seen.Contains(corpus.Folder) && SpeechCorpora.Files(data, corpus).Any()))
             return false;
         report.Add(saved);
@@ -141,7 +143,8 @@ internal static class SpeechCache
     // ffmpeg detects the format from the content, for example AIFF in a file named .wav.
     private static async Task<byte[]> FfmpegAsync(string path, CancellationToken cancellation)
     {
-        using var process = Process.Start(new ProcessStartInfo("ffmpeg", ["-v", "error", "-i", path, "-f", "wav", "-c:a", "pcm_s16le", "pipe:1"])
+        using var process = Process.Start(
+            new ProcessStartInfo("ffmpeg", ["-v", "error", "-i", path, "-f", "wav", "-c:a", "pcm_s16le", "pipe:1"])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

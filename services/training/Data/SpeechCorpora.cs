@@ -13,17 +13,20 @@ internal sealed record SpeechFile(string Path, string Id, Emotion Emotion);
 /// <param name="Labels">Emotions by the labels of the corpus.</param>
 /// <param name="Parse">Returns speaker, label and name of a clip from the path of its file; null if the name does not match.</param>
 internal sealed record SpeechCorpus(
-    string Name, string Folder, string Source, bool Optional, IReadOnlyDictionary<string, Emotion> Labels, Func<string, (string Speaker, string Label, string Clip)?> Parse)
+    string Name, string Folder, string Source, bool Optional, IReadOnlyDictionary<string, Emotion> Labels,
+        Func<string, (string Speaker, string Label, string Clip)?> Parse)
 {
     /// <summary>Parses the name of a file; null if it does not match the corpus.</summary>
     public SpeechFile? Read(string path) =>
-        Parse(path) is var (speaker, label, clip) && Labels.TryGetValue(label, out var emotion) ? new(path, $"{Folder}/{speaker}/{clip}", emotion) : null;
+        Parse(path) is var (speaker, label, clip) && Labels.TryGetValue(label, out var emotion)
+            ? new(path, $"{Folder}/{speaker}/{clip}", emotion) : null;
 }
 
 /// <summary>The speech corpora and the mapping of their labels to the seven emotions.</summary>
 internal static class SpeechCorpora
 {
-    private static readonly EnumerationOptions Recursive = new() { RecurseSubdirectories = true, MatchCasing = MatchCasing.CaseInsensitive };
+    private static readonly EnumerationOptions Recursive =
+        new() { RecurseSubdirectories = true, MatchCasing = MatchCasing.CaseInsensitive };
 
     /// <summary>The sentences of CREMA-D.</summary>
     private static readonly string[] Sentences = ["IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI"];
@@ -78,10 +81,12 @@ internal static class SpeechCorpora
 
     /// <summary>Auxiliary label of a clip: RAVDESS's emotion and intensity; null for the other corpora, which have no intensity.</summary>
     public static int? AuxiliaryLabel(string id) =>
-        id.Split('/') is ["ravdess", _, var name] && name.Split('-') is [_, _, var emotion, var intensity, ..] ? 2 * (int.Parse(emotion) - 1) + int.Parse(intensity) - 1 : null;
+        id.Split('/') is ["ravdess", _, var name] && name.Split('-') is [_, _, var emotion, var intensity, ..]
+            ? 2 * (int.Parse(emotion) - 1) + int.Parse(intensity) - 1 : null;
 
     /// <summary>The corpora whose folders exist.</summary>
-    public static IEnumerable<SpeechCorpus> Present(string data) => All.Where(corpus => Directory.Exists(Path.Combine(data, corpus.Folder)));
+    public static IEnumerable<SpeechCorpus> Present(string data) =>
+        All.Where(corpus => Directory.Exists(Path.Combine(data, corpus.Folder)));
 
     /// <summary>The files in the folder of a corpus with the extension .wav.</summary>
     public static IEnumerable<string> Files(string data, SpeechCorpus corpus) =>
@@ -99,7 +104,8 @@ internal static class SpeechCorpora
         if (missing[false].Any())
             throw new DirectoryNotFoundException("the speech models require the corpora " +
                 $"{string.Join(", ", All.Where(corpus => !corpus.Optional).Select(corpus => corpus.Name))}; not found: " +
-                string.Join(", ", missing[false].Select(corpus => $"{Path.Combine(data, corpus.Folder)} ({corpus.Name}: {corpus.Source})")));
+                string.Join(", ", missing[false]
+                    .Select(corpus => $"{Path.Combine(data, corpus.Folder)} ({corpus.Name}: {corpus.Source})")));
         foreach (var corpus in missing[true])
             report.Note("optional corpus not found", corpus.Name);
 
@@ -139,7 +145,8 @@ internal static class SpeechCorpora
     /// <summary>TESS (Dupuis and Pichora-Fuller 2010), <c>OAF_back_angry.wav</c>: speaker (OA in one file), word, emotion.</summary>
     private static (string, string, string)? Tess(string path)
     {
-        if (Path.GetFileNameWithoutExtension(path).Split('_') is not [var speaker, var word, var label] || speaker is not ("OAF" or "OA" or "YAF"))
+        if (Path.GetFileNameWithoutExtension(path).Split('_') is not [var speaker, var word, var label]
+            || speaker is not ("OAF" or "OA" or "YAF"))
             return null;
         var emotion = label.ToLowerInvariant();
         return (speaker == "OA" ? "OAF" : speaker, emotion, $"{word}_{emotion}");
@@ -150,7 +157,8 @@ internal static class SpeechCorpora
     /// (LO, MD, HI, or XX if unspecified; X in the first release of 1040_ITH_SAD).
     /// </summary>
     private static (string, string, string)? CremaD(string path) =>
-        Path.GetFileNameWithoutExtension(path).Split('_') is [var actor, var sentence, var emotion, ("LO" or "MD" or "HI" or "XX" or "X") and var intensity]
+        Path.GetFileNameWithoutExtension(path).Split('_') is [var actor, var sentence, var emotion,
+        ("LO" or "MD" or "HI" or "XX" or "X") and var intensity]
         && int.TryParse(actor, out var number) && number is >= 1001 and <= 1091 && Sentences.Contains(sentence)
             ? (actor, emotion, $"{actor}_{sentence}_{emotion}_{(intensity == "X" ? "XX" : intensity)}")
             : null;

@@ -55,7 +55,8 @@ internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length,
         Cut(clips[index].Samples.Span, 0, clip);
         var voice = VoiceActivityDetector.Detect(clip, FeatureExtractor.SampleRate);
         var last = Math.Max(0, clip.Length - length);
-        var starts = Enumerable.Range(0, last / FeatureExtractor.SampleRate + 1).Select(second => second * FeatureExtractor.SampleRate).Append(last).Distinct().ToList();
+        var starts = Enumerable.Range(0, last / FeatureExtractor.SampleRate + 1).Select(second => second * FeatureExtractor.SampleRate)
+            .Append(last).Distinct().ToList();
         var voiced = starts.Where(start => voice.Any(segment => segment.Start < start + length && segment.End > start)).ToList();
         foreach (var start in voiced.Count > 0 ? voiced : starts)
         {

@@ -66,7 +66,8 @@ internal sealed class Split
     /// <param name="samples">The samples.</param>
     /// <param name="seed">Random seed.</param>
     /// <param name="existing">A split whose lines are copied.</param>
-    public static void WriteRandom(string path, string protocol, IEnumerable<(string Id, string Group)> samples, int seed, Split? existing = null)
+    public static void WriteRandom(
+        string path, string protocol, IEnumerable<(string Id, string Group)> samples, int seed, Split? existing = null)
     {
         var random = new Random(seed);
         var parts = existing is null ? [] : existing._parts.Select(line => (Id: line.Key, Part: line.Value)).ToList();

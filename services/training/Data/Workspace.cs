@@ -13,7 +13,9 @@ internal sealed record Workspace(string Data, string Run, string Splits)
     private const int SplitSeed = 1;
     public const string RandomSplit = "speech-random";
 
-    /// <summary>The random split with CREMA-D, generated when the corpus is present because no committed split contains its clips.</summary>
+    /// <summary>
+    /// The random split with CREMA-D, generated when the corpus is present because no committed split contains its clips.
+    /// </summary>
     private const string RandomSplitWithCremaD = "speech-random-cremad";
 
     private string Cache => Path.Combine(Run, "cache");
@@ -25,7 +27,8 @@ internal sealed record Workspace(string Data, string Run, string Splits)
     public static string PreviousRunFolder(string folder) => Path.Combine(folder, "previous");
 
     /// <summary>The protocol of the shipped weights.</summary>
-    public static string DefaultProtocol(Architecture architecture) => architecture.Modality == Modality.Face ? "fer2013-official" : RandomSplit;
+    public static string DefaultProtocol(Architecture architecture) =>
+        architecture.Modality == Modality.Face ? "fer2013-official" : RandomSplit;
 
     /// <summary>Expands a protocol to its splits: the split of that name or the folds with that prefix.</summary>
     /// <exception cref="FileNotFoundException">No split matches.</exception>
@@ -39,12 +42,16 @@ internal sealed record Workspace(string Data, string Run, string Splits)
             : throw new FileNotFoundException($"{SplitPath(protocol)} not found, and no fold begins with {protocol}");
     }
 
-    /// <summary>Prepares the corpora if necessary and returns a function that loads the data set of a split; the corpora are read once.</summary>
+    /// <summary>
+    /// Prepares the corpora if necessary and returns a function that loads the data set of a split; the corpora are read once.
+    /// </summary>
     /// <exception cref="IOException">A corpus or split is missing.</exception>
-    public async Task<Func<string, DataSet>> OpenAsync(Architecture architecture, Recipe recipe, CorpusReport report, Action<int, int> progress, CancellationToken cancellation)
+    public async Task<Func<string, DataSet>> OpenAsync(
+        Architecture architecture, Recipe recipe, CorpusReport report, Action<int, int> progress, CancellationToken cancellation)
     {
         if (architecture.Modality == Modality.Face)
-            return protocol => Fer2013.Read(Path.Combine(Data, "fer2013"), Split.Read(SplitPath(protocol)), architecture.Input.Channels, recipe.VoteWeight, report);
+            return protocol => Fer2013.Read(
+                Path.Combine(Data, "fer2013"), Split.Read(SplitPath(protocol)), architecture.Input.Channels, recipe.VoteWeight, report);
 
         var clips = await PrepareSpeechAsync(report, progress, cancellation);
         return protocol => CreateDataSet(architecture, recipe, Split.Read(SplitPath(protocol)), clips);
@@ -63,9 +70,11 @@ internal sealed record Workspace(string Data, string Run, string Splits)
         var corpora = clips.Where(clip => split.PartOf(clip.Id) == Part.Test).Select(clip => SpeechCorpora.ById(clip.Id).Name).Distinct();
         return new(split.Protocol, string.Join('+', corpora), Train(), Windows(Part.Validation), Windows(Part.Test));
 
-        Samples Train() => recipe.CachedAugmentations is > 0 and var versions ? new CachedAugmentations(Windows(Part.Train), versions) : Windows(Part.Train);
+        Samples Train() => recipe.CachedAugmentations is > 0 and var versions ? new CachedAugmentations(Windows(Part.Train), versions)
+            : Windows(Part.Train);
 
-        SpeechWindows Windows(Part part) => new([.. clips.Where(clip => split.PartOf(clip.Id) == part)], length, set, cache: !recipe.Augment);
+        SpeechWindows Windows(Part part) => new(
+            [.. clips.Where(clip => split.PartOf(clip.Id) == part)], length, set, cache: !recipe.Augment);
     }
 
     /// <summary>Decodes the speech corpora once and generates the random splits that are not committed.</summary>
@@ -88,5 +97,6 @@ internal sealed record Workspace(string Data, string Run, string Splits)
 
     // The committed split, or the one generated for this run.
     private string SplitPath(string protocol) =>
-        Path.Combine(Splits, protocol + ".tsv") is var committed && File.Exists(committed) ? committed : Path.Combine(Run, "splits", protocol + ".tsv");
+        Path.Combine(Splits, protocol + ".tsv") is var committed && File.Exists(committed) ? committed
+            : Path.Combine(Run, "splits", protocol + ".tsv");
 }

@@ -25,7 +25,8 @@ internal sealed record CalibratedModel(byte[] Model, Normalization Normalization
     /// images.
     /// </summary>
     /// <returns>The predictions by condition; null for clean speech and all faces.</returns>
-    public IEnumerable<(string? Condition, List<Prediction> Predictions)> EvaluateConditions(Architecture architecture, DataSet data, CancellationToken cancellation)
+    public IEnumerable<(string? Condition, List<Prediction> Predictions)> EvaluateConditions(
+        Architecture architecture, DataSet data, CancellationToken cancellation)
     {
         using var runner = new OnnxRunner(Model, architecture, Normalization);
         if (data.Test is SpeechWindows clips)
@@ -42,7 +43,8 @@ internal sealed record CalibratedModel(byte[] Model, Normalization Normalization
 
     /// <summary>Sets the abstention threshold to the coverage of <see cref="Calibration.AbstainShare"/> on validation samples.</summary>
     public CalibratedModel WithCoverage(Architecture architecture, Samples validation, CancellationToken cancellation) =>
-        this with { AbstainBelow = Calibration.AbstainBelow(Predict(architecture, validation, cancellation).Select(prediction => prediction.Scores)) };
+        this with { AbstainBelow = Calibration.AbstainBelow(
+            Predict(architecture, validation, cancellation).Select(prediction => prediction.Scores)) };
 
     /// <summary>Predicts samples.</summary>
     public List<Prediction> Predict(Architecture architecture, Samples samples, CancellationToken cancellation)

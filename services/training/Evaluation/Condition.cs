@@ -35,6 +35,7 @@ internal sealed record Condition(string? Name, bool NarrowBand, bool MuLaw)
             G711.RoundTripMuLaw(sound);
         if (NarrowBand)
             sound = Resampler.Resample(sound, TelephoneRate, FeatureExtractor.SampleRate);
-        return Array.ConvertAll(sound[..clip.Length], sample => (short)Math.Clamp(MathF.Round(sample * 32768), short.MinValue, short.MaxValue));
+        return Array.ConvertAll(
+            sound[..clip.Length], sample => (short)Math.Clamp(MathF.Round(sample * 32768), short.MinValue, short.MaxValue));
     }
 }

@@ -41,7 +41,8 @@ internal static class Cost
     }
 
     private static double Milliseconds() =>
-        GetTime(ThreadCpuTime, out var time) == 0 ? time.Seconds * 1e3 + time.Nanoseconds / 1e6 : throw new PlatformNotSupportedException("thread CPU time requires Linux");
+        GetTime(ThreadCpuTime, out var time) == 0 ? time.Seconds * 1e3 + time.Nanoseconds / 1e6
+            : throw new PlatformNotSupportedException("thread CPU time requires Linux");
 
     [DllImport("libc", EntryPoint = "clock_gettime")]
     private static extern int GetTime(int clock, out Time time);
@@ -53,7 +54,9 @@ internal static class Cost
         public readonly long Nanoseconds;
     }
 
-    /// <summary>Number of weights in an ONNX file: elements of the initializers, without scalars, shapes and the scales of int8 weights.</summary>
+    /// <summary>
+    /// Number of weights in an ONNX file: elements of the initializers, without scalars, shapes and the scales of int8 weights.
+    /// </summary>
     public static long Parameters(byte[] model) => ModelProto.Parser.ParseFrom(model).Graph.Initializer
         .Where(tensor => tensor.Dims.Count > 0 && WeightTypes.Contains((DataType)tensor.DataType)
             && !tensor.Name.EndsWith(OnnxGraph.ScaleSuffix, StringComparison.Ordinal))

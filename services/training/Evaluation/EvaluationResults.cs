@@ -15,7 +15,8 @@ internal static class EvaluationResults
     /// <param name="data">Name of the test data.</param>
     /// <param name="parts">Name and predictions by condition of each split; the conditions must be equal.</param>
     public static IReadOnlyList<ModelMetrics> Pool(
-        string protocol, string split, string data, IReadOnlyList<(string Split, IReadOnlyList<(string? Condition, List<Prediction> Predictions)> Conditions)> parts)
+        string protocol, string split, string data,
+            IReadOnlyList<(string Split, IReadOnlyList<(string? Condition, List<Prediction> Predictions)> Conditions)> parts)
     {
         return [.. parts[0].Conditions.Select((first, i) => Compute([.. parts.SelectMany(part => part.Conditions[i].Predictions)]) with
         {
@@ -24,11 +25,13 @@ internal static class EvaluationResults
             Folds = parts[0].Split == split ? [] : [.. parts.Select(part => Fold(part.Split, Compute(part.Conditions[i].Predictions)))],
         })];
 
-        static FoldMetrics Fold(string name, ModelMetrics metrics) => new(name, metrics.Samples, metrics.Accuracy, metrics.UnweightedAverageRecall);
+        static FoldMetrics Fold(string name, ModelMetrics metrics) =>
+            new(name, metrics.Samples, metrics.Accuracy, metrics.UnweightedAverageRecall);
 
         ModelMetrics Compute(List<Prediction> predictions)
         {
-            var (scores, labels) = (predictions.ConvertAll(prediction => prediction.Scores), predictions.ConvertAll(prediction => prediction.Label));
+            var (scores, labels) = (
+                predictions.ConvertAll(prediction => prediction.Scores), predictions.ConvertAll(prediction => prediction.Label));
             return Metrics.Compute(protocol, data, scores, labels) with
             {
                 AtThreshold = Metrics.Selective(scores, labels, Enumerable.Range(0, labels.Count).Where(i => predictions[i].Answered)),
@@ -40,7 +43,8 @@ internal static class EvaluationResults
     public static LearningCurves? LearningCurves(RunState? run)
     {
         return run is null ? null : new(
-            Round(epoch => epoch.Loss), Round(epoch => epoch.Accuracy), Round(epoch => epoch.ValidationLoss), Round(epoch => epoch.ValidationAccuracy));
+            Round(epoch => epoch.Loss), Round(epoch => epoch.Accuracy), Round(epoch => epoch.ValidationLoss),
+                Round(epoch => epoch.ValidationAccuracy));
 
         IReadOnlyList<double> Round(Func<EpochResult, double> value) => [.. run.History.Select(epoch => Math.Round(value(epoch), 4))];
     }

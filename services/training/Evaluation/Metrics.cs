@@ -32,7 +32,8 @@ internal static class Metrics
             ExpectedCalibrationError = Round(ExpectedCalibrationError(scores, labels)),
             MostCertain = Selective(scores, labels, Enumerable.Range(0, labels.Count)
                 .OrderByDescending(i => scores[i].Confidence).Take((int)Math.Round(SelectiveCoverage * labels.Count))),
-            Reliability = [.. Reliability(scores, labels).Select(bin => new ReliabilityBin(bin.Count, Round(bin.Confidence), Round(bin.Accuracy)))],
+            Reliability = [.. Reliability(scores, labels)
+                .Select(bin => new ReliabilityBin(bin.Count, Round(bin.Confidence), Round(bin.Accuracy)))],
             Confusion = confusion,
         };
         return metrics with
@@ -73,7 +74,8 @@ internal static class Metrics
             confidence[bin] += scores[i].Confidence;
             correct[bin] += scores[i].Best == labels[i] ? 1 : 0;
         }
-        return [.. counts.Select((count, bin) => new ReliabilityBin(count, confidence[bin] / Math.Max(1, count), (double)correct[bin] / Math.Max(1, count)))];
+        return [.. counts.Select(
+            (count, bin) => new ReliabilityBin(count, confidence[bin] / Math.Max(1, count), (double)correct[bin] / Math.Max(1, count)))];
     }
 
     /// <summary>Mean of −ln p(label), in nats.</summary>

@@ -21,6 +21,16 @@ internal static class ModelCard
         only. Human agreement with the labels is about 65 %.
         """;
 
+    private const string SpeechProtocol = """
+        Shipped weights: random split with a fixed seed, stratified by corpus and emotion, 20 % for test and 10 % of the rest for
+        validation. Unseen speakers: separate weights for each fold. The score of a clip is the mean over windows of 3 s, one per
+        second. The conditions simulate a telephone: the whole clip at 8 kHz, µ-law encoded, or both.
+        """;
+
+    private const string FaceProtocol = """
+        Official FER2013 split: trained on Training, selected and calibrated on PublicTest, evaluated on PrivateTest.
+        """;
+
     private const string SpeechLimits = """
         - Trained on acted speech with scripted sentences. Spontaneous speech is less expressive, and its emotions are mixed.
         - TESS has two speakers and one carrier sentence, and the random split has the same speakers in training and test data.
@@ -42,6 +52,7 @@ internal static class ModelCard
     public static string Write(Architecture architecture, ModelManifest manifest, IReadOnlyList<string> plots)
     {
         var speech = architecture.Modality == Modality.Speech;
+        var (input, output) = (manifest.Input, manifest.Output);
         return $"""
             # {manifest.Name}
 
@@ -49,11 +60,12 @@ internal static class ModelCard
 
             {Headline(manifest)}| | |
             | --- | --- |
-            | input | `{manifest.Input.Tensor}` [N, {string.Join(", ", architecture.Shape)}] float32, {JsonName(manifest.Input.Layout)} of {JsonName(manifest.Input.Features)}, (x − mean) / scale |
+            | input | `{input.Tensor}` [N, {string.Join(", ", architecture.Shape)}] float32, normalized by mean and scale of the manifest |
+            | features | {JsonName(input.Features)}, layout {JsonName(input.Layout)} |
             | output | `logits` [N, 7] and `embedding`; ONNX opset {OnnxGraph.Opset}, any N |
-            | labels | {string.Join(", ", manifest.Output.Labels)} |
-            | temperature | {manifest.Output.Temperature}, fitted on validation data |
-            | abstention | scores below {manifest.Output.AbstainBelow}: {Calibration.AbstainShare:P0} of the validation data |{Cost(manifest)}
+            | labels | {string.Join(", ", output.Labels)} |
+            | temperature | {output.Temperature}, fitted on validation data |
+            | abstention | scores below {output.AbstainBelow}: {Calibration.AbstainShare:P0} of the validation data |{Cost(manifest)}
             | license | {manifest.License} |
 
             ## Data
@@ -62,9 +74,7 @@ internal static class ModelCard
 
             ## Protocol
 
-            {(speech
-                ? "Random split with a fixed seed, stratified by corpus and emotion: 20 % test data, and 10 % of the rest validation data. The score of a clip is the mean over windows of 3 s, one per second. The conditions simulate a telephone: the whole clip at 8 kHz, µ-law encoded, or both."
-                : "Official FER2013 split: trained on Training, selected and calibrated on PublicTest, evaluated on PrivateTest.")}
+            {(speech ? SpeechProtocol : FaceProtocol)}
             The splits are in `services/training/splits`. Test data are not used for model selection or calibration.
 
             {Training(architecture, manifest)}
@@ -92,19 +102,24 @@ internal static class ModelCard
     private static string Headline(ModelManifest manifest)
     {
         var lines = SpeakerIndependentFirst(manifest.Metrics).Where(metrics => metrics.Condition is null).Select(metrics =>
-            $"- **{metrics.Protocol}**, {metrics.Data}: UAR {Tables.Percent(metrics.UnweightedAverageRecall)}, accuracy {Tables.Percent(metrics.Accuracy)}, ECE {Tables.Percent(metrics.ExpectedCalibrationError)}");
+            $"- **{metrics.Protocol}**, {metrics.Data}: UAR {Tables.Percent(metrics.UnweightedAverageRecall)}, accuracy " +
+            $"{Tables.Percent(metrics.Accuracy)}, ECE {Tables.Percent(metrics.ExpectedCalibrationError)}");
         return string.Concat(lines.Select(line => $"{line}\n")) is { Length: > 0 } text ? $"{text}\n" : "";
     }
 
-    private static IEnumerable<ModelMetrics> SpeakerIndependentFirst(IEnumerable<ModelMetrics> metrics) => metrics.OrderByDescending(ModelReport.IsSpeakerIndependent);
+    private static IEnumerable<ModelMetrics> SpeakerIndependentFirst(IEnumerable<ModelMetrics> metrics) =>
+        metrics.OrderByDescending(ModelReport.IsSpeakerIndependent);
 
     private static string Cost(ModelManifest manifest) => manifest.Cost is not { } cost ? "" :
-        $"\n| size | {cost.Parameters:N0} parameters, {cost.FileBytes / 1e6:0.0} MB |\n| latency | {cost.LatencyMs:0.00} ms for one input on one core, without feature extraction |";
+        $"\n| size | {cost.Parameters:N0} parameters, {cost.FileBytes / 1e6:0.0} MB |\n| latency | {cost.LatencyMs:0.00} ms for one " +
+        "input on one core, without feature extraction |";
 
     private static string SpeechData(ModelManifest manifest)
     {
         // The random split tests a part of each training corpus.
-        var used = Corpora.Where(corpus => manifest.Metrics.Any(metrics => metrics.Folds.Count == 0 && metrics.Data.Contains(corpus.Name, StringComparison.Ordinal))).ToList();
+        var used = Corpora.Where(
+            corpus => manifest.Metrics
+                .Any(metrics => metrics.Folds.Count == 0 && metrics.Data.Contains(corpus.Name, StringComparison.Ordinal))).ToList();
         return used.Count == 0
             ? "Not evaluated yet."
             : $"""
@@ -116,29 +131,41 @@ internal static class ModelCard
 
     private static string Training(Architecture architecture, ModelManifest manifest)
     {
+        var members = architecture.Members.Select(member => $"[`{member.Name}`](../{member.Name}/MODEL_CARD.md)");
         var training = architecture.Members.Count == 1
             ? Runs(architecture, manifest.Learning)
-            : $"The weights are those of {string.Join(" and ", architecture.Members.Select(member => $"[`{member.Name}`](../{member.Name}/MODEL_CARD.md)"))}, trained separately";
+            : $"The weights are those of {string.Join(" and ", members)}, trained separately";
         return $"{training}.\n{architecture.Remarks}".TrimEnd();
     }
 
     // The runs of the recipe in order; the learning curves are the last run's.
     private static string Runs(Architecture architecture, LearningCurves? learning)
     {
-        var runs = Stages(architecture.Recipe).Select(recipe => Describe(architecture, recipe, recipe == architecture.Recipe ? learning : null)).ToList();
-        return runs.Count == 1 ? runs[0]
-            : $"{runs.Count} runs, {(architecture.Recipe.SelfDistillation ? "the last from random weights with the preceding model as teacher" : "each initialized with the weights of the preceding one")}.\n\n{string.Join('\n', runs.Select((run, i) => $"{i + 1}. {run}."))}\n\nThe learning curves show the last run";
+        var runs = Stages(architecture.Recipe)
+            .Select(recipe => Describe(architecture, recipe, recipe == architecture.Recipe ? learning : null)).ToList();
+        if (runs.Count == 1)
+            return runs[0];
+        var start = architecture.Recipe.SelfDistillation
+            ? "the last from random weights with the preceding model as teacher"
+            : "each initialized with the weights of the preceding one";
+        var list = string.Join('\n', runs.Select((run, i) => $"{i + 1}. {run}."));
+        return $"{runs.Count} runs, {start}.\n\n{list}\n\nThe learning curves show the last run";
     }
 
-    private static IEnumerable<Recipe> Stages(Recipe recipe) => [.. recipe.InitializeFrom is { } preceding ? Stages(preceding) : [], recipe];
+    private static IEnumerable<Recipe> Stages(Recipe recipe) =>
+        [.. recipe.InitializeFrom is { } preceding ? Stages(preceding) : [], recipe];
 
     private static string Describe(Architecture architecture, Recipe recipe, LearningCurves? learning)
     {
         var epochs = learning?.Loss.Count;
-        List<string> parts = [$"{(recipe.WeightDecay > 0 ? $"AdamW (weight decay {recipe.WeightDecay})" : "Adam")}, cross-entropy, batch size {recipe.BatchSize}"];
+        List<string> parts = [$"{(recipe.WeightDecay > 0 ? $"AdamW (weight decay {recipe.WeightDecay})" : "Adam")}, cross-entropy, batch " +
+            $"size {recipe.BatchSize}"];
         parts.Add(recipe.EarlyStoppingPatience > 0
-            ? $"at most {recipe.Epochs} epochs{(epochs is { } ended ? $", stopped after {ended}" : "")}; learning rate {recipe.LearningRate}, halved after {recipe.PlateauPatience} epochs without a lower validation loss; early stopping after {recipe.EarlyStoppingPatience} such epochs"
-            : $"{epochs ?? recipe.Epochs} epochs; one-cycle schedule with a maximum learning rate of {recipe.LearningRate}, linear warm-up over {recipe.WarmupFraction:P0} of the steps and cosine decay");
+            ? $"at most {recipe.Epochs} epochs{(epochs is { } ended ? $", stopped after {ended}" : "")}; learning rate " +
+                $"{recipe.LearningRate}, halved after {recipe.PlateauPatience} epochs without a lower validation loss; early stopping " +
+                $"after {recipe.EarlyStoppingPatience} such epochs"
+            : $"{epochs ?? recipe.Epochs} epochs; one-cycle schedule with a maximum learning rate of {recipe.LearningRate}, linear " +
+                $"warm-up over {recipe.WarmupFraction:P0} of the steps and cosine decay");
         parts.Add(recipe.Augment ? "augmentation" : "no augmentation");
         if (recipe.Augment && recipe.CachedAugmentations > 0)
             parts.Add($"{recipe.CachedAugmentations} cached augmentations per sample");
@@ -157,11 +184,14 @@ internal static class ModelCard
         if (recipe.VoteWeight > 0)
             parts.Add($"targets with {recipe.VoteWeight:P0} votes of ten annotators (FER+, Barsoum et al. 2016)");
         if (recipe.Teacher is { } teacher)
-            parts.Add($"distillation from {(teacher == architecture.Name ? "the model of the first run" : $"`{teacher}`")} with weight {recipe.DistillationWeight} (Hinton et al. 2015)");
+            parts.Add($"distillation from {(teacher == architecture.Name ? "the model of the first run" : $"`{teacher}`")} with weight " +
+                $"{recipe.DistillationWeight} (Hinton et al. 2015)");
         if (recipe.SelfDistillation)
-            parts.Add($"self-distillation from the preceding run on the same augmented batches with weight {recipe.DistillationWeight} (born-again networks, Furlanello et al. 2018)");
+            parts.Add($"self-distillation from the preceding run on the same augmented batches with weight {recipe.DistillationWeight} " +
+                "(born-again networks, Furlanello et al. 2018)");
         if (recipe.AuxiliaryLossWeight > 0)
-            parts.Add($"auxiliary head, not exported, for RAVDESS's eight emotions at two intensities with loss weight {recipe.AuxiliaryLossWeight}");
+            parts.Add($"auxiliary head, not exported, for RAVDESS's eight emotions at two intensities with loss weight " +
+                $"{recipe.AuxiliaryLossWeight}");
         var weights = recipe.EmaDecay > 0 ? $"exponential moving average of the weights (decay {recipe.EmaDecay})" : "weights";
         parts.Add(recipe.EarlyStoppingPatience > 0
             ? $"{weights} of the epoch with the lowest validation loss{(learning is { } curves ? $" ({LowestLossEpoch(curves)})" : "")}"
@@ -178,9 +208,11 @@ internal static class ModelCard
         List<string> parts = [Tables.Metrics(SpeakerIndependentFirst(manifest.Metrics)).TrimEnd()];
         var shipped = manifest.Metrics[0];
         if (shipped.AtThreshold is { } answered)
-            parts.Add($"At the abstention threshold of the shipped weights ({shipped.Protocol}): coverage {Tables.Percent(answered.Coverage)}, accuracy {Tables.Percent(answered.Accuracy)}.");
-        if (plots.Count > 0)
-            parts.Add($"Plots of the shipped weights ({shipped.Protocol}):\n\n{string.Join('\n', plots.Select(plot => $"![{Path.GetFileNameWithoutExtension(plot)}]({plot})"))}");
+            parts.Add($"At the abstention threshold of the shipped weights ({shipped.Protocol}): coverage " +
+                $"{Tables.Percent(answered.Coverage)}, accuracy {Tables.Percent(answered.Accuracy)}.");
+        var images = string.Join('\n', plots.Select(plot => $"![{Path.GetFileNameWithoutExtension(plot)}]({plot})"));
+        if (images.Length > 0)
+            parts.Add($"Plots of the shipped weights ({shipped.Protocol}):\n\n{images}");
         parts.AddRange(SpeakerIndependentFirst(manifest.Metrics).Where(metrics => metrics.Condition is null && metrics.Confusion.Count > 0)
             .Select(metrics => $"{metrics.Protocol}:\n\n{Tables.Confusion(metrics).TrimEnd()}"));
         return string.Join("\n\n", parts);
@@ -190,12 +222,14 @@ internal static class ModelCard
     {
         const string Run = "dotnet run -c Release --project services/training --";
         var shipped = Data.Workspace.DefaultProtocol(architecture);
-        foreach (var teacher in Stages(architecture.Recipe).Select(recipe => recipe.Teacher).OfType<string>().Distinct().Where(name => name != architecture.Name))
+        foreach (var teacher in Stages(architecture.Recipe).Select(recipe => recipe.Teacher).OfType<string>().Distinct()
+            .Where(name => name != architecture.Name))
             yield return $"# train and export the teacher {teacher} first";
         yield return $"{Run} train --model {manifest.Name} --data DIR --seed 1";
         yield return $"{Run} export --model {manifest.Name} --data DIR{(manifest.Default ? " --default" : "")}";
         yield return $"{Run} evaluate --model {manifest.Name} --data DIR";
-        foreach (var metrics in manifest.Metrics.Where(metrics => metrics.Condition is null && metrics.Split is not null && metrics.Split != shipped))
+        foreach (var metrics in manifest.Metrics
+            .Where(metrics => metrics.Condition is null && metrics.Split is not null && metrics.Split != shipped))
         {
             foreach (var split in metrics.Folds.Count > 0 ? metrics.Folds.Select(fold => fold.Name) : [metrics.Split!])
                 yield return $"{Run} train --model {manifest.Name} --data DIR --seed 1 --protocol {split}";
@@ -204,7 +238,8 @@ internal static class ModelCard
         yield return $"{Run} report";
     }
 
-    private static int LowestLossEpoch(LearningCurves curves) => 1 + Enumerable.Range(0, curves.ValidationLoss.Count).MinBy(epoch => curves.ValidationLoss[epoch]);
+    private static int LowestLossEpoch(LearningCurves curves) =>
+        1 + Enumerable.Range(0, curves.ValidationLoss.Count).MinBy(epoch => curves.ValidationLoss[epoch]);
 
     private static string JsonName<T>(T value) where T : struct, Enum =>
         System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());

@@ -13,11 +13,15 @@ internal sealed class ModelReport
 
     private readonly List<ModelManifest> _models;
 
-    /// <summary>Orders the models by modality, default first, then by UAR: speaker-independent (several folds, one fold), otherwise of the shipped weights.</summary>
+    /// <summary>
+    /// Orders the models by modality, default first, then by UAR: speaker-independent (several folds, one fold), otherwise of the
+    /// shipped weights.
+    /// </summary>
     public ModelReport(IEnumerable<ModelManifest> manifests) => _models = [.. manifests
         .OrderBy(model => model.Modality).ThenByDescending(model => model.Default)
         .ThenByDescending(model => SpeakerIndependent(model)?.Folds.Count)
-        .ThenByDescending(model => (SpeakerIndependent(model) ?? (model.Metrics.Count > 0 ? model.Metrics[0] : null))?.UnweightedAverageRecall)
+        .ThenByDescending(model =>
+            (SpeakerIndependent(model) ?? (model.Metrics.Count > 0 ? model.Metrics[0] : null))?.UnweightedAverageRecall)
         .ThenBy(model => model.Name, StringComparer.Ordinal)];
 
     /// <summary>True if no speaker of the test part is in the training or validation part.</summary>
@@ -64,10 +68,12 @@ internal sealed class ModelReport
         var faces = _models.Where(model => model.Modality == Modality.Face).ToList();
 
         Section("Speech: unseen speakers", Unseen(speech),
-            "Speaker-independent: the weights of each fold are trained without its test speakers, and the predictions of the folds are\npooled. These metrics are the estimate for new speakers.");
+            "Speaker-independent: the weights of each fold are trained without its test speakers, and the predictions of the folds are\n" +
+            "pooled. These metrics are the estimate for new speakers.");
         Section("Speech: random split of the study", Comparison(speech, RandomSpeech), SpeechRemarks(speech));
         Section("Speech: telephone conditions", TelephoneConditions(speech),
-            "The same test clips resampled to 8 kHz, µ-law encoded (ITU-T G.711), or both. The loss is the difference of clean and both, in points.");
+            "The same test clips resampled to 8 kHz, µ-law encoded (ITU-T G.711), or both. The loss is the difference of clean and both, " +
+            "in points.");
         Section("Faces: FER2013 PrivateTest", Comparison(faces, OfficialFaces), FaceRemarks(faces));
         Section("Other protocols", Others(), "");
         Section("Calibration and abstention", CalibrationTable(),
@@ -86,51 +92,60 @@ internal sealed class ModelReport
     }
 
     private static string Comparison(IReadOnlyList<ModelManifest> models, string split) => Table(
-        ["model", "> UAR", "> accuracy", "> macro precision", "> macro F1", "> study: recall", "> accuracy", "> precision", "> F1", "> accuracy difference, points"],
+        ["model", "> UAR", "> accuracy", "> macro precision", "> macro F1", "> study: recall", "> accuracy", "> precision", "> F1",
+        "> accuracy difference, points"],
         models.Select(model => Find(model, split, null) is { } m ? (string[])[
             Link(model), Percent(m.UnweightedAverageRecall), Percent(m.Accuracy), Percent(m.MacroPrecision), Percent(m.MacroF1),
             .. Study.Models.TryGetValue(model.Name, out var study)
-                ? [Percent(study.Recall), Percent(study.Accuracy), Percent(study.Precision), Percent(study.F1), Points(m.Accuracy - study.Accuracy)]
+                ? [Percent(study.Recall), Percent(study.Accuracy), Percent(study.Precision), Percent(study.F1),
+                Points(m.Accuracy - study.Accuracy)]
                 : (string[])["", "", "", "", $"{Points(m.Accuracy - Study.Best(model.Modality).Accuracy)} to its best model"]] : null));
 
     private static string SpeechRemarks(IReadOnlyList<ModelManifest> models)
     {
         if (models.Select(model => Find(model, RandomSpeech, null)).OfType<ModelMetrics>().FirstOrDefault() is not { } m)
             return "";
-        var withCremaD = m.Data.Contains("CREMAD", StringComparison.OrdinalIgnoreCase);
+        var corpora = m.Data.Replace("+", ", ", StringComparison.Ordinal).Replace(" test", "", StringComparison.Ordinal);
+        var cremaD = m.Data.Contains("CREMAD", StringComparison.OrdinalIgnoreCase) ? "" : "CREMA-D (7,442 clips of 91 speakers) and ";
         return $"""
-            Test data: {m.Samples:N0} clips of {m.Data.Replace("+", ", ", StringComparison.Ordinal).Replace(" test", "", StringComparison.Ordinal)}, with the same speakers
-            in the training data. The study tested on a random fifth of RAVDESS, SAVEE, TESS and CREMA-D, so the test clips differ.
-            An exact comparison requires {(withCremaD ? "" : "CREMA-D (7,442 clips of 91 speakers) and ")}the study's list of test clips, which is not published.
+            Test data: {m.Samples:N0} clips of {corpora}, with the same speakers in the training data. The study tested on a random
+            fifth of RAVDESS, SAVEE, TESS and CREMA-D, so the test clips differ.
+            An exact comparison requires {cremaD}the study's list of test clips, which is not published.
             """;
     }
 
     private static string FaceRemarks(IReadOnlyList<ModelManifest> models)
     {
-        var pairs = models.Select(model => (Model: model, All: Find(model, OfficialFaces, null), Without: Find(model, OfficialFaces, Condition.WithoutDuplicates)))
+        var pairs = models.Select(
+            model => (Model: model, All: Find(model, OfficialFaces, null),
+            Without: Find(model, OfficialFaces, Condition.WithoutDuplicates)))
             .Where(pair => pair is { All: not null, Without: not null }).ToList();
         if (pairs.Count == 0)
             return "";
         return $"""
-            The study tested on a random 15 % of the 35,887 images, Affect on the official PrivateTest of {pairs[0].All!.Samples:N0}. An exact comparison
-            requires the study's list of test images, which is not published; `fer2013-70-15-15` is a split of that kind.
+            The study tested on a random 15 % of the 35,887 images, Affect on the official PrivateTest of {pairs[0].All!.Samples:N0}. An
+            exact comparison requires the study's list of test images, which is not published; `fer2013-70-15-15` is a split of that kind.
             {pairs[0].All!.Samples - pairs[0].Without!.Samples} images of PrivateTest are exact duplicates of Training images. Without them:
 
-            {Tables.Table(["model", "> UAR", "> accuracy", "> macro F1"], pairs.Select(pair => (string[])[
-                Link(pair.Model), Percent(pair.Without!.UnweightedAverageRecall), Percent(pair.Without.Accuracy), Percent(pair.Without.MacroF1)])).TrimEnd()}
+            {Tables.Table(["model", "> UAR", "> accuracy", "> macro F1"], pairs.Select(pair => Row(pair.Model, pair.Without!))).TrimEnd()}
             """;
+
+        static string[] Row(ModelManifest model, ModelMetrics m) =>
+            [Link(model), Percent(m.UnweightedAverageRecall), Percent(m.Accuracy), Percent(m.MacroF1)];
     }
 
     private static string Unseen(IReadOnlyList<ModelManifest> models) => Table(
         ["model", "data", "folds", "> samples", "> UAR", "> accuracy", "> macro F1", "> UAR of the folds", "> ECE"],
         models.SelectMany(model => model.Metrics.Where(m => IsSpeakerIndependent(m) && m.Condition is null).Select(m => (string[]?)[
             Link(model), m.Data, Folds(m), $"{m.Samples}", Percent(m.UnweightedAverageRecall), Percent(m.Accuracy), Percent(m.MacroF1),
-            m.Folds.Count > 0 ? Spread([.. m.Folds.Select(fold => fold.UnweightedAverageRecall)]) : "", Percent(m.ExpectedCalibrationError)])));
+            m.Folds.Count > 0 ? Spread([.. m.Folds.Select(fold => fold.UnweightedAverageRecall)])
+                : "", Percent(m.ExpectedCalibrationError)])));
 
     private static string TelephoneConditions(IReadOnlyList<ModelManifest> models) => Table(
         ["model", "data", "> UAR: clean", "> 8 kHz", "> µ-law", "> both", "> loss", "> accuracy: clean", "> both", "> loss"],
         models.SelectMany(model => model.Metrics.Where(m => m.Condition is null).Select(m =>
-            Find(model, m.Split, "8 kHz") is { } narrow && Find(model, m.Split, "µ-law") is { } coded && Find(model, m.Split, Telephone) is { } both
+            Find(model, m.Split, "8 kHz") is { } narrow && Find(model, m.Split, "µ-law") is { } coded
+                && Find(model, m.Split, Telephone) is { } both
                 ? (string[])[Link(model), DataName(m),
                     Percent(m.UnweightedAverageRecall), Percent(narrow.UnweightedAverageRecall), Percent(coded.UnweightedAverageRecall),
                     Percent(both.UnweightedAverageRecall), Points(m.UnweightedAverageRecall - both.UnweightedAverageRecall, sign: ""),
@@ -141,15 +156,18 @@ internal sealed class ModelReport
         ["model", "protocol", "data", "> samples", "> UAR", "> accuracy", "> macro F1"],
         _models.SelectMany(model => model.Metrics
             .Where(m => m.Condition is null && !IsSpeakerIndependent(m) && m.Split is not (RandomSpeech or OfficialFaces))
-            .Select(m => (string[]?)[Link(model), m.Protocol, m.Data, $"{m.Samples}", Percent(m.UnweightedAverageRecall), Percent(m.Accuracy), Percent(m.MacroF1)])));
+            .Select(m => (string[]?)[Link(model), m.Protocol, m.Data, $"{m.Samples}", Percent(m.UnweightedAverageRecall),
+                Percent(m.Accuracy), Percent(m.MacroF1)])));
 
     private string CalibrationTable() => Table(
-        ["model", "data", "> ECE", "> accuracy", "> at 80 % coverage", "> gain, points", "> threshold", "> coverage", "> accuracy at threshold"],
+        ["model", "data", "> ECE", "> accuracy", "> at 80 % coverage", "> gain, points", "> threshold", "> coverage",
+        "> accuracy at threshold"],
         _models.SelectMany(model => model.Metrics.Where(m => m.Condition is null && m.MostCertain is not null).Select(m => (string[]?)[
             Link(model), DataName(m), Percent(m.ExpectedCalibrationError), Percent(m.Accuracy),
             Percent(m.MostCertain!.Accuracy), Points(m.MostCertain.Accuracy - m.Accuracy),
             m.Folds.Count > 0 ? "per fold" : $"{model.Output.AbstainBelow}",
-            m.AtThreshold is { } answered ? Percent(answered.Coverage) : "", m.AtThreshold is { } selective ? Percent(selective.Accuracy) : ""])));
+            m.AtThreshold is { } answered ? Percent(answered.Coverage) : "", m.AtThreshold is { } selective ? Percent(selective.Accuracy)
+                : ""])));
 
     private string Costs() => Table(
         ["model", "> parameters", "> file", "> latency"],
@@ -164,7 +182,10 @@ internal sealed class ModelReport
     private string PlotsTable(IReadOnlyDictionary<string, IReadOnlyList<string>> plots) => Table(
         ["model", "confusion matrix", "learning curves", "reliability diagram"],
         _models.Select(model => plots.GetValueOrDefault(model.Name) is { Count: > 0 } own
-            ? (string[])[Link(model), .. Plots.Names.Select(name => own.Contains(name) ? $"![{Path.GetFileNameWithoutExtension(name)} of {model.Name}]({model.Name}/{name})" : "")] : null));
+            ? (string[])[Link(model),
+                .. Plots.Names.Select(
+                    name => own.Contains(name) ? $"![{Path.GetFileNameWithoutExtension(name)} of {model.Name}]({model.Name}/{name})" : "")]
+                        : null));
 
     private static ModelMetrics? SpeakerIndependent(ModelManifest model) =>
         model.Metrics.Where(m => m.Condition is null && IsSpeakerIndependent(m)).MaxBy(m => m.Folds.Count);
@@ -192,13 +213,15 @@ internal sealed class ModelReport
 
     private static string Percent(double fraction) => Tables.Percent(fraction);
 
-    private static string Points(double difference, string sign = "+") => Math.Round(difference * 100, 1) is var points && points > 0 ? $"{sign}{points:0.0}" : $"{points:0.0}";
+    private static string Points(double difference, string sign = "+") =>
+        Math.Round(difference * 100, 1) is var points && points > 0 ? $"{sign}{points:0.0}" : $"{points:0.0}";
 
     // Mean and sample standard deviation (n − 1) over folds.
     private static string Spread(double[] values)
     {
         var mean = values.Average();
-        return values.Length < 2 ? Percent(mean) : $"{mean * 100:0.0} ± {Math.Sqrt(values.Sum(value => Math.Pow(value - mean, 2)) / (values.Length - 1)) * 100:0.0} %";
+        return values.Length < 2 ? Percent(mean)
+            : $"{mean * 100:0.0} ± {Math.Sqrt(values.Sum(value => Math.Pow(value - mean, 2)) / (values.Length - 1)) * 100:0.0} %";
     }
 
     private static ClassMetrics Rounded(ClassMetrics figures) =>

@@ -92,7 +92,8 @@ internal static partial class Plots
         var line = plot.Add.ScatterLine(confidence, accuracy, Blue);
         (line.LineWidth, line.LegendText) = (1, "measured (marker area: share of samples)");
         foreach (var bin in bins)
-            plot.Add.Marker(bin.Confidence * 100, bin.Accuracy * 100, MarkerShape.FilledCircle, 4 + 26 * (float)Math.Sqrt((double)bin.Count / metrics.Samples), Blue.WithAlpha(0.7));
+            plot.Add.Marker(bin.Confidence * 100, bin.Accuracy * 100, MarkerShape.FilledCircle,
+                4 + 26 * (float)Math.Sqrt((double)bin.Count / metrics.Samples), Blue.WithAlpha(0.7));
         plot.Title($"ECE {metrics.ExpectedCalibrationError:P1}", 12);
         plot.ShowLegend(Alignment.UpperLeft);
         plot.Axes.SetLimits(0, 102, 0, 102);
@@ -120,7 +121,8 @@ internal static partial class Plots
     private static string Render(int width, int height, params Plot[] plots)
     {
         var each = width / plots.Length;
-        var panels = plots.Select((plot, i) => $"<g transform=\"translate({i * each})\">\n{Panel(plot, each, height, $"{(char)('a' + i)}")}</g>\n");
+        var panels = plots.Select(
+            (plot, i) => $"<g transform=\"translate({i * each})\">\n{Panel(plot, each, height, $"{(char)('a' + i)}")}</g>\n");
         return $"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\">\n{string.Concat(panels)}</svg>\n";
     }
 

@@ -9,9 +9,12 @@ internal static class Tables
 {
     /// <summary>Metrics, one row per protocol and condition.</summary>
     public static string Metrics(IEnumerable<ModelMetrics> measurements) => Table(
-        ["protocol", "data", "condition", "> samples", "> UAR", "> accuracy", "> macro precision", "> macro F1", "> ECE", "> accuracy at 80 % coverage"],
-        measurements.Select(m => (string[])[m.Protocol, m.Data, m.Condition ?? "", $"{m.Samples}", $"{m.UnweightedAverageRecall:P2}", $"{m.Accuracy:P2}",
-            $"{m.MacroPrecision:P2}", $"{m.MacroF1:P2}", $"{m.ExpectedCalibrationError:P2}", m.MostCertain is { } certain ? $"{certain.Accuracy:P2}" : ""]));
+        ["protocol", "data", "condition", "> samples", "> UAR", "> accuracy", "> macro precision", "> macro F1", "> ECE",
+        "> accuracy at 80 % coverage"],
+        measurements.Select(m =>
+            (string[])[m.Protocol, m.Data, m.Condition ?? "", $"{m.Samples}", $"{m.UnweightedAverageRecall:P2}", $"{m.Accuracy:P2}",
+            $"{m.MacroPrecision:P2}", $"{m.MacroF1:P2}", $"{m.ExpectedCalibrationError:P2}", m.MostCertain is { } certain
+                ? $"{certain.Accuracy:P2}" : ""]));
 
     /// <summary>Confusion matrix; rows are true labels, columns predicted labels.</summary>
     public static string Confusion(ModelMetrics metrics) => Table(

@@ -15,7 +15,8 @@ namespace Affect.Training.Export;
 /// <param name="AbstainBelow">Abstention threshold.</param>
 /// <param name="MaxDifference">Maximum difference from TorchSharp's logits.</param>
 /// <param name="Accuracy">Accuracy on validation data.</param>
-internal sealed record ExportedModel(byte[] Model, Normalization Normalization, float Temperature, float AbstainBelow, double MaxDifference, double Accuracy);
+internal sealed record ExportedModel(
+    byte[] Model, Normalization Normalization, float Temperature, float AbstainBelow, double MaxDifference, double Accuracy);
 
 /// <summary>Exports a run's best weights to ONNX and verifies that ONNX Runtime computes the same logits.</summary>
 internal static class Exporter
@@ -28,19 +29,25 @@ internal static class Exporter
     private const double MaxAccuracyLoss = 0.002;
 
     /// <summary>Exports, verifies and calibrates a model.</summary>
-    /// <exception cref="InvalidDataException">The logits of ONNX Runtime and TorchSharp differ, or the weight format costs too much accuracy.</exception>
-    public static ExportedModel Export(Architecture architecture, Func<Architecture, string> weights, DataSet data, WeightFormat format, CancellationToken cancellation)
+    /// <exception cref="InvalidDataException">
+    /// The logits of ONNX Runtime and TorchSharp differ, or the weight format costs too much accuracy.
+    /// </exception>
+    public static ExportedModel Export(
+        Architecture architecture, Func<Architecture, string> weights, DataSet data, WeightFormat format, CancellationToken cancellation)
     {
         var (network, normalization) = Trainer.LoadBest(architecture, weights);
         using var _ = network;
         var labels = Enumerable.Range(0, data.Validation.Count).Select(data.Validation.Label).ToList();
         // Votes and labels have different class priors.
         if (architecture.Members.Any(member => Trainer.ReadState(weights(member))!.Recipe.VoteWeight > 0))
-            network.AddLogitBias(Calibration.Bias([.. Validate(Write(architecture, network, WeightFormat.Float32)).Select(windows => windows.Single())], labels));
+            network.AddLogitBias(
+                Calibration.Bias([.. Validate(Write(architecture, network, WeightFormat.Float32)).Select(windows => windows.Single())],
+                labels));
         var exact = Write(architecture, network, WeightFormat.Float32);
         var difference = MaxDifference(architecture, network, normalization, exact, data.Train);
         if (!(difference <= Tolerance))
-            throw new InvalidDataException($"logits of ONNX Runtime and TorchSharp differ by {difference:G3}; must be at most {Tolerance:G1}");
+            throw new InvalidDataException(
+                $"logits of ONNX Runtime and TorchSharp differ by {difference:G3}; must be at most {Tolerance:G1}");
 
         var model = format == WeightFormat.Float32 ? exact : Write(architecture, network, format);
         var logits = Validate(model);
@@ -48,7 +55,8 @@ internal static class Exporter
         {
             var cost = Accuracy(Validate(exact)) - Accuracy(logits);
             if (cost > MaxAccuracyLoss)
-                throw new InvalidDataException($"{format} weights cost {cost:P2} of validation accuracy; must be at most {MaxAccuracyLoss:P1}");
+                throw new InvalidDataException(
+                    $"{format} weights cost {cost:P2} of validation accuracy; must be at most {MaxAccuracyLoss:P1}");
         }
         var temperature = Calibration.Temperature(logits, labels);
         var abstain = Calibration.AbstainBelow(logits.Select(windows => Calibration.Scores(windows, temperature)));
@@ -74,11 +82,13 @@ internal static class Exporter
             ("logits", logits, [EmotionLabels.Count]), ("embedding", embedding, [network.EmbeddingLength]));
     }
 
-    private static double MaxDifference(Architecture architecture, Network network, Normalization normalization, byte[] model, Samples samples)
+    private static double MaxDifference(
+        Architecture architecture, Network network, Normalization normalization, byte[] model, Samples samples)
     {
         using var runner = new OnnxRunner(model, architecture, normalization);
         var difference = 0.0;
-        var indices = Enumerable.Range(0, Math.Min(VerifiedSamples, samples.Count)).Select(i => (int)((long)i * samples.Count / Math.Min(VerifiedSamples, samples.Count)));
+        var indices = Enumerable.Range(0, Math.Min(VerifiedSamples, samples.Count))
+            .Select(i => (int)((long)i * samples.Count / Math.Min(VerifiedSamples, samples.Count)));
         foreach (var chunk in indices.Chunk(64))
         {
             var features = normalization.ToBatch(architecture, Array.ConvertAll(chunk, index =>

@@ -22,7 +22,8 @@ internal static class ModelFolder
     /// <param name="isDefault">True to make it the default model of its modality.</param>
     /// <param name="learning">Learning curves of the run, if known.</param>
     /// <returns>The path of the ONNX file.</returns>
-    public static string Write(string models, Architecture architecture, ExportedModel exported, string version, bool isDefault, LearningCurves? learning = null)
+    public static string Write(
+        string models, Architecture architecture, ExportedModel exported, string version, bool isDefault, LearningCurves? learning = null)
     {
         var file = $"{version}/model.onnx";
         var path = Path.Combine(models, architecture.Name, file);
@@ -72,7 +73,8 @@ internal static class ModelFolder
     }
 
     private static void Write(string models, ModelManifest manifest) =>
-        WriteAtomically(Path.Combine(models, manifest.Name, "manifest.json"), ReadableJson.Write(JsonSerializer.SerializeToNode(manifest, ModelManifest.Json)!));
+        WriteAtomically(Path.Combine(models, manifest.Name, "manifest.json"),
+            ReadableJson.Write(JsonSerializer.SerializeToNode(manifest, ModelManifest.Json)!));
 
     /// <summary>Writes the model card, with the plots that exist in the folder.</summary>
     public static void WriteCard(string models, Architecture architecture, ModelManifest manifest)
@@ -92,7 +94,8 @@ internal static class ModelFolder
         return Read(path);
     }
 
-    private static ModelManifest Read(string path) => JsonSerializer.Deserialize<ModelManifest>(File.ReadAllBytes(path), ModelManifest.Json)!;
+    private static ModelManifest Read(string path) =>
+        JsonSerializer.Deserialize<ModelManifest>(File.ReadAllBytes(path), ModelManifest.Json)!;
 
     /// <summary>Reads the ONNX file of the latest version.</summary>
     /// <exception cref="InvalidDataException">The SHA-256 of the file is not the manifest's.</exception>
@@ -106,7 +109,8 @@ internal static class ModelFolder
             : throw new InvalidDataException($"{path}: SHA-256 does not match the manifest");
     }
 
-    private static string ManifestPath(string models, Architecture architecture) => Path.Combine(models, architecture.Name, "manifest.json");
+    private static string ManifestPath(string models, Architecture architecture) =>
+        Path.Combine(models, architecture.Name, "manifest.json");
 
     /// <summary>Writes a file atomically.</summary>
     public static void WriteAtomically(string path, byte[] bytes)

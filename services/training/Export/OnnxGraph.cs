@@ -30,7 +30,9 @@ internal sealed class OnnxGraph(WeightFormat format = WeightFormat.Float32)
     /// <summary>Adds a node.</summary>
     /// <param name="operation">Operator of the default domain.</param>
     /// <param name="inputs">Names of the input values.</param>
-    /// <param name="attributes">Values of type <see cref="long"/>, <see cref="float"/>, <see cref="string"/> or array of <see cref="long"/>.</param>
+    /// <param name="attributes">
+    /// Values of type <see cref="long"/>, <see cref="float"/>, <see cref="string"/> or array of <see cref="long"/>.
+    /// </param>
     /// <returns>The name of the first output.</returns>
     public string Node(string operation, string[] inputs, params (string Name, object Value)[] attributes)
     {
@@ -58,7 +60,8 @@ internal sealed class OnnxGraph(WeightFormat format = WeightFormat.Float32)
         switch (values.Length < MinReducedLength ? WeightFormat.Float32 : format)
         {
             case WeightFormat.Float16:
-                AddInitializer(name + "_half", DataType.Float16, contiguous.shape, MemoryMarshal.AsBytes<Half>(Array.ConvertAll(values, value => (Half)value)));
+                AddInitializer(name + "_half", DataType.Float16, contiguous.shape,
+                    MemoryMarshal.AsBytes<Half>(Array.ConvertAll(values, value => (Half)value)));
                 Node("Cast", [name + "_half"], name, ("to", (long)DataType.Float));
                 break;
             case WeightFormat.Int8:
@@ -74,7 +77,8 @@ internal sealed class OnnxGraph(WeightFormat format = WeightFormat.Float32)
                         steps[i * row + j] = (sbyte)MathF.Round(weights[j] / scales[i]);
                 }
                 AddInitializer(name + "_steps", DataType.Int8, contiguous.shape, MemoryMarshal.AsBytes<sbyte>(steps));
-                AddInitializer(name + ScaleSuffix, DataType.Float, [rows, .. Enumerable.Repeat(1L, contiguous.shape.Length - 1)], MemoryMarshal.AsBytes<float>(scales));
+                AddInitializer(name + ScaleSuffix, DataType.Float, [rows, .. Enumerable.Repeat(1L, contiguous.shape.Length - 1)],
+                    MemoryMarshal.AsBytes<float>(scales));
                 Node("Cast", [name + "_steps"], name + "_float", ("to", (long)DataType.Float));
                 Node("Mul", [name + "_float", name + ScaleSuffix], name);
                 break;
@@ -122,7 +126,8 @@ internal sealed class OnnxGraph(WeightFormat format = WeightFormat.Float32)
     }
 
     private void AddInitializer(string name, DataType type, ReadOnlySpan<long> shape, ReadOnlySpan<byte> data) =>
-        _graph.Initializer.Add(new TensorProto { Name = name, DataType = (int)type, Dims = { shape.ToArray() }, RawData = ByteString.CopyFrom(data) });
+        _graph.Initializer.Add(
+            new TensorProto { Name = name, DataType = (int)type, Dims = { shape.ToArray() }, RawData = ByteString.CopyFrom(data) });
 
     private static AttributeProto Attribute(string name, object value) => value switch
     {
@@ -141,7 +146,8 @@ internal sealed class OnnxGraph(WeightFormat format = WeightFormat.Float32)
             TensorType = new()
             {
                 ElemType = (int)DataType.Float,
-                Shape = new() { Dim = { new TensorShapeProto.Types.Dimension { DimParam = "N" }, shape.Select(size => new TensorShapeProto.Types.Dimension { DimValue = size }) } },
+                Shape = new() { Dim = { new TensorShapeProto.Types.Dimension { DimParam = "N" },
+                    shape.Select(size => new TensorShapeProto.Types.Dimension { DimValue = size }) } },
             },
         },
     };

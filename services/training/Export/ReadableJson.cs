@@ -26,7 +26,8 @@ internal static class ReadableJson
     {
         (char open, char close, List<(string Key, JsonNode? Value)> items) = node switch
         {
-            JsonObject o => ('{', '}', o.Select(property => ($"{JsonSerializer.Serialize(property.Key, Plain)}: ", property.Value)).ToList()),
+            JsonObject o => ('{', '}',
+            o.Select(property => ($"{JsonSerializer.Serialize(property.Key, Plain)}: ", property.Value)).ToList()),
             JsonArray a => ('[', ']', a.Select(item => ("", item)).ToList()),
             _ => (' ', ' ', []),
         };
@@ -39,7 +40,8 @@ internal static class ReadableJson
         if (flat)
         {
             var padding = node is JsonObject ? " " : "";
-            var line = $"{open}{padding}{string.Join(", ", items.Select(item => item.Key + (item.Value?.ToJsonString(Plain) ?? "null")))}{padding}{close}";
+            var properties = items.Select(item => item.Key + (item.Value?.ToJsonString(Plain) ?? "null"));
+            var line = $"{open}{padding}{string.Join(", ", properties)}{padding}{close}";
             if (indent + name + line.Length < Width && indent > 0)
             {
                 text.Append(line);

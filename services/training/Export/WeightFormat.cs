@@ -1,6 +1,8 @@
 namespace Affect.Training.Export;
 
-/// <summary>Format of the larger weights in an ONNX file. ONNX Runtime restores float32 when it loads them, and computes in float32.</summary>
+/// <summary>
+/// Format of the larger weights in an ONNX file. ONNX Runtime restores float32 when it loads them, and computes in float32.
+/// </summary>
 internal enum WeightFormat
 {
     Float32,

@@ -58,7 +58,8 @@ internal sealed class SelfAttention : Layer
         var (query, key, value) = (Part(0, [0, 2, 1, 3]), Part(1, [0, 2, 3, 1]), Part(2, [0, 2, 1, 3]));
         var scores = graph.Node("Mul", [graph.Node("MatMul", [query, key]), graph.Scalar((float)(1 / Math.Sqrt(_width / _heads)))]);
         var mixed = graph.Node("MatMul", [graph.Node("Softmax", [scores], ("axis", -1L)), value]);
-        var joined = graph.Node("Reshape", [graph.Node("Transpose", [mixed], ("perm", new long[] { 0, 2, 1, 3 })), graph.Integers(0, 0, _width)]);
+        var joined = graph.Node(
+            "Reshape", [graph.Node("Transpose", [mixed], ("perm", new long[] { 0, 2, 1, 3 })), graph.Integers(0, 0, _width)]);
         return graph.Node("Add", [input, Linear(graph, joined, _output)]);
 
         string Part(int part, long[] permutation)
@@ -104,7 +105,8 @@ internal sealed class AttentionPooling : Layer
     {
         using var hiddenWeight = _hidden.weight.detach().t();
         using var scoreWeight = _score.weight.detach().t();
-        var hidden = graph.Node("Tanh", [graph.Node("Add", [graph.Node("MatMul", [input, graph.Tensor(hiddenWeight)]), graph.Tensor(_hidden.bias!)])]);
+        var hidden = graph.Node(
+            "Tanh", [graph.Node("Add", [graph.Node("MatMul", [input, graph.Tensor(hiddenWeight)]), graph.Tensor(_hidden.bias!)])]);
         var weights = graph.Node("Softmax", [graph.Node("MatMul", [hidden, graph.Tensor(scoreWeight)])], ("axis", 1L));
         var axis = graph.Integers(1);
         var weighted = graph.Node("Mul", [weights, input]);

@@ -36,13 +36,16 @@ internal sealed class ConvBlock : Layer
     }
 
     /// <summary>Over time: [N, inputs, T] → [N, outputs, ⌈T/stride⌉].</summary>
-    public static ConvBlock Conv1d(int inputs, int outputs, int kernel, int stride = 1) => new(1, inputs, outputs, kernel, stride, relu: true);
+    public static ConvBlock Conv1d(int inputs, int outputs, int kernel, int stride = 1) =>
+        new(1, inputs, outputs, kernel, stride, relu: true);
 
     /// <summary>Over an image: [N, inputs, H, W] → [N, outputs, ⌈H/stride⌉, ⌈W/stride⌉].</summary>
     public static ConvBlock Conv2d(int inputs, int outputs, int kernel = 3, int stride = 1, bool relu = true) =>
         new(2, inputs, outputs, kernel, stride, relu);
 
-    /// <summary>Initializes γ to 0, so that a residual block is the identity at first and deep networks converge faster (Goyal et al. 2017).</summary>
+    /// <summary>
+    /// Initializes γ to 0, so that a residual block is the identity at first and deep networks converge faster (Goyal et al. 2017).
+    /// </summary>
     public ConvBlock ZeroInit()
     {
         using var scope = NewDisposeScope();
@@ -72,7 +75,8 @@ internal sealed class ConvBlock : Layer
         var columns = Enumerable.Range(0, _kernel * _kernel)
             .Select(i => padded.slice(1, i / _kernel, i / _kernel + height, _stride).slice(2, i % _kernel, i % _kernel + width, _stride))
             .ToList();
-        return nn.functional.linear(columns.Count > 1 ? cat(columns, 3) : columns[0], weight.permute(0, 2, 3, 1).flatten(1)).permute(0, 3, 1, 2);
+        return nn.functional.linear(
+            columns.Count > 1 ? cat(columns, 3) : columns[0], weight.permute(0, 2, 3, 1).flatten(1)).permute(0, 3, 1, 2);
     }
 
     public override string Emit(OnnxGraph graph, string input)

@@ -33,13 +33,15 @@ internal sealed class Ensemble : Network
     public override (Tensor Logits, Tensor Embedding) forward(Tensor input)
     {
         var results = _members.Select(member => member.Network.call(member.Input.call(input))).ToList();
-        return (results.Zip(_members, (result, member) => result.Logits * member.Weight).Aggregate((sum, logits) => sum + logits), cat([.. results.Select(result => result.Embedding)], 1));
+        return (results.Zip(_members, (result, member) => result.Logits * member.Weight).Aggregate((sum, logits) => sum + logits),
+            cat([.. results.Select(result => result.Embedding)], 1));
     }
 
     public override (string Logits, string Embedding) Emit(OnnxGraph graph, string input)
     {
         var results = _members.Select(member => member.Network.Emit(graph, member.Input.Emit(graph, input))).ToList();
-        return (graph.Node("Sum", [.. results.Zip(_members, (result, member) => graph.Node("Mul", [result.Logits, graph.Scalar(member.Weight)]))]),
+        return (graph.Node("Sum",
+            [.. results.Zip(_members, (result, member) => graph.Node("Mul", [result.Logits, graph.Scalar(member.Weight)]))]),
             graph.Node("Concat", [.. results.Select(result => result.Embedding)], ("axis", 1L)));
     }
 }

@@ -10,14 +10,17 @@ internal abstract class Network(string name) : nn.Module<Tensor, (Tensor Logits,
     /// <summary>Length of the embedding.</summary>
     public abstract int EmbeddingLength { get; }
 
-    /// <summary>Head of the auxiliary task (<see cref="Architectures.Recipe.AuxiliaryLossWeight"/>) on the embedding, or null. Not exported.</summary>
+    /// <summary>
+    /// Head of the auxiliary task (<see cref="Architectures.Recipe.AuxiliaryLossWeight"/>) on the embedding, or null. Not exported.
+    /// </summary>
     public virtual Layer? AuxiliaryHead => null;
 
     /// <summary>
     /// Parameters and buffers without duplicates: TorchSharp also registers modules in fields, so <c>state_dict</c> contains
     /// their tensors under two names.
     /// </summary>
-    public IEnumerable<(string Name, Tensor Value)> State => state_dict().DistinctBy(tensor => tensor.Value.Handle).Select(tensor => (tensor.Key, tensor.Value));
+    public IEnumerable<(string Name, Tensor Value)> State =>
+        state_dict().DistinctBy(tensor => tensor.Value.Handle).Select(tensor => (tensor.Key, tensor.Value));
 
     /// <summary>Adds a vector to the bias of the logits.</summary>
     public abstract void AddLogitBias(float[] bias);
@@ -78,7 +81,8 @@ internal sealed class EmbeddingClassifier : Network
     // The images and their flips are concatenated to one batch.
     private string EmitFlipped(OnnxGraph graph, string input)
     {
-        var flipped = graph.Node("Slice", [input, graph.Integers(-1), graph.Integers(long.MinValue), graph.Integers(3), graph.Integers(-1)]);
+        var flipped = graph.Node(
+            "Slice", [input, graph.Integers(-1), graph.Integers(long.MinValue), graph.Integers(3), graph.Integers(-1)]);
         var both = _backbone.Emit(graph, graph.Node("Concat", [input, flipped], ("axis", 0L)));
         var pairs = graph.Node("Reshape", [both, graph.Integers(2, -1, EmbeddingLength)]);
         return graph.Node("ReduceMean", [pairs], ("axes", new long[] { 0 }), ("keepdims", 0L));

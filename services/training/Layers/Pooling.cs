@@ -22,7 +22,8 @@ internal sealed class OverlappingMaxPool() : Layer(nameof(OverlappingMaxPool))
     public override Tensor forward(Tensor input) => nn.functional.max_pool2d(input, 3, 2, 1);
 
     public override string Emit(OnnxGraph graph, string input) =>
-        graph.Node("MaxPool", [input], ("kernel_shape", new long[] { 3, 3 }), ("strides", new long[] { 2, 2 }), ("pads", new long[] { 1, 1, 1, 1 }));
+        graph.Node("MaxPool", [input], ("kernel_shape", new long[] { 3, 3 }), ("strides", new long[] { 2, 2 }),
+            ("pads", new long[] { 1, 1, 1, 1 }));
 }
 
 /// <summary>Global average pooling over an image or over time: [N, C, H, W] or [N, C, T] → [N, C].</summary>

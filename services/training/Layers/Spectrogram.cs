@@ -29,7 +29,8 @@ internal sealed class Spectrogram(int bands) : Layer(nameof(Spectrogram))
 
         string Channel(string picture) => graph.Node("Unsqueeze", [picture, graph.Integers(1)]);
 
-        string Centered(string picture) => graph.Node("Sub", [picture, graph.Node("ReduceMean", [picture], ("axes", new long[] { 1 }), ("keepdims", 1L))]);
+        string Centered(string picture) => graph.Node(
+            "Sub", [picture, graph.Node("ReduceMean", [picture], ("axes", new long[] { 1 }), ("keepdims", 1L))]);
     }
 }
 

@@ -36,7 +36,8 @@ internal sealed record RunState
 }
 
 /// <summary>Progress of a run, reported after each step and, with the results, after each epoch.</summary>
-internal sealed record TrainingProgress(int Epoch, int Epochs, int Step, int Steps, double Loss, double Accuracy, double LearningRate, EpochResult? Completed);
+internal sealed record TrainingProgress(
+    int Epoch, int Epochs, int Step, int Steps, double Loss, double Accuracy, double LearningRate, EpochResult? Completed);
 
 /// <summary>
 /// Trains a network. After each epoch, and on cancellation, the complete state is written to <c>checkpoint.safetensors</c>. A
@@ -48,7 +49,10 @@ internal sealed record TrainingProgress(int Epoch, int Epochs, int Step, int Ste
 /// <param name="data">The data set.</param>
 /// <param name="seed">Random seed of initialization, shuffling, augmentation and dropout.</param>
 /// <param name="folder">Output folder of both files.</param>
-/// <param name="pretrained">A <c>best.safetensors</c> of the same architecture: initial weights or, with self-distillation, teacher of a new run; null for random initialization.</param>
+/// <param name="pretrained">
+/// A <c>best.safetensors</c> of the same architecture: initial weights or, with self-distillation, teacher of a new run; null for
+/// random initialization.
+/// </param>
 internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet data, int seed, string folder, string? pretrained = null)
 {
     private const string CheckpointName = "checkpoint.safetensors", BestName = "best.safetensors";
@@ -84,7 +88,9 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
         for (var epoch = state.History.Count; !IsFinished(recipe, state.History); epoch++)
         {
             network.train();
-            await using (var stream = batches.Training(data.Train, seed, epoch, (int)(state.Step - (long)epoch * perEpoch), CancellationToken.None).GetAsyncEnumerator(CancellationToken.None))
+            await using (var stream = batches.Training(
+                data.Train, seed, epoch, (int)(state.Step - (long)epoch * perEpoch),
+                CancellationToken.None).GetAsyncEnumerator(CancellationToken.None))
                 while (await stream.MoveNextAsync())
                 {
                     state = Step(network, average, teacher, optimizer, stream.Current, state, total);
@@ -168,7 +174,8 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
             targets = targets.lerp(TeacherScores(teacher, input), recipe.DistillationWeight);
         var loss = CrossEntropy(logits, targets);
         if (recipe.AuxiliaryLossWeight > 0 && network.AuxiliaryHead is { } head)
-            loss += recipe.AuxiliaryLossWeight * CrossEntropy(head.call(embedding), tensor(batch.AuxiliaryTargets, [batch.Count, SpeechCorpora.AuxiliaryClasses], device: _device));
+            loss += recipe.AuxiliaryLossWeight * CrossEntropy(
+                head.call(embedding), tensor(batch.AuxiliaryTargets, [batch.Count, SpeechCorpora.AuxiliaryClasses], device: _device));
         loss.backward();
         nn.utils.clip_grad_norm_(network.parameters(), recipe.MaxGradientNorm);
         state = state with { Step = state.Step + 1 };
@@ -194,7 +201,9 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
     private Network LoadTeacher()
     {
         var teacher = architecture.Build();
-        SafeTensors.Read(pretrained ?? throw new InvalidDataException($"{architecture.Name} requires the weights of a preceding run as teacher (self-distillation)"), teacher.State);
+        SafeTensors.Read(pretrained
+            ?? throw new InvalidDataException(
+                $"{architecture.Name} requires the weights of a preceding run as teacher (self-distillation)"), teacher.State);
         teacher.eval();
         return teacher.to(_device);
     }
@@ -202,7 +211,8 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
     private double LearningRate(RunState state, long total)
     {
         if (recipe.EarlyStoppingPatience > 0)
-            return recipe.LearningRate * Math.Pow(0.5, EpochsWithoutImprovement(state.History).Count(epochs => epochs > 0 && epochs % recipe.PlateauPatience == 0));
+            return recipe.LearningRate * Math.Pow(
+                0.5, EpochsWithoutImprovement(state.History).Count(epochs => epochs > 0 && epochs % recipe.PlateauPatience == 0));
         var progress = (double)state.Step / total;
         return recipe.LearningRate * (progress < recipe.WarmupFraction
             ? progress / recipe.WarmupFraction
@@ -211,7 +221,8 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
 
     /// <summary>True if all epochs are completed or early stopping applies.</summary>
     public static bool IsFinished(Recipe recipe, IReadOnlyList<EpochResult> history) =>
-        history.Count >= recipe.Epochs || recipe.EarlyStoppingPatience > 0 && EpochsWithoutImprovement(history).LastOrDefault() >= recipe.EarlyStoppingPatience;
+        history.Count >= recipe.Epochs || recipe.EarlyStoppingPatience > 0
+            && EpochsWithoutImprovement(history).LastOrDefault() >= recipe.EarlyStoppingPatience;
 
     /// <summary>Reads the state of a run from a checkpoint or a file of weights; null if the file does not exist.</summary>
     public static RunState? ReadState(string path) =>

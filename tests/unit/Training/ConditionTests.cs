@@ -54,7 +54,8 @@ public sealed class ConditionTests
         var narrow = new SpeechWindows([clip with { Samples = Condition.All[1].Apply(clip.Samples) }], Windowing.Length, FeatureSet.LogMel);
 
         Assert.Same(clean, Condition.All[0].ApplyTo(clean));
-        Assert.Equal(narrow.Windows(0).SelectMany(window => window), Condition.All[1].ApplyTo(clean).Windows(0).SelectMany(window => window));
+        Assert.Equal(narrow.Windows(0).SelectMany(window => window),
+            Condition.All[1].ApplyTo(clean).Windows(0).SelectMany(window => window));
         Assert.NotEqual(clean.Windows(0).First(), Condition.All[1].ApplyTo(clean).Windows(0).First());
     }
 

@@ -24,7 +24,8 @@ public sealed class CorporaTests : IDisposable
 
         Assert.Equal(
         [
-            ("cremad/1001/1001_DFA_ANG_XX", Emotion.Angry), ("cremad/1040/1040_ITH_SAD_XX", Emotion.Sad), ("cremad/1091/1091_IEO_HAP_LO", Emotion.Happy),
+            ("cremad/1001/1001_DFA_ANG_XX", Emotion.Angry), ("cremad/1040/1040_ITH_SAD_XX", Emotion.Sad),
+            ("cremad/1091/1091_IEO_HAP_LO", Emotion.Happy),
             ("ravdess/12/03-01-02-01-02-01-12", Emotion.Neutral), ("ravdess/12/03-01-06-01-02-01-12", Emotion.Fear),
             ("savee/DC/sa03", Emotion.Sad), ("savee/JK/su15", Emotion.Surprise), ("savee/KL/n30", Emotion.Neutral),
             ("tess/OAF/back_ps", Emotion.Surprise), ("tess/OAF/bite_neutral", Emotion.Neutral), ("tess/YAF/dog_angry", Emotion.Angry),
@@ -37,12 +38,14 @@ public sealed class CorporaTests : IDisposable
     [InlineData("ravdess/12/03-01-08-02-02-01-12", SpeechCorpora.AuxiliaryClasses - 1)]
     [InlineData("savee/DC/a01", null)]
     [InlineData("tess/OAF/back_angry", null)]
-    public void SpeechCorporaAuxiliaryLabel_Id_IsEmotionAndIntensityOfRavdess(string id, int? detail) => Assert.Equal(detail, SpeechCorpora.AuxiliaryLabel(id));
+    public void SpeechCorporaAuxiliaryLabel_Id_IsEmotionAndIntensityOfRavdess(string id, int? detail) =>
+        Assert.Equal(detail, SpeechCorpora.AuxiliaryLabel(id));
 
     [Fact]
     public void SpeechCorporaFind_UnmatchedNames_AreSkippedAndReported()
     {
-        Touch("ravdess/Actor_12/03-02-06-01-02-01-12.wav", "ravdess/Actor_12/notes.wav", "savee/XX_a01.wav", "savee/DC_q01.wav", "tess/OAF_back_bored.wav",
+        Touch("ravdess/Actor_12/03-02-06-01-02-01-12.wav", "ravdess/Actor_12/notes.wav", "savee/XX_a01.wav", "savee/DC_q01.wav",
+            "tess/OAF_back_bored.wav",
             "cremad/1092_DFA_ANG_XX.wav", "cremad/1001_ABC_ANG_XX.wav", "cremad/1001_DFA_SUR_XX.wav", "cremad/1001_DFA_ANG_ZZ.wav");
         var report = new CorpusReport();
 
@@ -78,13 +81,15 @@ public sealed class CorporaTests : IDisposable
         var rows = File.ReadLines(Path.Combine(AppContext.BaseDirectory, "training-readme.md"))
             .SkipWhile(line => !line.StartsWith("| | neutral | happy |", StringComparison.Ordinal))
             .TakeWhile(line => line.StartsWith('|')).ToList();
-        var columns = Cells(rows[0]).Select(name => EmotionLabels.TryParse(name, out var emotion) ? emotion : throw new InvalidDataException(name)).ToList();
+        var columns = Cells(rows[0])
+            .Select(name => EmotionLabels.TryParse(name, out var emotion) ? emotion : throw new InvalidDataException(name)).ToList();
         var shown = rows.Skip(2).ToDictionary(row => row.Split('|')[1].Split('(')[0].Trim(), row => Cells(row)
             .SelectMany((cell, column) => cell.Split(',').Select(label => (Label: label.Trim().Split(' ')[0], Emotion: columns[column])))
             .Where(pair => pair.Label != "–").OrderBy(pair => pair.Label, StringComparer.Ordinal).ToList());
 
         foreach (var corpus in SpeechCorpora.All)
-            Assert.Equal(corpus.Labels.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => (pair.Key, pair.Value)), shown[corpus.Name]);
+            Assert.Equal(corpus.Labels.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => (pair.Key, pair.Value)),
+                shown[corpus.Name]);
         Assert.Equal(Fer2013.Labels.Select((emotion, number) => ($"{number}", emotion)), shown["FER2013"]);
         Assert.Equal(SpeechCorpora.All.Count + 1, shown.Count);
 
@@ -127,10 +132,13 @@ public sealed class CorporaTests : IDisposable
         var audio = Assert.Single(clips).Samples.ToArray();
         Assert.InRange(audio.Length, 11_024, 11_026);
         // The resampler is inaccurate at the edges.
-        Assert.All(Enumerable.Range(100, 10_800), i => Assert.Equal(0.5 * Math.Sin(2 * Math.PI * 220 * i / 22_050), audio[i] / 32768.0, 0.03));
+        Assert.All(Enumerable.Range(100, 10_800),
+            i => Assert.Equal(0.5 * Math.Sin(2 * Math.PI * 220 * i / 22_050), audio[i] / 32768.0, 0.03));
         if (line is not null)
             Assert.Contains(report.Lines, said => said.StartsWith($"{line}: 1 (OAF_back_sad.wav)", StringComparison.Ordinal));
-        Assert.DoesNotContain(report.Lines, said => said.StartsWith("skipped", StringComparison.Ordinal) || said.StartsWith("truncated", StringComparison.Ordinal));
+        Assert.DoesNotContain(
+            report.Lines, said => said.StartsWith("skipped", StringComparison.Ordinal)
+                || said.StartsWith("truncated", StringComparison.Ordinal));
     }
 
     [Theory]
@@ -215,7 +223,8 @@ public sealed class CorporaTests : IDisposable
         Write("tess/OAF_back_sad.wav", WavFile.Mono(Tone(22_050)));
         await PrepareAsync();
         for (var i = 0; i < 60; i++)
-            Write($"cremad/AudioWAV/10{i + 10}_IEO_{"ANG DIS FEA HAP NEU SAD".Split(' ')[i % 6]}_HI.wav", WavFile.Mono(Tone(22_050, 300 + 10 * i)));
+            Write($"cremad/AudioWAV/10{i + 10}_IEO_{"ANG DIS FEA HAP NEU SAD".Split(' ')[i % 6]}_HI.wav",
+                WavFile.Mono(Tone(22_050, 300 + 10 * i)));
         var workspace = new Workspace(_data, Path.Combine(_data, "run"), Path.Combine(AppContext.BaseDirectory, "splits"));
 
         var clips = await workspace.PrepareSpeechAsync(new CorpusReport(), (_, _) => { }, TestContext.Current.CancellationToken);
@@ -224,16 +233,22 @@ public sealed class CorporaTests : IDisposable
         var committed = Split.Read(Path.Combine(workspace.Splits, "speech-random.tsv"));
         var drawn = Split.Read(Path.Combine(workspace.Run, "splits", "speech-random-cremad.tsv"));
         Assert.All(committed.Ids, id => Assert.Equal(committed.PartOf(id), drawn.PartOf(id)));
-        var parts = clips.Where(clip => clip.Id.StartsWith("cremad", StringComparison.Ordinal)).ToLookup(clip => (clip.Emotion, drawn.PartOf(clip.Id)));
+        var parts = clips.Where(clip => clip.Id.StartsWith("cremad", StringComparison.Ordinal)).ToLookup(
+            clip => (clip.Emotion, drawn.PartOf(clip.Id)));
         foreach (var emotion in Enum.GetValues<Emotion>().Except([Emotion.Surprise]))
-            Assert.Equal((2, 1, 7), (parts[(emotion, Part.Test)].Count(), parts[(emotion, Part.Validation)].Count(), parts[(emotion, Part.Train)].Count()));
+            Assert.Equal((2, 1, 7),
+                (parts[(emotion, Part.Test)].Count(), parts[(emotion, Part.Validation)].Count(), parts[(emotion, Part.Train)].Count()));
     }
 
     [Fact]
     public void Fer2013Read_Rows_AreSplitIntoOfficialParts()
     {
         var pixels = string.Join(' ', Enumerable.Range(0, 48 * 48).Select(i => i % 256));
-        File.WriteAllText(Path.Combine(_data, "fer2013.csv"), $"emotion,pixels,Usage\n3,{pixels},Training\n6,{pixels},Training\n0,{pixels},PublicTest\n1,{pixels},PrivateTest\n9,{pixels},Training\n2,1 2 3,Training\n");
+        File.WriteAllLines(Path.Combine(_data, "fer2013.csv"),
+        [
+            "emotion,pixels,Usage", $"3,{pixels},Training", $"6,{pixels},Training", $"0,{pixels},PublicTest", $"1,{pixels},PrivateTest",
+            $"9,{pixels},Training", "2,1 2 3,Training",
+        ]);
         var report = new CorpusReport();
 
         var split = Split.Read(Path.Combine(AppContext.BaseDirectory, "splits", "fer2013-official.tsv"));
@@ -257,7 +272,9 @@ public sealed class CorporaTests : IDisposable
             Row(3, 3, "PrivateTest"), Row(6, 2, "PrivateTest"), Row(3, 4, "PrivateTest"), Row(3, 1, "PrivateTest"),
         ]);
 
-        var data = Fer2013.Read(_data, Split.Read(Path.Combine(AppContext.BaseDirectory, "splits", "fer2013-official.tsv")), channels: 1, voteWeight: 0, new CorpusReport());
+        var data = Fer2013.Read(
+            _data, Split.Read(Path.Combine(AppContext.BaseDirectory, "splits", "fer2013-official.tsv")), channels: 1, voteWeight: 0,
+            new CorpusReport());
 
         Assert.Equal([1, 3], data.DuplicateTestIndices().Order());
     }
@@ -268,7 +285,9 @@ public sealed class CorporaTests : IDisposable
         var folder = Environment.GetEnvironmentVariable("AFFECT_DATA") is { Length: > 0 } data ? Path.Combine(data, "fer2013") : "";
         Assert.SkipUnless(File.Exists(Path.Combine(folder, "fer2013.csv")), "AFFECT_DATA has no fer2013/fer2013.csv");
 
-        var faces = Fer2013.Read(folder, Split.Read(Path.Combine(AppContext.BaseDirectory, "splits", "fer2013-official.tsv")), channels: 1, voteWeight: 0, new CorpusReport());
+        var faces = Fer2013.Read(
+            folder, Split.Read(Path.Combine(AppContext.BaseDirectory, "splits", "fer2013-official.tsv")), channels: 1, voteWeight: 0,
+            new CorpusReport());
 
         Assert.Equal((28_709, 3589, 3589), (faces.Train.Count, faces.Validation.Count, faces.Test.Count));
         Assert.Equal(285, faces.DuplicateTestIndices().Count);
@@ -295,7 +314,9 @@ public sealed class CorporaTests : IDisposable
         const int Rate = 22_050;
         var random = new Random(1);
         var audio = Enumerable.Range(0, 5 * Rate + 100).Select(_ => (short)random.Next(-9000, 9000)).ToArray();
-        var windows = new SpeechWindows([new("savee/DC/a01", Emotion.Happy, audio.AsMemory(0, Rate)), new("savee/DC/a02", Emotion.Sad, audio)], 3 * Rate, FeatureSet.MfccZcrRms);
+        var windows = new SpeechWindows(
+            [new("savee/DC/a01", Emotion.Happy, audio.AsMemory(0, Rate)), new("savee/DC/a02", Emotion.Sad, audio)], 3 * Rate,
+            FeatureSet.MfccZcrRms);
 
         var shorter = Assert.Single(windows.Windows(0));
 
@@ -313,8 +334,11 @@ public sealed class CorporaTests : IDisposable
     {
         const int Length = 22_050;
         var random = new Random(1);
-        var clip = new SpeechClip("savee/DC/a01", Emotion.Happy, Enumerable.Range(0, 2 * Length).Select(_ => (short)random.Next(-9000, 9000)).ToArray());
-        var (cached, plain) = (new SpeechWindows([clip], Length, FeatureSet.MfccZcrRms, cache: true), new SpeechWindows([clip], Length, FeatureSet.MfccZcrRms));
+        var clip = new SpeechClip(
+            "savee/DC/a01", Emotion.Happy, Enumerable.Range(0, 2 * Length).Select(_ => (short)random.Next(-9000, 9000)).ToArray());
+        var (cached, plain) = (
+            new SpeechWindows([clip], Length, FeatureSet.MfccZcrRms, cache: true),
+            new SpeechWindows([clip], Length, FeatureSet.MfccZcrRms));
         var (first, again, augmented, expected) = (Values(), Values(), Values(), Values());
 
         cached.Fill(0, null, first);

@@ -78,7 +78,8 @@ public sealed class EnsembleTests : IDisposable
         new Trainer(member, member.Recipe, TinyFaces.Data, 1, Folder(member)).RunAsync(_ => { }, TestContext.Current.CancellationToken);
 
     private static Normalization Any(Random random, int count) =>
-        new([.. Enumerable.Range(0, count).Select(_ => random.NextSingle() * 20 - 40)], [.. Enumerable.Range(0, count).Select(_ => random.NextSingle() * 20 + 1)]);
+        new([.. Enumerable.Range(0, count).Select(_ => random.NextSingle() * 20 - 40)],
+            [.. Enumerable.Range(0, count).Select(_ => random.NextSingle() * 20 + 1)]);
 
     private static Tensor Scaled(float[] window, FeatureSet set, Normalization normalization)
     {
@@ -106,7 +107,9 @@ public sealed class EnsembleTests : IDisposable
 
         public override Network Build() => throw new NotSupportedException();
 
-        public override (Network Network, Normalization Normalization) Combine(IReadOnlyList<(Network Network, Normalization Normalization)> members) =>
-            (new Ensemble((new Sequential(), members[0].Network, 0.75f), (new Sequential(), members[1].Network, 0.25f)), members[0].Normalization);
+        public override (Network Network, Normalization Normalization) Combine(
+            IReadOnlyList<(Network Network, Normalization Normalization)> members) =>
+            (new Ensemble((new Sequential(), members[0].Network, 0.75f), (new Sequential(), members[1].Network, 0.25f)),
+                members[0].Normalization);
     }
 }

@@ -64,7 +64,8 @@ public sealed class ExporterTests : IDisposable
     {
         Torch.Require();
         manual_seed(1);
-        using var network = new EmbeddingClassifier(bidirectional ? 10 : 5, cells == "lstm" ? Recurrent.Lstm(3, 5, bidirectional) : Recurrent.Gru(3, 5, bidirectional));
+        using var network = new EmbeddingClassifier(
+            bidirectional ? 10 : 5, cells == "lstm" ? Recurrent.Lstm(3, 5, bidirectional) : Recurrent.Gru(3, 5, bidirectional));
         using var session = new InferenceSession(Exporter.Write(new TinySound(), network, WeightFormat.Float32));
         using var scope = NewDisposeScope();
         var input = randn([4, 6, 3]) * 2;
@@ -110,7 +111,9 @@ public sealed class ExporterTests : IDisposable
         var architecture = new TinyCnn();
         manual_seed(1);
         using var network = new EmbeddingClassifier(64, new Flatten(), new Dense(256, 64));
-        var (full, small) = (Exporter.Write(architecture, network, WeightFormat.Float32), Exporter.Write(architecture, network, Enum.Parse<WeightFormat>(format)));
+        var (full, small) = (
+            Exporter.Write(architecture, network, WeightFormat.Float32),
+            Exporter.Write(architecture, network, Enum.Parse<WeightFormat>(format)));
 
         Assert.InRange(small.Length, full.Length * share, full.Length * (share + 0.15));
         using var scope = NewDisposeScope();
@@ -128,7 +131,8 @@ public sealed class ExporterTests : IDisposable
         Torch.Require();
         var architecture = new TinyCnn();
         using var network = architecture.Build();
-        var (full, half) = (Exporter.Write(architecture, network, WeightFormat.Float32), Exporter.Write(architecture, network, WeightFormat.Float16));
+        var (full, half) = (Exporter.Write(architecture, network, WeightFormat.Float32),
+            Exporter.Write(architecture, network, WeightFormat.Float16));
 
         // Six filters of 3×3, 8×8 of each → 12 → 7, each with a bias; normalization is folded, shapes are not counted.
         const int Expected = 6 * (9 + 1) + 12 * (6 * 64 + 1) + 7 * (12 + 1);
@@ -145,9 +149,12 @@ public sealed class ExporterTests : IDisposable
     {
         Torch.Require();
         var architecture = new TinyCnn();
-        await new Trainer(architecture, architecture.Recipe, TinyFaces.Data, 1, _folder).RunAsync(_ => { }, TestContext.Current.CancellationToken);
+        await new Trainer(architecture, architecture.Recipe, TinyFaces.Data, 1, _folder).RunAsync(
+            _ => { }, TestContext.Current.CancellationToken);
 
-        var exported = Exporter.Export(architecture, _ => Trainer.BestWeightsPath(_folder), TinyFaces.Data, WeightFormat.Float32, TestContext.Current.CancellationToken);
+        var exported = Exporter.Export(
+            architecture, _ => Trainer.BestWeightsPath(_folder), TinyFaces.Data, WeightFormat.Float32,
+            TestContext.Current.CancellationToken);
         ModelFolder.Write(_folder, architecture, exported, "1", isDefault: true);
 
         Assert.InRange(exported.MaxDifference, 0, 1e-4);
@@ -164,8 +171,11 @@ public sealed class ExporterTests : IDisposable
     {
         Torch.Require();
         var architecture = new TinyCnn();
-        await new Trainer(architecture, architecture.Recipe, TinyFaces.Data, 1, _folder).RunAsync(_ => { }, TestContext.Current.CancellationToken);
-        var exported = Exporter.Export(architecture, _ => Trainer.BestWeightsPath(_folder), TinyFaces.Data, WeightFormat.Float32, TestContext.Current.CancellationToken);
+        await new Trainer(architecture, architecture.Recipe, TinyFaces.Data, 1, _folder).RunAsync(
+            _ => { }, TestContext.Current.CancellationToken);
+        var exported = Exporter.Export(
+            architecture, _ => Trainer.BestWeightsPath(_folder), TinyFaces.Data, WeightFormat.Float32,
+            TestContext.Current.CancellationToken);
         ModelFolder.Write(_folder, architecture, exported, "1", isDefault: true);
         var path = Path.Combine(_folder, "tiny-cnn", "manifest.json");
         var json = await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken);
@@ -173,7 +183,8 @@ public sealed class ExporterTests : IDisposable
         {
             Directory.CreateDirectory(Path.Combine(_folder, name));
             await File.WriteAllTextAsync(Path.Combine(_folder, name, "manifest.json"),
-                json.Replace("tiny-cnn", name, StringComparison.Ordinal).Replace("\"modality\": \"face\"", $"\"modality\": \"{modality}\"", StringComparison.Ordinal),
+                json.Replace("tiny-cnn", name, StringComparison.Ordinal).Replace(
+                    "\"modality\": \"face\"", $"\"modality\": \"{modality}\"", StringComparison.Ordinal),
                 TestContext.Current.CancellationToken);
         }
 
@@ -192,9 +203,11 @@ public sealed class ExporterTests : IDisposable
     {
         Torch.Require();
         var architecture = new TinyCnn();
-        await new Trainer(architecture, architecture.Recipe, TinyFaces.Data, 1, _folder).RunAsync(_ => { }, TestContext.Current.CancellationToken);
+        await new Trainer(architecture, architecture.Recipe, TinyFaces.Data, 1, _folder).RunAsync(
+            _ => { }, TestContext.Current.CancellationToken);
         var path = ModelFolder.Write(_folder, architecture,
-            Exporter.Export(architecture, _ => Trainer.BestWeightsPath(_folder), TinyFaces.Data, WeightFormat.Float16, TestContext.Current.CancellationToken), "1", isDefault: false);
+            Exporter.Export(architecture, _ => Trainer.BestWeightsPath(_folder), TinyFaces.Data, WeightFormat.Float16,
+                TestContext.Current.CancellationToken), "1", isDefault: false);
         await File.AppendAllTextAsync(path, "x", TestContext.Current.CancellationToken);
 
         Assert.Throws<InvalidDataException>(() => ModelFolder.ReadModel(_folder, ModelFolder.Read(_folder, architecture)));

@@ -56,12 +56,16 @@ public sealed class KilledProcessTests : IDisposable
         await TrainAsync("stages", "se-resnet", epochs: 1);
 
         var (last, second, first) = (Stage(""), Stage("previous"), Stage("previous", "previous"));
-        Assert.Equal((second.Recipe, first.Recipe), (last.Recipe.InitializeFrom! with { Epochs = 1 }, second.Recipe.InitializeFrom! with { Epochs = 1 }));
+        Assert.Equal((second.Recipe, first.Recipe),
+            (last.Recipe.InitializeFrom! with { Epochs = 1 }, second.Recipe.InitializeFrom! with { Epochs = 1 }));
         Assert.Null(first.Recipe.InitializeFrom);
-        Assert.True(second.History[0].ValidationLoss < first.History[0].ValidationLoss, $"{first.History[0]} {second.History[0]} {last.History[0]}");
-        Assert.True(last.History[0].ValidationLoss < second.History[0].ValidationLoss, $"{first.History[0]} {second.History[0]} {last.History[0]}");
+        Assert.True(second.History[0].ValidationLoss < first.History[0].ValidationLoss,
+            $"{first.History[0]} {second.History[0]} {last.History[0]}");
+        Assert.True(last.History[0].ValidationLoss < second.History[0].ValidationLoss,
+            $"{first.History[0]} {second.History[0]} {last.History[0]}");
 
-        RunState Stage(params string[] parts) => State(Path.Combine([_folder, "stages", "se-resnet-fer2013-official", .. parts, "checkpoint.safetensors"]));
+        RunState Stage(params string[] parts) => State(
+            Path.Combine([_folder, "stages", "se-resnet-fer2013-official", .. parts, "checkpoint.safetensors"]));
     }
 
     // Three steps per epoch; each emotion is a bright row in noise.
@@ -105,7 +109,8 @@ public sealed class KilledProcessTests : IDisposable
         var process = Process.Start(new ProcessStartInfo("dotnet",
         [
             program, "train", "--model", model, "--epochs", $"{epochs}", "--threads", "1",
-            "--data", Path.Combine(_folder, "data"), "--run", Path.Combine(_folder, run), "--models", Path.Combine(AppContext.BaseDirectory, "models"),
+            "--data", Path.Combine(_folder, "data"), "--run", Path.Combine(_folder, run), "--models",
+            Path.Combine(AppContext.BaseDirectory, "models"),
         ])
         {
             RedirectStandardOutput = true,
@@ -119,7 +124,8 @@ public sealed class KilledProcessTests : IDisposable
 
     private static RunState State(string path) => JsonSerializer.Deserialize<RunState>(SafeTensors.ReadMetadata(path))!;
 
-    private Task<byte[]> BytesAsync(string run, string file) => File.ReadAllBytesAsync(PathOf(run, file), TestContext.Current.CancellationToken);
+    private Task<byte[]> BytesAsync(string run, string file) =>
+        File.ReadAllBytesAsync(PathOf(run, file), TestContext.Current.CancellationToken);
 
     private string PathOf(string run, string file) => Path.Combine(_folder, run, "custom-cnn-fer2013-official", file + ".safetensors");
 }

@@ -29,7 +29,8 @@ public sealed class MetricsTests
     {
         // Eight of ten correct at confidence 0.9, one of two at 0.5: (10·0.1 + 2·0) / 12.
         Emotion[] labels = [.. Enumerable.Repeat(Emotion.Sad, 8), Emotion.Fear, Emotion.Fear, Emotion.Sad, Emotion.Fear];
-        EmotionScores[] scores = [.. Enumerable.Repeat(Scores(Emotion.Sad, 0.9f), 10), Scores(Emotion.Sad, 0.5f), Scores(Emotion.Sad, 0.5f)];
+        EmotionScores[] scores =
+            [.. Enumerable.Repeat(Scores(Emotion.Sad, 0.9f), 10), Scores(Emotion.Sad, 0.5f), Scores(Emotion.Sad, 0.5f)];
 
         Assert.Equal(1.0 / 12, Metrics.ExpectedCalibrationError(scores, labels), 5);
     }
@@ -96,14 +97,16 @@ public sealed class MetricsTests
         var metrics = Metrics.Compute("by hand", "none", [.. confidences.Select(confidence => Scores(Emotion.Sad, confidence))], labels);
 
         Assert.Equal(new Answered(0.8, 0.75), metrics.MostCertain);
-        Assert.Equal(new Answered(0.2, 0.5), Metrics.Selective([.. confidences.Select(confidence => Scores(Emotion.Sad, confidence))], labels, [1, 4]));
+        Assert.Equal(new Answered(0.2, 0.5),
+            Metrics.Selective([.. confidences.Select(confidence => Scores(Emotion.Sad, confidence))], labels, [1, 4]));
     }
 
     [Fact]
     public void MetricsCompute_Reliability_HasAccuracyPerBin()
     {
         Emotion[] labels = [Emotion.Sad, Emotion.Fear, Emotion.Sad, Emotion.Sad];
-        EmotionScores[] scores = [Scores(Emotion.Sad, 0.41f), Scores(Emotion.Sad, 0.45f), Scores(Emotion.Sad, 0.81f), Scores(Emotion.Sad, 1)];
+        EmotionScores[] scores =
+            [Scores(Emotion.Sad, 0.41f), Scores(Emotion.Sad, 0.45f), Scores(Emotion.Sad, 0.81f), Scores(Emotion.Sad, 1)];
 
         var bins = Metrics.Compute("by hand", "none", scores, labels).Reliability;
 
@@ -131,7 +134,9 @@ public sealed class MetricsTests
     public void Pool_SeveralFolds_CountsEachSampleOnce()
     {
         // Three of four correct in one fold, none of one in the other; none at 8 kHz.
-        List<Prediction> first = [Predicted(Emotion.Sad, Emotion.Sad), Predicted(Emotion.Sad, Emotion.Sad), Predicted(Emotion.Happy, Emotion.Happy), Predicted(Emotion.Happy, Emotion.Sad, answered: false)];
+        List<Prediction> first =
+            [Predicted(Emotion.Sad, Emotion.Sad), Predicted(Emotion.Sad, Emotion.Sad), Predicted(Emotion.Happy, Emotion.Happy),
+            Predicted(Emotion.Happy, Emotion.Sad, answered: false)];
         List<Prediction> second = [Predicted(Emotion.Fear, Emotion.Sad)];
         List<Prediction> wrong = [Predicted(Emotion.Angry, Emotion.Sad)];
 
@@ -142,16 +147,20 @@ public sealed class MetricsTests
         Assert.All(metrics, measured => Assert.Equal("speech-x", measured.Split));
         Assert.Equal((5, 0.6), (metrics[0].Samples, metrics[0].Accuracy));
         Assert.Equal(new Answered(0.8, 0.75), metrics[0].AtThreshold);
-        Assert.Equal([2, 1], [metrics[0].Confusion[(int)Emotion.Sad][(int)Emotion.Sad], metrics[0].Confusion[(int)Emotion.Sad][(int)Emotion.Happy]]);
-        Assert.Equal([("speech-x-1", 4, 0.75), ("speech-x-2", 1, 0)], metrics[0].Folds.Select(fold => (fold.Name, fold.Samples, fold.Accuracy)));
+        Assert.Equal([2, 1], [metrics[0].Confusion[(int)Emotion.Sad][(int)Emotion.Sad],
+            metrics[0].Confusion[(int)Emotion.Sad][(int)Emotion.Happy]]);
+        Assert.Equal([("speech-x-1", 4, 0.75), ("speech-x-2", 1, 0)],
+            metrics[0].Folds.Select(fold => (fold.Name, fold.Samples, fold.Accuracy)));
         Assert.Equal(0, metrics[1].Accuracy);
     }
 
     [Fact]
     public void Pool_SingleSplit_HasNoFolds() =>
-        Assert.Empty(EvaluationResults.Pool("random", "speech-random", "RAVDESS test", [("speech-random", [(null, [Predicted(Emotion.Sad, Emotion.Sad)])])])[0].Folds);
+        Assert.Empty(EvaluationResults.Pool(
+            "random", "speech-random", "RAVDESS test", [("speech-random", [(null, [Predicted(Emotion.Sad, Emotion.Sad)])])])[0].Folds);
 
-    private static Prediction Predicted(Emotion predicted, Emotion label, bool answered = true) => new(Scores(predicted, 0.9f), label, answered);
+    private static Prediction Predicted(Emotion predicted, Emotion label, bool answered = true) =>
+        new(Scores(predicted, 0.9f), label, answered);
 
     private static EmotionScores Scores(Emotion emotion, float confidence) =>
         EmotionScores.FromWeights([.. Enumerable.Range(0, 7).Select(i => i == (int)emotion ? confidence : (1 - confidence) / 6)]);

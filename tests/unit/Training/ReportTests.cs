@@ -19,10 +19,12 @@ public sealed class ReportTests : IDisposable
     [Fact]
     public void ToMarkdown_SpeechModels_ComparesStudyAndTelephoneConditions()
     {
-        var text = new ModelReport([Cnn, Foreign]).ToMarkdown(new Dictionary<string, IReadOnlyList<string>> { ["cnn"] = ["confusion.svg"] });
+        var text = new ModelReport([Cnn, Foreign]).ToMarkdown(
+            new Dictionary<string, IReadOnlyList<string>> { ["cnn"] = ["confusion.svg"] });
 
         // 7 of 10 correct; the study has 65 %.
-        Assert.Contains("| [`cnn`](cnn/MODEL_CARD.md) | 10.0 % | 70.0 % | 10.0 % | 10.0 % | 65.0 % | 65.0 % | 66.0 % | 65.0 % | +5.0 |", text, StringComparison.Ordinal);
+        Assert.Contains("| [`cnn`](cnn/MODEL_CARD.md) | 10.0 % | 70.0 % | 10.0 % | 10.0 % | 65.0 % | 65.0 % | 66.0 % | 65.0 % | +5.0 |",
+            text, StringComparison.Ordinal);
         Assert.Contains("| 10.0 % | 10.0 % | 10.0 % | 10.0 % | 0.0 | 70.0 % | 40.0 % | 30.0 |", text, StringComparison.Ordinal);
         Assert.Contains("An exact comparison requires CREMA-D", text, StringComparison.Ordinal);
         // Sample standard deviation of folds of 60 and 80 %: 10 points times the square root of two.
@@ -36,7 +38,8 @@ public sealed class ReportTests : IDisposable
     [Fact]
     public void ToMarkdown_FaceModels_CountsDuplicates()
     {
-        var face = Foreign with { Metrics = [Measured("fer2013-official", null, 10, 0.7), Measured("fer2013-official", Condition.WithoutDuplicates, 7, 0.6)] };
+        var face = Foreign with { Metrics = [Measured("fer2013-official", null, 10, 0.7),
+            Measured("fer2013-official", Condition.WithoutDuplicates, 7, 0.6)] };
 
         var text = new ModelReport([face]).ToMarkdown(new Dictionary<string, IReadOnlyList<string>>());
 
@@ -72,7 +75,8 @@ public sealed class ReportTests : IDisposable
         ReportCommand.Write(_folder);
 
         Assert.Equal(
-            ["README.md", "cnn/MODEL_CARD.md", "cnn/confusion.svg", "cnn/learning.svg", "cnn/manifest.json", "cnn/reliability.svg", "foreign/manifest.json", "report.json"],
+            ["README.md", "cnn/MODEL_CARD.md", "cnn/confusion.svg", "cnn/learning.svg", "cnn/manifest.json", "cnn/reliability.svg",
+            "foreign/manifest.json", "report.json"],
             first.Keys.Order(StringComparer.Ordinal));
         Assert.Equal(first, Files());
         Assert.Contains("![learning](learning.svg)", first["cnn/MODEL_CARD.md"], StringComparison.Ordinal);
@@ -85,7 +89,8 @@ public sealed class ReportTests : IDisposable
         Directory.CreateDirectory(Path.Combine(_folder, "broken"));
         File.WriteAllText(Path.Combine(_folder, "broken", "manifest.json"), "{}");
 
-        Assert.Contains("broken", Assert.Throws<InvalidDataException>(() => ReportCommand.Write(_folder)).Message, StringComparison.Ordinal);
+        Assert.Contains("broken", Assert.Throws<InvalidDataException>(() => ReportCommand.Write(_folder)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -101,7 +106,8 @@ public sealed class ReportTests : IDisposable
             var root = XDocument.Parse(svg).Root!;
             Assert.Equal("svg", root.Name.LocalName);
             var texts = root.Descendants().Where(element => element.Name.LocalName == "text").Select(element => element.Value).ToList();
-            Assert.Contains(name switch { "confusion.svg" => "true emotion", "learning.svg" => "cross-entropy (nats)", _ => "accuracy (%)" }, texts);
+            Assert.Contains(name switch { "confusion.svg" => "true emotion", "learning.svg" => "cross-entropy (nats)",
+                _ => "accuracy (%)" }, texts);
             Assert.InRange(svg.Length, 1000, 60_000);
         }
         // 70 % of the sad samples are predicted as sad.
@@ -120,7 +126,8 @@ public sealed class ReportTests : IDisposable
         // A difference means that `report` was not run after the last `evaluate`.
         Assert.Equal(File.ReadAllText(Path.Combine(shipped, "README.md")), new ModelReport(manifests).ToMarkdown(plots));
         Assert.Equal(File.ReadAllBytes(Path.Combine(shipped, "report.json")), ReadableJson.Write(new ModelReport(manifests).ToJson()));
-        Assert.All(manifests.Where(manifest => Affect.Training.Architectures.Architecture.All.ContainsKey(manifest.Name)), manifest => Assert.Equal(
+        Assert.All(manifests.Where(manifest => Affect.Training.Architectures.Architecture.All.ContainsKey(manifest.Name)),
+            manifest => Assert.Equal(
             File.ReadAllText(Path.Combine(shipped, manifest.Name, "MODEL_CARD.md")),
             ModelCard.Write(Affect.Training.Architectures.Architecture.All[manifest.Name], manifest, plots[manifest.Name])));
     }
@@ -178,8 +185,10 @@ public sealed class ReportTests : IDisposable
     private static ModelMetrics Measured(string split, string? condition, int samples, double accuracy)
     {
         var correct = (int)Math.Round(samples * accuracy);
-        var scores = Enumerable.Range(0, samples).Select(i => EmotionScores.FromWeights(i < correct ? [0, 0, 0.8f, 0.2f, 0, 0, 0] : [0, 0, 0.4f, 0.6f, 0, 0, 0])).ToList();
+        var scores = Enumerable.Range(0, samples)
+            .Select(i => EmotionScores.FromWeights(i < correct ? [0, 0, 0.8f, 0.2f, 0, 0, 0] : [0, 0, 0.4f, 0.6f, 0, 0, 0])).ToList();
         var metrics = Metrics.Compute(split, "RAVDESS+SAVEE+TESS test", scores, [.. Enumerable.Repeat(Emotion.Sad, samples)]);
-        return metrics with { Split = split, Condition = condition, Accuracy = accuracy, MacroPrecision = 0.1, UnweightedAverageRecall = 0.1, MacroF1 = 0.1 };
+        return metrics with { Split = split, Condition = condition, Accuracy = accuracy, MacroPrecision = 0.1,
+            UnweightedAverageRecall = 0.1, MacroF1 = 0.1 };
     }
 }

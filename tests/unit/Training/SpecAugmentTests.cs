@@ -18,7 +18,8 @@ public sealed class SpecAugmentTests
 
             SpecAugment.Apply(new Random(seed), after, Count, mel: false);
 
-            var changed = Enumerable.Range(0, Frames).Count(frame => !after.AsSpan(frame * Count, Count).SequenceEqual(before.AsSpan(frame * Count, Count)));
+            var changed = Enumerable.Range(0, Frames).Count(
+                frame => !after.AsSpan(frame * Count, Count).SequenceEqual(before.AsSpan(frame * Count, Count)));
             Assert.InRange(changed, 0, 2 * 15);
             masked += changed > 0 ? 1 : 0;
         }

@@ -52,7 +52,8 @@ public sealed class SplitTests : IDisposable
         var path = Path.Combine(_folder, "split.tsv");
         File.WriteAllText(path, "# by hand\ntrain\ta/\ntest\ta/\n");
 
-        Assert.Contains("'a/' is duplicated", Assert.Throws<InvalidDataException>(() => Split.Read(path)).Message, StringComparison.Ordinal);
+        Assert.Contains("'a/' is duplicated", Assert.Throws<InvalidDataException>(() => Split.Read(path)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -105,7 +106,8 @@ public sealed class SplitTests : IDisposable
     [Fact]
     public void CommittedSplits_Files_AreAllTested() =>
         Assert.Equal(
-            Directory.GetFiles(Path.GetDirectoryName(Committed(""))!, "*.tsv").Select(Path.GetFileNameWithoutExtension).Order(StringComparer.Ordinal),
+            Directory.GetFiles(Path.GetDirectoryName(Committed(""))!, "*.tsv")
+                .Select(Path.GetFileNameWithoutExtension).Order(StringComparer.Ordinal),
             Speech.Select(row => row.Data.Item1).Concat(["fer2013-official", "fer2013-70-15-15"]).Order(StringComparer.Ordinal));
 
     [Fact]
@@ -113,7 +115,8 @@ public sealed class SplitTests : IDisposable
     {
         var split = Split.Read(Committed("fer2013-official"));
 
-        Assert.Equal((Part.Train, Part.Validation, Part.Test), (split.PartOf("fer2013/Training/1"), split.PartOf("fer2013/PublicTest/28710"), split.PartOf("fer2013/PrivateTest/35887")));
+        Assert.Equal((Part.Train, Part.Validation, Part.Test),
+            (split.PartOf("fer2013/Training/1"), split.PartOf("fer2013/PublicTest/28710"), split.PartOf("fer2013/PrivateTest/35887")));
     }
 
     [Fact]
@@ -126,7 +129,8 @@ public sealed class SplitTests : IDisposable
         for (var i = 0; i < rows.Length; i++)
         {
             var usage = rows[i] switch { <= 28_709 => "Training", <= 32_298 => "PublicTest", _ => "PrivateTest" };
-            Assert.Equal(i switch { < 5_383 => Part.Test, < 10_766 => Part.Validation, _ => Part.Train }, split.PartOf($"fer2013/{usage}/{rows[i]}"));
+            Assert.Equal(i switch { < 5_383 => Part.Test, < 10_766 => Part.Validation, _ => Part.Train },
+                split.PartOf($"fer2013/{usage}/{rows[i]}"));
         }
     }
 
@@ -135,8 +139,10 @@ public sealed class SplitTests : IDisposable
     {
         var emotion = id.Split('/') switch
         {
-            ["ravdess", _, var name] => name.Split('-')[2] switch { "01" or "02" => "Neutral", "03" => "Happy", "04" => "Sad", "05" => "Angry", "06" => "Fear", "07" => "Disgust", _ => "Surprise" },
-            ["savee", _, var name] => name.TrimEnd("0123456789".ToCharArray()) switch { "a" => "Angry", "d" => "Disgust", "f" => "Fear", "h" => "Happy", "n" => "Neutral", "sa" => "Sad", _ => "Surprise" },
+            ["ravdess", _, var name] => name.Split('-')[2] switch { "01" or "02" => "Neutral", "03" => "Happy", "04" => "Sad",
+                "05" => "Angry", "06" => "Fear", "07" => "Disgust", _ => "Surprise" },
+            ["savee", _, var name] => name.TrimEnd("0123456789".ToCharArray()) switch { "a" => "Angry", "d" => "Disgust", "f" => "Fear",
+                "h" => "Happy", "n" => "Neutral", "sa" => "Sad", _ => "Surprise" },
             [_, _, var name] => name.Split('_')[1] switch { "ps" => "Surprise", var said => char.ToUpperInvariant(said[0]) + said[1..] },
             _ => "",
         };

@@ -17,7 +17,8 @@ internal sealed class TinyCnn(string name = "tiny-cnn", int filters = 6) : Archi
 
     public override Modality Modality => Modality.Face;
 
-    public override ModelInput Input { get; } = new() { Tensor = "input", Features = FeatureKind.Gray, Layout = TensorLayout.Nchw, Size = Edge };
+    public override ModelInput Input { get; } =
+        new() { Tensor = "input", Features = FeatureKind.Gray, Layout = TensorLayout.Nchw, Size = Edge };
 
     public override long[] Shape => [1, Edge, Edge];
 
@@ -34,7 +35,8 @@ internal sealed class TinyCnn(string name = "tiny-cnn", int filters = 6) : Archi
     };
 
     public override Network Build() => new EmbeddingClassifier(12, SpeechCorpora.AuxiliaryClasses,
-        ConvBlock.Conv2d(1, filters), new MaxPool(2), new Flatten(), new Dropout(0.2), new Dense(filters * 64, 12, relu: true), new Dropout(0.1));
+        ConvBlock.Conv2d(1, filters), new MaxPool(2), new Flatten(), new Dropout(0.2), new Dense(filters * 64, 12, relu: true),
+            new Dropout(0.1));
 }
 
 /// <summary>A speech model to test layers.</summary>
@@ -46,7 +48,8 @@ internal sealed class TinySound : Architecture
 
     public override Modality Modality => Modality.Speech;
 
-    public override ModelInput Input { get; } = new() { Tensor = "input", Features = FeatureKind.MfccZcrRms, Layout = TensorLayout.Ntf, WindowSeconds = 1 };
+    public override ModelInput Input { get; } =
+        new() { Tensor = "input", Features = FeatureKind.MfccZcrRms, Layout = TensorLayout.Ntf, WindowSeconds = 1 };
 
     public override long[] Shape => [6, 3];
 

@@ -52,7 +52,8 @@ public sealed class TrainerTests : IDisposable
 
         // Killed in the third epoch: the last checkpoint is the second epoch's, and a temporary file is incomplete.
         await Assert.ThrowsAsync<AbandonedException>(() => RunAsync("killed", killAfter: 13));
-        await File.WriteAllTextAsync(Path.Combine(_folder, "killed", "checkpoint.safetensors.new"), "half", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(
+            Path.Combine(_folder, "killed", "checkpoint.safetensors.new"), "half", TestContext.Current.CancellationToken);
         await RunAsync("killed");
 
         Assert.Equal(Bytes("straight", "checkpoint"), Bytes("killed", "checkpoint"));
@@ -76,7 +77,8 @@ public sealed class TrainerTests : IDisposable
         Torch.Require();
         await RunAsync("other");
 
-        var refusal = await Assert.ThrowsAsync<InvalidDataException>(() => RunAsync("other", recipe: _architecture.Recipe with { Epochs = 5 }));
+        var refusal = await Assert.ThrowsAsync<InvalidDataException>(
+            () => RunAsync("other", recipe: _architecture.Recipe with { Epochs = 5 }));
 
         Assert.Contains("tiny-cnn", refusal.Message, StringComparison.Ordinal);
     }
@@ -117,7 +119,8 @@ public sealed class TrainerTests : IDisposable
         await RunAsync("teacher");
         await RunAsync("straight", recipe: recipe, pretrained: "teacher");
 
-        await Assert.ThrowsAsync<OperationCanceledException>(() => RunAsync("resumed", interruptAfter: 13, recipe: recipe, pretrained: "teacher"));
+        await Assert.ThrowsAsync<OperationCanceledException>(
+            () => RunAsync("resumed", interruptAfter: 13, recipe: recipe, pretrained: "teacher"));
         await RunAsync("resumed", recipe: recipe, pretrained: "teacher");
 
         Assert.Equal(Bytes("straight", "checkpoint"), Bytes("resumed", "checkpoint"));
@@ -133,10 +136,12 @@ public sealed class TrainerTests : IDisposable
         var (network, normalization) = Trainer.LoadBest(_architecture, _ => Path.Combine(_folder, "auxiliary", "best.safetensors"));
         var right = 0;
 
-        await foreach (var batch in new Batches(_architecture, _architecture.Recipe, normalization).Evaluation(TinyFaces.Data.Validation, TestContext.Current.CancellationToken))
+        await foreach (var batch in new Batches(_architecture, _architecture.Recipe, normalization).Evaluation(
+            TinyFaces.Data.Validation, TestContext.Current.CancellationToken))
         {
             using var scope = torch.NewDisposeScope();
-            var predicted = network.AuxiliaryHead!.call(network.call(torch.tensor(batch.Features, batch.Shape)).Embedding).argmax(1).data<long>().ToArray();
+            var predicted = network.AuxiliaryHead!.call(
+                network.call(torch.tensor(batch.Features, batch.Shape)).Embedding).argmax(1).data<long>().ToArray();
             right += predicted.Zip(batch.Labels).Count(pair => pair.First == 2 * pair.Second);
         }
 
@@ -165,7 +170,8 @@ public sealed class TrainerTests : IDisposable
         using var network = _architecture.Build();
         var weights = network.State.ToDictionary(tensor => tensor.Name, tensor => torch.zeros_like(tensor.Value));
 
-        SafeTensors.Read(Path.Combine(_folder, "plain", "checkpoint.safetensors"), weights.Select(tensor => ($"network.{tensor.Key}", tensor.Value)));
+        SafeTensors.Read(Path.Combine(_folder, "plain", "checkpoint.safetensors"),
+            weights.Select(tensor => ($"network.{tensor.Key}", tensor.Value)));
         SafeTensors.Read(Path.Combine(_folder, "plain", "best.safetensors"), network.State);
 
         Assert.All(network.State, tensor => Assert.True(weights[tensor.Name].eq(tensor.Value).all().item<bool>(), tensor.Name));
@@ -180,7 +186,8 @@ public sealed class TrainerTests : IDisposable
         // ConvBlock: weight, γ, β, mean, variance and number of batches; fully connected layer and both heads: weight and bias.
         Assert.Equal(1 + 5 + 3 * 2, network.State.Count());
         Assert.True(network.state_dict().Count > network.State.Count()); // or State is no longer needed
-        Assert.Equal(network.parameters().Sum(parameter => parameter.NumberOfElements), network.State.Where(tensor => tensor.Value.requires_grad).Sum(tensor => tensor.Value.NumberOfElements));
+        Assert.Equal(network.parameters().Sum(parameter => parameter.NumberOfElements),
+            network.State.Where(tensor => tensor.Value.requires_grad).Sum(tensor => tensor.Value.NumberOfElements));
     }
 
     [Fact]
@@ -214,7 +221,8 @@ public sealed class TrainerTests : IDisposable
         Assert.NotEqual(Bytes("one", "best"), Bytes("two", "best"));
     }
 
-    private async Task<RunState> RunAsync(string run, int? interruptAfter = null, int? killAfter = null, int seed = 1, Recipe? recipe = null, string? pretrained = null)
+    private async Task<RunState> RunAsync(
+        string run, int? interruptAfter = null, int? killAfter = null, int seed = 1, Recipe? recipe = null, string? pretrained = null)
     {
         using var interrupt = new CancellationTokenSource();
         var steps = 0;
