@@ -21,7 +21,7 @@ public sealed class InferenceMetrics
     public const string BatchSize = "affect.inference.batch.size";
 
     /// <summary>Counter, inputs, with the tag <c>reason</c>.</summary>
-    public const string Refused = "affect.inference.refused";
+    public const string Rejections = "affect.inference.rejected";
 
     // From well below the duration of a run to the longest queue time.
     private static readonly double[] Seconds =
@@ -30,7 +30,7 @@ public sealed class InferenceMetrics
     private readonly Histogram<double> _queueDuration;
     private readonly Histogram<double> _runDuration;
     private readonly Histogram<int> _batchSize;
-    private readonly Counter<long> _refused;
+    private readonly Counter<long> _rejected;
 
     /// <summary>Declares the instruments.</summary>
     public InferenceMetrics(IMeterFactory factory)
@@ -45,8 +45,8 @@ public sealed class InferenceMetrics
         _batchSize = meter.CreateHistogram(
             BatchSize, "{input}", "Inputs per batch.", null,
             new InstrumentAdvice<int> { HistogramBucketBoundaries = [1, 2, 4, 8, 16, 32, 64, 128, 256] });
-        _refused = meter.CreateCounter<long>(
-            Refused, "{input}", "Inputs without a result, by reason: full, expired, canceled, failed.");
+        _rejected = meter.CreateCounter<long>(
+            Rejections, "{input}", "Inputs without a result, by reason: full, expired, canceled, failed.");
     }
 
     internal void Queued(TimeSpan duration, in TagList model) => _queueDuration.Record(duration.TotalSeconds, model);
@@ -60,6 +60,6 @@ public sealed class InferenceMetrics
     internal void Rejected(string reason, int count, TagList model)
     {
         model.Add("reason", reason);
-        _refused.Add(count, model);
+        _rejected.Add(count, model);
     }
 }

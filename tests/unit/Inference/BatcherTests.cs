@@ -117,7 +117,7 @@ public sealed class BatcherTests : IDisposable
     public async Task RunAsync_FullQueue_ThrowsWithEstimatedRetryAfter()
     {
         await using var batcher = Batcher(new TestOptions { QueueCapacity = 2, MaxBatchSize = 1 });
-        using var refused = new Measured(_services, InferenceMetrics.Refused);
+        using var refused = new Measured(_services, InferenceMetrics.Rejections);
         var answers = new List<Task<Classification?>> { Send(batcher, 0) };
         Assert.Equal([0], Started());
         _time.Advance(TimeSpan.FromSeconds(3)); // duration of one input
@@ -156,7 +156,7 @@ public sealed class BatcherTests : IDisposable
     public async Task RunAsync_DeadlineExpiredWhileQueued_IsNotComputed()
     {
         await using var batcher = Batcher(new TestOptions());
-        using var refused = new Measured(_services, InferenceMetrics.Refused);
+        using var refused = new Measured(_services, InferenceMetrics.Rejections);
         var first = Send(batcher, 1);
         Assert.Equal([1], Started());
 
