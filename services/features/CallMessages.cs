@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Affect.Audio;
 using Affect.Features.Audio;
 using Affect.Features.V1;
 using Google.Protobuf;
@@ -9,7 +10,7 @@ using SpeechSegment = Affect.Audio.SpeechSegment;
 
 namespace Affect.Features;
 
-/// <summary>Maps the messages of ExtractCall from and to what <see cref="CallAudio"/> understands.</summary>
+/// <summary>Maps the messages of ExtractCall to the domain and back.</summary>
 internal static class CallMessages
 {
     /// <summary>The state in which a call continues; null, with a violation, if it is not consistent.</summary>
@@ -26,10 +27,10 @@ internal static class CallMessages
             channel.Segments.Count % 2 == 0 && channel.Segments.All(IsCount)
             && (!channel.HasOpen || IsCount(channel.Open)) && IsCount(channel.ReportedUntil) && IsCount(channel.NextWindow);
 
-        static bool IsCount(long value) => value is >= 0 and <= CallAudioState.MaxSample;
+        static bool IsCount(long value) => value is >= 0 and <= AudioLimits.MaxCallSample;
     }
 
-    /// <summary>Everything that was reported since the last response, and the state after it.</summary>
+    /// <summary>The results since the last response, and the state after them.</summary>
     public static ExtractCallResponse ToProto(this CallAudio audio, CallFormat format)
     {
         var state = audio.Save();
@@ -52,10 +53,10 @@ internal static class CallMessages
                 Index = window.Index,
                 Window = new()
                 {
-                    Start = At(window.Start),
-                    End = At(window.Start + window.Length),
+                    Start = ToDuration(window.Start),
+                    End = ToDuration(window.Start + window.Length),
                     HasSpeech = window.Features is not null,
-                    Features = window.Features is { } features ? Bytes(features) : ByteString.Empty,
+                    Features = window.Features is { } features ? ToBytes(features) : ByteString.Empty,
                 },
             });
         foreach (var channel in state.Channels)
@@ -72,8 +73,8 @@ internal static class CallMessages
     }
 
     /// <summary>Time of a sample at 22,050 Hz.</summary>
-    public static Duration At(long sample) => Duration.FromTimeSpan(SpeechClip.Time(sample));
+    public static Duration ToDuration(long sample) => Duration.FromTimeSpan(SpeechClip.Time(sample));
 
-    /// <summary>The values in the machine's byte order: .NET, and OpenCV's native library, run on little-endian machines only.</summary>
-    public static ByteString Bytes(float[] values) => ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(values));
+    /// <summary>float32 in the byte order of the machine: OpenCV's native library runs on little-endian machines only.</summary>
+    public static ByteString ToBytes(float[] values) => ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(values));
 }

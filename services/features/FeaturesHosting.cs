@@ -8,13 +8,13 @@ using OpenCvSharp;
 
 namespace Affect.Features;
 
-/// <summary>The features service, for whatever process it lives in.</summary>
+/// <summary>Adds and maps the service in its container, in the one-process host and in tests.</summary>
 public static class FeaturesHosting
 {
-    /// <summary>Largest request in bytes: a clip's audio or one picture, at most 32 MiB, and what goes with it.</summary>
+    /// <summary>Largest request in bytes: 32 MiB of audio or one picture, and the other fields.</summary>
     public const int MaxRequestBytes = 33 << 20;
 
-    /// <summary>Keys of the limiters of files and pictures, and of calls.</summary>
+    /// <summary>Keys of the limiters: one for audio files and pictures, one for calls.</summary>
     internal const string Files = "files", Calls = "calls";
 
     /// <summary>Adds the service on top of <c>AddAffectDefaults</c>.</summary>
@@ -55,9 +55,9 @@ public static class FeaturesHosting
 
     private static FaceDetector CreateDetector(FeaturesOptions options, ILogger logger)
     {
-        // Requests are spread over the cores as they are: threads of OpenCV's own would only be in the way.
+        // Requests already use all cores: threads of OpenCV would only compete with them.
         Cv2.SetNumThreads(1);
-        // Broken pictures are told to whoever sent them; OpenCV would write each to the standard error.
+        // Clients get an error for a broken picture; OpenCV would also write each to standard error.
         Cv2.SetLogLevel(OpenCvSharp.LogLevel.SILENT);
         if (File.Exists(options.FaceDetectorPath))
         {
@@ -70,16 +70,13 @@ public static class FeaturesHosting
         return new HaarDetector(cascade);
     }
 
-    /// <summary>Kestrel's own limit of 30 MB is below that of gRPC, which is the one that counts here.</summary>
+    /// <summary>Removes Kestrel's limit of 30 MB: that of gRPC, <see cref="MaxRequestBytes"/>, applies.</summary>
     private sealed class BodyLimit : IRequestSizeLimitMetadata
     {
         public long? MaxRequestBodySize => null;
     }
 
-    /// <summary>
-    /// Loads what the first requests would wait for. Hosted services start before the server does: whoever
-    /// can connect finds it ready.
-    /// </summary>
+    /// <summary>Loads the face detector before the server accepts connections, so that the first requests do not wait for it.</summary>
     private sealed class WarmUp(FaceDetector detector, Ffmpeg ffmpeg, IOptions<FeaturesOptions> options, ILogger<WarmUp> logger)
         : IHostedService
     {

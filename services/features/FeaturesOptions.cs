@@ -5,55 +5,54 @@ using OpenCvSharp;
 
 namespace Affect.Features;
 
-/// <summary>How media are opened: section <c>Features</c>.</summary>
+/// <summary>Decoders, detectors and limits of features: section <c>Features</c>.</summary>
 public sealed class FeaturesOptions
 {
-    /// <summary>YuNet's file (face_detection_yunet_2023mar.onnx); where there is none, the Haar cascades find the faces.</summary>
+    /// <summary>Path of YuNet (face_detection_yunet_2023mar.onnx). Without it, the Haar cascade detects faces.</summary>
     public string? FaceDetectorPath { get; set; }
 
     /// <summary>Folder of OpenCV's Haar cascades (package opencv-data).</summary>
     [Required]
     public string HaarCascadesPath { get; set; } = "/usr/share/opencv4/haarcascades";
 
-    /// <summary>A find of which YuNet is less sure is no face, [0.1, 1].</summary>
+    /// <summary>Detections of YuNet with a lower confidence are discarded, [0.1, 1].</summary>
     [Range(0.1, 1)]
     public float MinFaceConfidence { get; set; } = 0.7f;
 
     /// <summary>
-    /// Larger pictures are searched on a copy with this longest edge, in pixels. Time and memory grow with
-    /// its square; faces below a hundredth of it are not seen.
+    /// Larger pictures are reduced to this longest edge for detection, in pixels. Time and memory grow with its square; faces smaller
+    /// than a hundredth of it are not detected.
     /// </summary>
     [Range(320, 2048)]
     public int DetectionEdge { get; set; } = 1024;
 
-    /// <summary>Of a picture with more faces the largest are taken.</summary>
+    /// <summary>Maximum number of faces of a picture; the largest are kept.</summary>
     [Range(1, 1000)]
     public int MaxFaces { get; set; } = 100;
 
-    /// <summary>The ffmpeg program: a path, or a name to be looked up in PATH.</summary>
+    /// <summary>The ffmpeg program: a path, or a name that is searched for in PATH.</summary>
     [Required]
     public string FfmpegPath { get; set; } = "ffmpeg";
 
-    /// <summary>After this time ffmpeg is stopped.</summary>
+    /// <summary>Time after which ffmpeg is stopped.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "00:05:00")]
     public TimeSpan DecodeTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Longer audio is refused.</summary>
+    /// <summary>Maximum duration of an audio file.</summary>
     [Range(typeof(TimeSpan), "00:00:10", "01:00:00")]
     public TimeSpan MaxAudioDuration { get; set; } = TimeSpan.FromMinutes(10);
 
     /// <summary>
-    /// Files that are decoded and pictures that are searched at once; each takes a core, and up to
-    /// some 300 MB where it is as large as the limits allow.
+    /// Audio files and pictures that are processed concurrently; each takes a core, and up to about 300 MB at the limits of its size.
     /// </summary>
     [Range(1, 256)]
     public int MaxConcurrency { get; set; } = Math.Min(256, Environment.ProcessorCount);
 
-    /// <summary>Requests that wait for their turn; beyond them the answer is RESOURCE_EXHAUSTED.</summary>
+    /// <summary>Audio files and pictures that wait; beyond it requests get RESOURCE_EXHAUSTED with RetryInfo.</summary>
     [Range(0, 10_000)]
     public int MaxWaiting { get; set; } = 64;
 
-    /// <summary>Concurrent calls. One more is answered with RESOURCE_EXHAUSTED. Each holds about 0.2 MB per channel with windows.</summary>
+    /// <summary>Concurrent calls; beyond it requests get RESOURCE_EXHAUSTED with RetryInfo. Each call holds about 0.2 MB per channel with windows.</summary>
     [Range(1, 100_000)]
     public int MaxCalls { get; set; } = 4_000;
 }
@@ -61,7 +60,7 @@ public sealed class FeaturesOptions
 [OptionsValidator]
 internal sealed partial class FeaturesOptionsValidator : IValidateOptions<FeaturesOptions>;
 
-/// <summary>What the options name must be there: found out at start, not by the first picture.</summary>
+/// <summary>Checks at start that the files and libraries exist, so that the first picture does not fail.</summary>
 internal sealed class FeaturesRequirements : IValidateOptions<FeaturesOptions>
 {
     public ValidateOptionsResult Validate(string? name, FeaturesOptions options)
@@ -80,12 +79,12 @@ internal sealed class FeaturesRequirements : IValidateOptions<FeaturesOptions>
         }
 
         if (native && File.Exists(options.FaceDetectorPath) && !YuNetDetector.CanRead(options.FaceDetectorPath))
-            result.AddError($"Features:FaceDetectorPath ('{options.FaceDetectorPath}') is no face detector; face_detection_yunet_2023mar.onnx is.");
+            result.AddError($"Features:FaceDetectorPath must be face_detection_yunet_2023mar.onnx; '{options.FaceDetectorPath}' cannot be loaded.");
         if (!File.Exists(options.FaceDetectorPath) && !File.Exists(HaarDetector.CascadePath(options.HaarCascadesPath)))
         {
             result.AddError(
-                $"No face detector: Features:FaceDetectorPath ('{options.FaceDetectorPath}') names no file, and Features:HaarCascadesPath "
-                + $"('{options.HaarCascadesPath}') holds no {Path.GetFileName(HaarDetector.CascadePath(""))} (package opencv-data).");
+                $"Features:FaceDetectorPath must be a file, or Features:HaarCascadesPath a folder with {Path.GetFileName(HaarDetector.CascadePath(""))} "
+                + $"(package opencv-data); they are '{options.FaceDetectorPath}' and '{options.HaarCascadesPath}'.");
         }
 
         return result.Build();

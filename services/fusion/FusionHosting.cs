@@ -15,7 +15,7 @@ using Microsoft.Extensions.Options;
 
 namespace Affect.Fusion;
 
-/// <summary>What the container, the one-process host and the tests call.</summary>
+/// <summary>Adds and maps the service in its container, in the one-process host and in tests.</summary>
 public static class FusionHosting
 {
     /// <summary>Keys of the limiters that admit clips and calls.</summary>
@@ -46,7 +46,7 @@ public static class FusionHosting
         AddLimiter(Clips, options => options.MaxClips);
         AddLimiter(Calls, options => options.MaxCalls);
         services.AddGrpc().AddServiceOptions<FusionService>(grpc => grpc.MaxReceiveMessageSize = FusionOptions.MaxRequestBytes);
-        // Ready as soon as it listens: a peer that is down costs its modality, not the whole.
+        // Ready as soon as it listens: if a peer is down, its modality is UNAVAILABLE.
         services.AddHealthChecks().AddCheck("fusion", () => HealthCheckResult.Healthy());
 
         // Rejects instead of queueing: each admitted clip or call holds its media in memory.
@@ -74,7 +74,7 @@ public static class FusionHosting
 
     private static string Key(string peer) => $"fusion->{peer}";
 
-    /// <summary>Kestrel's own limit of 30 MB is below what gRPC may carry here, which has its limit itself.</summary>
+    /// <summary>Removes Kestrel's limit of 30 MB: that of gRPC, <see cref="FusionOptions.MaxRequestBytes"/>, applies.</summary>
     private sealed class BodyLimit : IRequestSizeLimitMetadata
     {
         public long? MaxRequestBodySize => null;

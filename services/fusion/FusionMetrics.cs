@@ -3,10 +3,10 @@ using Affect.V1;
 
 namespace Affect.Fusion;
 
-/// <summary>Every metric of the service, named and explained once.</summary>
+/// <summary>The metrics of the service.</summary>
 internal sealed class FusionMetrics
 {
-    // From a window that nobody waits for to one that is lost.
+    // From a window that is scored immediately to one that is lost.
     private static readonly double[] Seconds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
     private readonly UpDownCounter<int> _calls;
@@ -16,11 +16,11 @@ internal sealed class FusionMetrics
     public FusionMetrics(IMeterFactory meters)
     {
         var meter = meters.Create("Affect.Fusion");
-        _calls = meter.CreateUpDownCounter<int>("affect.fusion.calls", "{call}", "Calls that are being analysed.");
+        _calls = meter.CreateUpDownCounter<int>("affect.fusion.calls", "{call}", "Calls in progress.");
         _windows = meter.CreateHistogram(
-            "affect.fusion.window.duration", "s", "From when all of a window had come to when its result went out, by outcome.", null,
+            "affect.fusion.window.duration", "s", "Time from the arrival of the last sample of a window to its result, by outcome.", null,
             new InstrumentAdvice<double> { HistogramBucketBoundaries = Seconds });
-        _alerts = meter.CreateCounter<long>("affect.fusion.alerts", "{alert}", "Alerts that were raised, by rule.");
+        _alerts = meter.CreateCounter<long>("affect.fusion.alerts", "{alert}", "Alerts raised, by rule.");
     }
 
     public void CallStarted() => _calls.Add(1);

@@ -7,16 +7,13 @@ using Microsoft.Extensions.Options;
 
 namespace Affect.Fusion;
 
-/// <summary>Whom fusion asks, how long it waits, and how it weighs: section <c>Fusion</c>.</summary>
+/// <summary>Peers, time limits, weights and policies of fusion: section <c>Fusion</c>.</summary>
 public sealed class FusionOptions : IValidatableObject
 {
-    /// <summary>
-    /// Largest request that is read: what the gateway lets through (32 MiB at the most), and what the
-    /// wrapping of the message adds.
-    /// </summary>
+    /// <summary>Largest request: the gateway accepts at most 32 MiB, and fusion's own message adds a few bytes.</summary>
     public const int MaxRequestBytes = 33 << 20;
 
-    /// <summary>Where the features service is: "http://host:8081" or "dns:///headless-service:8081".</summary>
+    /// <summary>Address of the peer: "http://host:8081", "https://host:8081" or "dns:///headless-service:8081".</summary>
     [Required]
     public string FeaturesAddress { get; set; } = "http://localhost:8081";
 
@@ -29,17 +26,17 @@ public sealed class FusionOptions : IValidatableObject
     public string FaceAddress { get; set; } = "http://localhost:8081";
 
     /// <summary>
-    /// What a modality may take before it is UNAVAILABLE and the rest of the answer stands. A caller's
-    /// deadline that is nearer shortens it, so that the rest still reaches the caller.
+    /// Time after which a modality of a clip is UNAVAILABLE; the other one is not affected. A nearer deadline of the caller shortens
+    /// it, so that the rest of the answer still reaches the caller.
     /// </summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "00:10:00")]
     public TimeSpan ModalityTimeout { get; set; } = TimeSpan.FromSeconds(20);
 
-    /// <summary>How long a list of models is used before it is asked for again.</summary>
+    /// <summary>Age after which a list of models is fetched again.</summary>
     [Range(typeof(TimeSpan), "00:00:00", "01:00:00")]
     public TimeSpan ModelsMaxAge { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Clips at once; one more gets RESOURCE_EXHAUSTED with RetryInfo. Each holds its media in memory.</summary>
+    /// <summary>Concurrent clips; beyond it requests get RESOURCE_EXHAUSTED with RetryInfo. Each clip holds its media in memory.</summary>
     [Range(1, 10_000)]
     public int MaxClips { get; set; } = 32;
 
@@ -56,9 +53,9 @@ public sealed class FusionOptions : IValidatableObject
     public int RetriesPerModality { get; set; } = 8;
 
     /// <summary>
-    /// Weight of the voice in the log-linear pool, where both modalities answered. Learnt for the default
-    /// models on validation samples paired by label: <c>training fuse</c>. 1 and 1 is a product of experts,
-    /// which is right for modalities that are independent given the emotion.
+    /// Weight of the voice in the log-linear pool, if both modalities have scores. Learned for the default models from validation
+    /// samples paired by label: <c>training fuse</c>. 1 and 1 is a product of experts, which is right for modalities that are
+    /// independent given the emotion.
     /// </summary>
     [Range(0.0, 10.0)]
     public double SpeechWeight { get; set; } = 1;
@@ -68,56 +65,56 @@ public sealed class FusionOptions : IValidatableObject
     public double FaceWeight { get; set; } = 0.83;
 
     /// <summary>
-    /// The prior that the pool divides by: all seven by their lower-case names, scaled to sum to 1. Uniform
-    /// where empty, which is right for models whose training weighs all emotions alike.
+    /// The prior that the pool divides by: all seven emotions by lowercase name, scaled to sum to 1. Uniform if empty, which is
+    /// right for models whose training weights all emotions equally.
     /// </summary>
     public Dictionary<string, float> Prior { get; set; } = [];
 
     /// <summary>
-    /// A best pooled score below this is UNCERTAIN, [0, 1]. Where one modality answered alone, its model's
-    /// own threshold counts instead.
+    /// If the best pooled score is below this, [0, 1], the outcome is UNCERTAIN. If only one modality has scores, the threshold of
+    /// its model applies instead.
     /// </summary>
     [Range(0.0, 1.0)]
     public float AbstainBelow { get; set; } = 0.4f;
 
-    /// <summary>Calls that are streamed at once; one more gets RESOURCE_EXHAUSTED with RetryInfo.</summary>
+    /// <summary>Concurrent calls; beyond it requests get RESOURCE_EXHAUSTED with RetryInfo.</summary>
     [Range(1, 100_000)]
     public int MaxCalls { get; set; } = 2_000;
 
     /// <summary>
-    /// What a window of a call may take, repeats included, before it is UNAVAILABLE: long enough for a pod to be replaced,
-    /// for the call goes on meanwhile and loses nothing.
+    /// Time after which a window of a call is UNAVAILABLE, retries included: long enough for a pod to be replaced, so that a call
+    /// loses no window meanwhile.
     /// </summary>
     [Range(typeof(TimeSpan), "00:00:01", "00:10:00")]
     public TimeSpan WindowTimeout { get; set; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>Windows of a call that are computed at once; a client that sends faster than they are is read no faster.</summary>
+    /// <summary>Windows of a call that are scored concurrently; beyond it the client is not read.</summary>
     [Range(1, 256)]
-    public int WindowsAtOnce { get; set; } = 8;
+    public int MaxConcurrentWindows { get; set; } = 8;
 
-    /// <summary>Who sends nothing for so long has the call ended, with its summary.</summary>
+    /// <summary>Time without a message after which a call is ended with its summary.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
     public TimeSpan StallTimeout { get; set; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>From one checkpoint of a call to the next, in the call's own time. Clients hold so much media, and some seconds more.</summary>
+    /// <summary>Time of the call between two checkpoints. Clients keep the media of this time and a few more seconds.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "00:01:00")]
-    public TimeSpan CheckpointEvery { get; set; } = TimeSpan.FromSeconds(5);
+    public TimeSpan CheckpointInterval { get; set; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>So long a window waits for frames that are still on their way when its voice is known.</summary>
+    /// <summary>Time for which a window waits for late frames after its voice has been scored.</summary>
     [Range(typeof(TimeSpan), "00:00:00", "00:00:10")]
     public TimeSpan MaxVideoLag { get; set; } = TimeSpan.FromSeconds(0.3);
 
     /// <summary>
-    /// Whether emotion is looked for on the channels of agents and of people whose role is not known. The EU AI Act (Art.
-    /// 5(1)(f)) forbids it at work but for medical or safety reasons; turning it on is logged.
+    /// True to infer emotion on the channels of agents and of speakers with an unknown role too. The EU AI Act (Art. 5(1)(f)) forbids
+    /// it at work except for medical or safety reasons; calls for which it is enabled are logged.
     /// </summary>
     public bool AgentEmotion { get; set; }
 
-    /// <summary>τ of the forward filter: the mean time for which an emotion stays.</summary>
+    /// <summary>τ of the forward filter: the mean duration of an emotion.</summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "00:10:00")]
     public TimeSpan Dwell { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>The rules that raise alerts, by name; those named here stand by default.</summary>
+    /// <summary>Rules that raise alerts, by name; the default ones can be changed or disabled.</summary>
     public Dictionary<string, AlertRule> Alerts { get; set; } = new()
     {
         ["angry"] = new() { Emotion = "angry", Above = 0.6f, For = TimeSpan.FromSeconds(6), ClearBelow = 0.4f },
@@ -139,10 +136,10 @@ public sealed class FusionOptions : IValidatableObject
         foreach (var (name, address) in ((string, string)[])
             [(nameof(FeaturesAddress), FeaturesAddress), (nameof(SpeechAddress), SpeechAddress), (nameof(FaceAddress), FaceAddress)])
             if (!string.IsNullOrEmpty(address) && !PeerChannel.IsAddress(address))
-                yield return new($"{name}: '{address}' is none of http://host:port, https://host:port and dns:///host:port.", [name]);
+                yield return new($"{name} must be http://host:port, https://host:port or dns:///host:port; it is '{address}'.", [name]);
 
         if (SpeechWeight + FaceWeight == 0)
-            yield return new("SpeechWeight and FaceWeight are both 0: nothing would be weighed.", [nameof(SpeechWeight)]);
+            yield return new("SpeechWeight or FaceWeight must be positive.", [nameof(SpeechWeight)]);
 
         // The generated validator does not look into dictionaries.
         foreach (var (name, rule) in Alerts)
@@ -152,17 +149,17 @@ public sealed class FusionOptions : IValidatableObject
             foreach (var result in results)
                 yield return new($"Alerts:{name}: {result.ErrorMessage}", [nameof(Alerts)]);
             if (!EmotionLabels.Names.Contains(rule.Emotion))
-                yield return new($"Alerts:{name}: '{rule.Emotion}' is none of the seven emotions.", [nameof(Alerts)]);
+                yield return new($"Alerts:{name}: Emotion must be one of the seven emotions; it is '{rule.Emotion}'.", [nameof(Alerts)]);
             if (rule.ClearBelow > rule.Above)
-                yield return new($"Alerts:{name}: ClearBelow must not be more than Above.", [nameof(Alerts)]);
+                yield return new($"Alerts:{name}: ClearBelow must be at most Above.", [nameof(Alerts)]);
         }
 
         if (Prior.Count == 0)
             yield break;
         foreach (var name in EmotionLabels.Names.Where(name => !(Prior.GetValueOrDefault(name) > 0)))
-            yield return new($"Prior: '{name}' must be there and positive.", [nameof(Prior)]);
+            yield return new($"Prior: '{name}' must have a positive weight.", [nameof(Prior)]);
         foreach (var name in Prior.Keys.Except(EmotionLabels.Names))
-            yield return new($"Prior: '{name}' is none of the seven emotions.", [nameof(Prior)]);
+            yield return new($"Prior: the key '{name}' must be one of the seven emotions.", [nameof(Prior)]);
     }
 }
 

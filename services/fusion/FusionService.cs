@@ -29,21 +29,21 @@ internal sealed class FusionService(
 
     public override async Task<AnalyzeResponse> Analyze(AnalyzeRequest request, ServerCallContext context)
     {
-        using var lease = Admit(clipLimiter, $"{options.MaxClips} clips are being analyzed already");
-        var refusal = new Refusal();
-        var analysis = await clips.AnalyzeAsync(request.Clip, refusal, Deadline(context), context.CancellationToken);
-        if (refusal.Any)
-            throw RpcErrors.InvalidArgument(refusal.Violations);
+        using var lease = Admit(clipLimiter, $"{options.MaxClips} clips are being analyzed, the maximum");
+        var violations = new Violations();
+        var analysis = await clips.AnalyzeAsync(request.Clip, violations, Deadline(context), context.CancellationToken);
+        if (violations.Any)
+            throw RpcErrors.InvalidArgument(violations.Ordered);
         if ((analysis.Speech?.Judgement.Outcome ?? Outcome.Unavailable) == Outcome.Unavailable
             && (analysis.Face?.Judgement.Outcome ?? Outcome.Unavailable) == Outcome.Unavailable)
-            throw NothingAnswered(context);
+            throw Unavailable(context);
         return new AnalyzeResponse { Analysis = analysis };
     }
 
     public override async Task AnalyzeStream(
         IAsyncStreamReader<AnalyzeStreamRequest> requestStream, IServerStreamWriter<AnalyzeStreamResponse> responseStream, ServerCallContext context)
     {
-        using var lease = Admit(callLimiter, $"{options.MaxCalls} calls are being analyzed already");
+        using var lease = Admit(callLimiter, $"{options.MaxCalls} calls are being analyzed, the maximum");
         await calls.RunAsync(
             new Unwrapped(requestStream),
             response => responseStream.WriteAsync(new AnalyzeStreamResponse { Call = response }),
@@ -54,7 +54,7 @@ internal sealed class FusionService(
     {
         var lists = await Task.WhenAll(((Modality[])[Modality.Speech, Modality.Face]).Select(ListAsync));
         if (lists.All(list => list is null))
-            throw NothingAnswered(context);
+            throw Unavailable(context);
         var response = new ListModelsResponse();
         foreach (var list in lists.OfType<IReadOnlyList<Model>>())
             response.Models.Add(list.OrderBy(model => model.Reference.Name, StringComparer.Ordinal));
@@ -78,7 +78,7 @@ internal sealed class FusionService(
     private static RateLimitLease Admit(ConcurrencyLimiter limiter, string full) =>
         limiter.AttemptAcquire() is { IsAcquired: true } lease ? lease : throw RpcErrors.ResourceExhausted(full, RetryAfter);
 
-    /// <summary>The client's messages without fusion's wrapping; one without content is an empty one of the client's.</summary>
+    /// <summary>Unwraps the client's messages; an empty message stays an empty message.</summary>
     private sealed class Unwrapped(IAsyncStreamReader<AnalyzeStreamRequest> wrapped) : IAsyncStreamReader<Affect.V1.AnalyzeStreamRequest>
     {
         public Affect.V1.AnalyzeStreamRequest Current => wrapped.Current.Call ?? new();
@@ -89,10 +89,10 @@ internal sealed class FusionService(
     private static DateTimeOffset Deadline(ServerCallContext context) =>
         context.Deadline == DateTime.MaxValue ? DateTimeOffset.MaxValue : new(context.Deadline, TimeSpan.Zero);
 
-    private static RpcException NothingAnswered(ServerCallContext context)
+    private static RpcException Unavailable(ServerCallContext context)
     {
-        // Every call behind this one was repeated already: the pushback tells clients not to start over (gRFC A6).
+        // The requests to peers have been retried already: the pushback tells clients not to retry (gRFC A6).
         context.ResponseTrailers.Add("grpc-retry-pushback-ms", "-1");
-        return RpcErrors.Status(StatusCode.Unavailable, "none of the services that could have answered did");
+        return RpcErrors.Status(StatusCode.Unavailable, "the services that the request needs are unavailable");
     }
 }

@@ -3,11 +3,11 @@ using System.Buffers.Binary;
 namespace Affect.Features.Audio;
 
 /// <summary>
-/// A kind of file that ffmpeg opens for us. It is told by its first bytes, here, so that nothing else
-/// ever reaches ffmpeg: neither text nor pictures nor the play lists that name other files.
+/// A container format that ffmpeg decodes. It is identified here by its first bytes, so that no other file reaches ffmpeg: neither
+/// text nor pictures nor playlists that refer to other files.
 /// </summary>
-/// <param name="Name">For people.</param>
-/// <param name="Demuxer">For ffmpeg, which then guesses nothing.</param>
+/// <param name="Name">Name in error texts.</param>
+/// <param name="Demuxer">Demuxer of ffmpeg, which then does not probe the file.</param>
 internal sealed record AudioContainer(string Name, string Demuxer)
 {
     public static readonly AudioContainer
@@ -18,8 +18,8 @@ internal sealed record AudioContainer(string Name, string Demuxer)
         Mp4 = new("MP4", "mov"),
         Aiff = new("AIFF", "aiff");
 
-    /// <summary>The kind of a file, or null.</summary>
-    public static AudioContainer? Of(ReadOnlySpan<byte> file) =>
+    /// <summary>Identifies the container of a file; null if it is not supported.</summary>
+    public static AudioContainer? Identify(ReadOnlySpan<byte> file) =>
         file.StartsWith("fLaC"u8) ? Flac
         : file.StartsWith("OggS"u8) ? Ogg
         : file.StartsWith<byte>([0x1A, 0x45, 0xDF, 0xA3]) ? WebM // EBML, RFC 8794
@@ -29,7 +29,7 @@ internal sealed record AudioContainer(string Name, string Demuxer)
         : null;
 
     /// <summary>
-    /// MP3 has no magic bytes: two frame headers (ISO/IEC 11172-3, 2.4.1.3), as far apart as the first says.
+    /// MP3 has no magic bytes: checks two frame headers (ISO/IEC 11172-3, 2.4.1.3) at the distance that the first specifies.
     /// </summary>
     private static bool StartsWithMp3Frames(ReadOnlySpan<byte> file) =>
         FrameLength(file) is { } length && file.Length > length && FrameLength(file[length..]) is not null;

@@ -14,21 +14,15 @@ namespace Affect.Features.Audio;
 internal sealed record CallFormat(
     SampleEncoding Encoding, int Rate, IReadOnlyList<bool> Windows, FeatureSet Features, int ModelWindow, int Window, int Hop)
 {
-    public const int MinRate = 8_000, MaxRate = 48_000, MaxChannels = 8;
-
     /// <summary>Bytes of one sample of all channels.</summary>
     public int BlockSize => Windows.Count * Encoding.Width();
 }
 
-/// <summary>All that is needed to continue a call, given its audio from <paramref name="Position"/> on. In samples at the call's rate.</summary>
+/// <summary>The state from which a call continues, given its audio from <paramref name="Position"/> on. In samples at the call's rate.</summary>
 /// <param name="Position">First sample that is still needed.</param>
 /// <param name="Ticks">Ticks reported so far.</param>
 /// <param name="Channels">One for each channel.</param>
-internal sealed record CallAudioState(long Position, long Ticks, IReadOnlyList<ChannelAudioState> Channels)
-{
-    /// <summary>Limit of every count of samples: about 70 days at 48 kHz.</summary>
-    public const long MaxSample = 1L << 38;
-}
+internal sealed record CallAudioState(long Position, long Ticks, IReadOnlyList<ChannelAudioState> Channels);
 
 /// <summary>State of one channel.</summary>
 /// <param name="Segments">Segments of speech that a future tick or window may overlap.</param>
@@ -51,15 +45,9 @@ internal sealed record CallWindow(int Channel, long Index, long Start, int Lengt
 /// </summary>
 internal sealed class CallAudio
 {
-    /// <summary>Ticks per second: the unit in which speech and power are reported.</summary>
-    public const int TickRate = 100;
-
-    /// <summary>Voice activity detection starts this long before the position at which a call continues.</summary>
-    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(2);
-
     private readonly CallFormat _format;
     private readonly CallChannel[] _channels;
-    private readonly List<SpeechSegment> _ended = [];
+    private readonly List<SpeechSegment> _newSegments = [];
     private bool _complete;
 
     public CallAudio(CallFormat format, CallAudioState? resume = null)
@@ -74,7 +62,7 @@ internal sealed class CallAudio
     /// <summary>Ticks reported so far.</summary>
     public long Ticks { get; private set; }
 
-    // New since the last Clear, in the order of time.
+    // Results since the last Clear, in the order of time.
 
     /// <summary>For each tick and channel: 1 if speech.</summary>
     public List<byte> Speech { get; } = [];
@@ -87,8 +75,8 @@ internal sealed class CallAudio
 
     public List<CallWindow> Windows { get; } = [];
 
-    /// <summary>True if a window or a segment waits to be reported, or 2 s of ticks.</summary>
-    public bool HasNews => Windows.Count > 0 || Segments.Count > 0 || Speech.Count >= 2 * TickRate * _channels.Length;
+    /// <summary>True if there is a window, a segment, or 2 s of ticks to report.</summary>
+    public bool HasResults => Windows.Count > 0 || Segments.Count > 0 || Speech.Count >= 2 * CallTiming.TickRate * _channels.Length;
 
     /// <summary>Samples received since the start of the call.</summary>
     private long Received => _channels[0].Received;
@@ -112,11 +100,11 @@ internal sealed class CallAudio
                 var count = Math.Min(bytes.Length / block, _format.Rate);
                 for (var i = 0; i < _channels.Length; i++)
                 {
-                    var own = bytes[(i * width)..];
-                    if (!_format.Encoding.TryDecode(own, block, samples.AsSpan(0, count)))
-                        throw new AudioFormatException("must be finite samples");
-                    _channels[i].Append(samples.AsSpan(0, count), own, block, _ended);
-                    Report(i);
+                    var channel = bytes[(i * width)..];
+                    if (!_format.Encoding.TryDecode(channel, block, samples.AsSpan(0, count)))
+                        throw new AudioFormatException("must have finite samples");
+                    _channels[i].Append(samples.AsSpan(0, count), channel, block, _newSegments);
+                    CollectSegments(i);
                 }
 
                 bytes = bytes[(count * block)..];
@@ -135,25 +123,25 @@ internal sealed class CallAudio
         _complete = true;
         for (var i = 0; i < _channels.Length; i++)
         {
-            _channels[i].End(_ended);
-            Report(i);
+            _channels[i].End(_newSegments);
+            CollectSegments(i);
         }
 
         Advance();
     }
 
-    /// <summary>The state after everything that was reported.</summary>
+    /// <summary>The state after the results so far.</summary>
     public CallAudioState Save()
     {
-        var needed = CallChannel.Boundary(Ticks, _format.Rate);
+        var needed = CallTiming.FirstSample(Ticks, _format.Rate);
         for (var i = 0; i < _channels.Length; i++)
             if (_format.Windows[i])
-                needed = Math.Min(needed, _channels[i].FirstNeeded(FirstWanted(_channels[i])));
-        needed = Math.Max(0, needed - (long)(WarmUp.TotalSeconds * _format.Rate));
+                needed = Math.Min(needed, CallTiming.FirstNeeded(EarliestStart(_channels[i]), _format.Rate));
+        needed = Math.Max(0, needed - (long)(CallTiming.WarmUp.TotalSeconds * _format.Rate));
         return new(needed, Ticks, [.. _channels.Select(channel => channel.Save())]);
     }
 
-    /// <summary>Forgets what has been reported.</summary>
+    /// <summary>Clears the results.</summary>
     public void Clear()
     {
         Speech.Clear();
@@ -162,49 +150,49 @@ internal sealed class CallAudio
         Windows.Clear();
     }
 
-    private void Report(int channel)
+    private void CollectSegments(int channel)
     {
-        foreach (var segment in _ended)
+        foreach (var segment in _newSegments)
             Segments.Add((channel, segment));
-        _ended.Clear();
+        _newSegments.Clear();
     }
 
     private void Advance()
     {
-        CountTicks();
+        ReportTicks();
         for (var i = 0; i < _channels.Length; i++)
         {
             var channel = _channels[i];
             while (_format.Windows[i] && Next(channel) is { } window && channel.HasSpeech(window.Start, window.Length) is { } speech)
                 Windows.Add(new(i, channel.NextWindow++, window.Start, window.Length, speech ? channel.Extract(window.Start, window.Length) : null));
-            channel.Forget(Ticks, FirstWanted(channel));
+            channel.Forget(Ticks, EarliestStart(channel));
         }
     }
 
     /// <summary>Start of the earliest window that may follow: the last window of a call starts up to one hop before its nominal start.</summary>
-    private long FirstWanted(CallChannel channel) => Windowing.Start(Math.Max(0, channel.NextWindow - 1), _format.Hop);
+    private long EarliestStart(CallChannel channel) => Windowing.Start(Math.Max(0, channel.NextWindow - 1), _format.Hop);
 
-    /// <summary>The next window whose audio is there; the same windows as <see cref="Windowing.Over"/> cuts from a file.</summary>
+    /// <summary>The next window whose audio is complete; the same windows as <see cref="Windowing.Over"/> cuts from a file.</summary>
     private (long Start, int Length)? Next(CallChannel channel)
     {
         if (_complete && Resampled < Windowing.MinLength)
             return null;
         var next = Windowing.At(channel.NextWindow, Resampled, _complete, _format.Window, _format.Hop);
-        // The resampler looks a little further than the window.
-        return next is { } window && (_complete || channel.Received >= channel.LastNeeded(window.Start + window.Length)) ? window : null;
+        // The resampler reads samples beyond the window.
+        return next is { } window && (_complete || Received >= CallTiming.EndNeeded(window.Start + window.Length, _format.Rate)) ? window : null;
     }
 
-    /// <summary>Reports the ticks for which it is known whether anybody speaks.</summary>
-    private void CountTicks()
+    /// <summary>Reports the ticks whose voice activity is known.</summary>
+    private void ReportTicks()
     {
         var known = Received;
         foreach (var channel in _channels)
             known = Math.Min(known, channel.KnownUntil);
-        for (; CallChannel.Boundary(Ticks + 1, _format.Rate) <= known; Ticks++)
+        for (; CallTiming.FirstSample(Ticks + 1, _format.Rate) <= known; Ticks++)
             foreach (var channel in _channels)
             {
-                Speech.Add((byte)(channel.Speaks(CallChannel.Boundary(Ticks, _format.Rate), CallChannel.Boundary(Ticks + 1, _format.Rate)) ? 1 : 0));
-                Power.Add((float)channel.TakePower(Ticks));
+                Speech.Add((byte)(channel.HasSpeechBetween(CallTiming.FirstSample(Ticks, _format.Rate), CallTiming.FirstSample(Ticks + 1, _format.Rate)) ? 1 : 0));
+                Power.Add((float)channel.DequeuePower(Ticks));
             }
     }
 }

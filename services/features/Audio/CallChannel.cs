@@ -22,7 +22,7 @@ internal sealed class CallChannel
     private long _reportedUntil;
     private bool _complete;
 
-    // Mean squares of the ticks not taken yet; index of the first; energy and start of the next one.
+    // Mean squares of the complete ticks that have not been dequeued; index of the first; energy and start of the incomplete tick.
     private readonly Queue<double> _powers = new();
     private long _firstTick;
     private double _energy;
@@ -34,7 +34,7 @@ internal sealed class CallChannel
     private long _bytesFrom;
 
     /// <param name="format">Format of the call.</param>
-    /// <param name="windows">True if windows will be extracted.</param>
+    /// <param name="windows">True if the features of windows are extracted.</param>
     /// <param name="origin">Index of the sample that follows.</param>
     /// <param name="tick">Index of the tick that follows.</param>
     /// <param name="resume">State in which the channel continues; null at the start of a call.</param>
@@ -44,7 +44,7 @@ internal sealed class CallChannel
         _features = windows ? new(format.Features, format.ModelWindow) : null;
         _detector = new VoiceActivityDetector(format.Rate);
         Received = _bytesFrom = _energyFrom = origin;
-        _firstTick = origin * CallAudio.TickRate / format.Rate;
+        _firstTick = origin * CallTiming.TickRate / format.Rate;
         if (resume is null)
             return;
         _reportedUntil = resume.ReportedUntil;
@@ -52,7 +52,7 @@ internal sealed class CallChannel
         _segments.AddRange(resume.Segments);
         if (resume.Open is { } open)
         {
-            _resumed = new(open, Boundary(tick, format.Rate));
+            _resumed = new(open, CallTiming.FirstSample(tick, format.Rate));
             _segments.Add(_resumed.Value);
         }
     }
@@ -63,24 +63,21 @@ internal sealed class CallChannel
     /// <summary>Index of the next window.</summary>
     public long NextWindow { get; set; }
 
-    /// <summary>Sample up to which it is known whether anybody speaks.</summary>
+    /// <summary>Sample up to which voice activity is known.</summary>
     public long KnownUntil => _complete ? long.MaxValue : _origin + _detector.KnownUntil;
 
-    /// <summary>First sample of a tick.</summary>
-    public static long Boundary(long tick, int rate) => tick * rate / CallAudio.TickRate;
-
-    /// <summary>Appends samples of this channel; segments of speech that have ended go to <paramref name="ended"/>.</summary>
+    /// <summary>Appends samples of this channel, and adds the segments of speech that have ended to <paramref name="ended"/>.</summary>
     public void Append(ReadOnlySpan<float> samples, ReadOnlySpan<byte> encoded, int stride, ICollection<SpeechSegment> ended)
     {
         _detector.Process(samples, _found);
         Report(ended);
-        Measure(samples);
+        MeasurePower(samples);
         Received += samples.Length;
         if (_features is not null)
             Buffer(encoded, stride, samples.Length);
     }
 
-    /// <summary>Ends the channel: all segments are known.</summary>
+    /// <summary>Ends the channel: all its segments are known.</summary>
     public void End(ICollection<SpeechSegment> ended)
     {
         _detector.Flush(_found);
@@ -88,8 +85,8 @@ internal sealed class CallChannel
         _complete = true;
     }
 
-    /// <summary>True if anybody speaks between two samples.</summary>
-    public bool Speaks(long from, long to)
+    /// <summary>True if speech overlaps the samples between two indexes.</summary>
+    public bool HasSpeechBetween(long from, long to)
     {
         foreach (var segment in _segments)
             if (segment.Start < to && segment.End > from)
@@ -97,16 +94,16 @@ internal sealed class CallChannel
         return Open is { } open && open.Start < to && open.End > from;
     }
 
-    /// <summary>True if speech overlaps a window of samples at 22,050 Hz; null if that is not known yet.</summary>
+    /// <summary>True if speech overlaps a window of samples at 22,050 Hz; null while that is unknown.</summary>
     public bool? HasSpeech(long start, int length)
     {
-        // The bounds of segments are rounded as those of files are.
+        // Rounds the bounds of segments as for files.
         foreach (var segment in _segments)
-            if (At22050(segment.Start) < start + length && At22050(segment.End) > start)
+            if (To22050(segment.Start) < start + length && To22050(segment.End) > start)
                 return true;
-        if (Open is { } open && At22050(open.Start) < start + length && At22050(open.End) > start)
+        if (Open is { } open && To22050(open.Start) < start + length && To22050(open.End) > start)
             return true;
-        return _complete || At22050(KnownUntil) >= start + length ? false : null;
+        return _complete || To22050(KnownUntil) >= start + length ? false : null;
     }
 
     /// <summary>The features of a window, [frame][feature].</summary>
@@ -117,8 +114,8 @@ internal sealed class CallChannel
         return features;
     }
 
-    /// <summary>Takes the mean square of a tick.</summary>
-    public double TakePower(long tick)
+    /// <summary>Removes the mean square of a tick, and returns it.</summary>
+    public double DequeuePower(long tick)
     {
         // Ticks before the position at which the call continues have been reported.
         while (_firstTick < tick && _powers.Count > 0)
@@ -132,17 +129,11 @@ internal sealed class CallChannel
         }
     }
 
-    /// <summary>First sample that the window at <paramref name="start"/> needs.</summary>
-    public long FirstNeeded(long start) => Math.Max(0, (start * _format.Rate / FeatureExtractor.SampleRate) - Reach);
-
-    /// <summary>One past the last sample that a window up to <paramref name="end"/> needs.</summary>
-    public long LastNeeded(long end) => (end * _format.Rate / FeatureExtractor.SampleRate) + Reach + 1;
-
-    /// <summary>Drops what neither ticks from <paramref name="tick"/> on nor windows from <paramref name="window"/> on need.</summary>
+    /// <summary>Drops the audio and segments that neither ticks from <paramref name="tick"/> on nor windows from <paramref name="window"/> on need.</summary>
     public void Forget(long tick, long window)
     {
-        var needed = _features is null ? long.MaxValue : FirstNeeded(window);
-        var old = Math.Min(Boundary(tick, _format.Rate), needed);
+        var needed = _features is null ? long.MaxValue : CallTiming.FirstNeeded(window, _format.Rate);
+        var old = Math.Min(CallTiming.FirstSample(tick, _format.Rate), needed);
         _segments.RemoveAll(segment => segment.End <= old);
         if (_features is null || needed <= _bytesFrom)
             return;
@@ -155,14 +146,11 @@ internal sealed class CallChannel
 
     public ChannelAudioState Save() => new([.. _segments], Open?.Start, _reportedUntil, NextWindow);
 
-    /// <summary>Samples that the resampler looks at beyond a window: 25 ms suffice at every rate.</summary>
-    private int Reach => _format.Rate / 40;
-
     private SpeechSegment? Open => _complete || _detector.Open is not { } open ? null : Join(new(_origin + open.Start, _origin + open.End));
 
-    private long At22050(long sample) => sample == long.MaxValue ? sample : sample * FeatureExtractor.SampleRate / _format.Rate;
+    private long To22050(long sample) => sample == long.MaxValue ? sample : sample * FeatureExtractor.SampleRate / _format.Rate;
 
-    /// <summary>A detector that starts within speech finds the start of the segment there: the resumed part belongs to it.</summary>
+    /// <summary>A detector that starts within speech reports a segment from there on: joins the part before.</summary>
     private SpeechSegment Join(SpeechSegment segment) =>
         _resumed is { } before && segment.Start <= before.End ? segment with { Start = Math.Min(segment.Start, before.Start) } : segment;
 
@@ -172,7 +160,7 @@ internal sealed class CallChannel
         {
             var whole = Join(new(_origin + segment.Start, _origin + segment.End));
             _segments.Add(whole);
-            // During the warm-up of a call that continues, segments are found that have been reported.
+            // During the warm-up of a resumed call, the detector finds segments that have been reported.
             if (whole.End <= _reportedUntil)
                 continue;
             ended.Add(whole with { Start = Math.Max(whole.Start, _reportedUntil) });
@@ -182,12 +170,12 @@ internal sealed class CallChannel
         _found.Clear();
     }
 
-    private void Measure(ReadOnlySpan<float> samples)
+    private void MeasurePower(ReadOnlySpan<float> samples)
     {
         var at = Received;
         while (!samples.IsEmpty)
         {
-            var end = Boundary(_firstTick + _powers.Count + 1, _format.Rate);
+            var end = CallTiming.FirstSample(_firstTick + _powers.Count + 1, _format.Rate);
             var part = samples[..(int)Math.Min(end - at, samples.Length)];
             foreach (var sample in part)
                 _energy += sample * sample;
@@ -204,8 +192,8 @@ internal sealed class CallChannel
     private void Resample(long first, Span<float> samples)
     {
         var width = _format.Encoding.Width();
-        var from = Math.Max(FirstNeeded(first), _bytesFrom);
-        var count = (int)(Math.Min(Received, LastNeeded(first + samples.Length)) - from);
+        var from = Math.Max(CallTiming.FirstNeeded(first, _format.Rate), _bytesFrom);
+        var count = (int)(Math.Min(Received, CallTiming.EndNeeded(first + samples.Length, _format.Rate)) - from);
         var decoded = ArrayPool<float>.Shared.Rent(count);
         _format.Encoding.TryDecode(_bytes.AsSpan((int)(from - _bytesFrom) * width, count * width), width, decoded.AsSpan(0, count));
         Resampler.ResamplePart(decoded.AsSpan(0, count), from, _format.Rate, FeatureExtractor.SampleRate, first, samples);

@@ -5,18 +5,18 @@ using Microsoft.Extensions.Options;
 namespace Affect.Features.Audio;
 
 /// <summary>
-/// Every container that is not WAV, through the ffmpeg program: a child process with pipes and nothing
-/// else. It sees no file, no network and no environment, and does not outlive its time.
+/// Decodes containers other than WAV with the ffmpeg program: a child process that communicates through pipes only, without files,
+/// network or environment variables, and is killed at its time limit.
 /// </summary>
 internal sealed class Ffmpeg
 {
-    /// <summary>Rates above are halved and more: features need 22,050 Hz, and pipes carry less.</summary>
+    /// <summary>Higher rates are resampled: features need 22,050 Hz, and less data passes through the pipe.</summary>
     private const int MaxSampleRate = 48_000;
 
-    /// <summary>Largest single block of memory that ffmpeg may ask for, in bytes.</summary>
+    /// <summary>Largest single allocation of ffmpeg in bytes.</summary>
     private const int MaxBlock = 256 << 20;
 
-    /// <summary>Size of the header before the samples, as ffmpeg writes it with -bitexact.</summary>
+    /// <summary>Size of the WAV header that ffmpeg writes with -bitexact.</summary>
     private const int WavHeader = 44;
 
     private readonly string? _program;
@@ -33,9 +33,9 @@ internal sealed class Ffmpeg
     public bool IsInstalled => _program is not null;
 
     /// <summary>Decodes the file's first audio track to a WAV file: 16 bits, one channel, at most 48 kHz.</summary>
-    /// <exception cref="AudioFormatException">The file is broken, has no audio, or takes too long.</exception>
-    /// <exception cref="DecoderMissingException">There is no ffmpeg.</exception>
-    /// <exception cref="BusyException">It took too long because this machine has too much to do.</exception>
+    /// <exception cref="AudioFormatException">The file is broken, has no audio, or takes too long to decode.</exception>
+    /// <exception cref="DecoderMissingException">ffmpeg is not installed.</exception>
+    /// <exception cref="BusyException">Decoding timed out because the machine is overloaded.</exception>
     public async Task<ReadOnlyMemory<byte>> ToWavAsync(
         ReadOnlyMemory<byte> file, AudioContainer container, CancellationToken cancellationToken)
     {
@@ -47,32 +47,32 @@ internal sealed class Ffmpeg
         try
         {
             var feed = FeedAsync(process, file, stop.Token);
-            var complaints = process.StandardError.BaseStream.CopyToAsync(Stream.Null, stop.Token);
+            var errors = process.StandardError.BaseStream.CopyToAsync(Stream.Null, stop.Token);
             var wav = await ReadAsync(process, stop.Token);
-            await Task.WhenAll(feed, complaints, process.WaitForExitAsync(stop.Token));
+            await Task.WhenAll(feed, errors, process.WaitForExitAsync(stop.Token));
 
-            // A file that is cut off makes ffmpeg complain, but what was there has been decoded.
+            // ffmpeg reports an error for a truncated file, but has decoded it up to there.
             return wav.Length > WavHeader
                 ? wav
-                : throw new AudioFormatException($"The {container.Name} file cannot be decoded, or has no audio.");
+                : throw new AudioFormatException($"must be {container.Name} with audio that can be decoded");
         }
         catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            // A child that had a core for itself was kept busy by its file; one that waited, by this machine.
-            throw HasWorked(process, _options.DecodeTimeout / 2)
-                ? new AudioFormatException($"The {container.Name} file takes longer than {_options.DecodeTimeout.TotalSeconds} s to decode.")
+            // If the child used a core most of the time, the file is at fault; otherwise the machine is overloaded.
+            throw UsedProcessor(process, _options.DecodeTimeout / 2)
+                ? new AudioFormatException($"must take at most {_options.DecodeTimeout.TotalSeconds} s to decode")
                 : new BusyException();
         }
         finally
         {
-            // However this ends, nothing of it goes on: neither the child nor what feeds it.
+            // Stops the child and the tasks that feed and read it, also after an exception.
             await stop.CancelAsync();
             if (!process.HasExited)
                 process.Kill(entireProcessTree: true);
         }
     }
 
-    private static bool HasWorked(Process process, TimeSpan time)
+    private static bool UsedProcessor(Process process, TimeSpan time)
     {
         try
         {
@@ -80,7 +80,7 @@ internal sealed class Ffmpeg
         }
         catch (InvalidOperationException)
         {
-            return false; // it has ended just now
+            return false; // the process has just exited
         }
     }
 
@@ -105,7 +105,7 @@ internal sealed class Ffmpeg
         };
         start.Environment.Clear();
 
-        // One second more than is allowed, so that a longer file is known from one that just fits.
+        // One second above the limit, so that a longer file is distinguished from one that just fits.
         var seconds = (int)_options.MaxAudioDuration.TotalSeconds + 1;
         string[] arguments =
         [
@@ -129,7 +129,7 @@ internal sealed class Ffmpeg
         }
         catch (IOException)
         {
-            // ffmpeg has closed its end: it has seen enough, or given up. Its output tells which.
+            // ffmpeg has closed its input: it has read enough, or failed. Its output shows which.
         }
     }
 
@@ -142,7 +142,7 @@ internal sealed class Ffmpeg
         while (await output.ReadAsync(buffer, cancellationToken) is var read and > 0)
         {
             if (wav.Length + read > limit)
-                throw new AudioFormatException("The audio is too long.");
+                throw new AudioFormatException($"must be at most {_options.MaxAudioDuration.TotalMinutes:0.#} minutes long");
             wav.Write(buffer, 0, read);
         }
 

@@ -3,9 +3,8 @@ using System.Buffers.Binary;
 namespace Affect.Features.Audio;
 
 /// <summary>
-/// MP4 for readers that cannot seek. Recorders write the index (moov) last, when they know it; ffmpeg, which
-/// gets the file through a pipe, needs it before the data (mdat). So the index is moved, and the offsets in
-/// it with the data (ISO/IEC 14496-12: 4.2 boxes, 8.7.5 chunk offsets).
+/// Prepares MP4 for readers that cannot seek. Recorders write the index (moov) last; ffmpeg reads the file through a pipe and needs
+/// it before the data (mdat). Moves the index, and adjusts its offsets (ISO/IEC 14496-12: 4.2 boxes, 8.7.5 chunk offsets).
 /// </summary>
 internal static class Mp4
 {
@@ -13,10 +12,10 @@ internal static class Mp4
 
     private static readonly uint Index = Type("moov"u8), Data = Type("mdat"u8), Offsets32 = Type("stco"u8), Offsets64 = Type("co64"u8);
 
-    /// <summary>The boxes, each in the one before, that lead from moov to the offsets.</summary>
+    /// <summary>Nested boxes from moov to the offsets.</summary>
     private static readonly uint[] PathToOffsets = [Type("trak"u8), Type("mdia"u8), Type("minf"u8), Type("stbl"u8)];
 
-    /// <summary>The file with its index before its data; the file itself where that is so already, or where it is broken.</summary>
+    /// <summary>Returns the file with its index before its data; the file itself if it already is so, or if it is broken.</summary>
     public static ReadOnlyMemory<byte> IndexFirst(ReadOnlyMemory<byte> file)
     {
         int? data = null;
@@ -83,10 +82,10 @@ internal static class Mp4
         }
     }
 
-    /// <summary>The type of the first box, or null where there is none or it is cut off.</summary>
-    /// <param name="boxes">Box after box.</param>
-    /// <param name="length">Of the whole box.</param>
-    /// <param name="header">Of its header.</param>
+    /// <summary>The type of the first box; null if it is missing or truncated.</summary>
+    /// <param name="boxes">Consecutive boxes.</param>
+    /// <param name="length">Length of the box.</param>
+    /// <param name="header">Length of its header.</param>
     private static uint? NextBox(ReadOnlySpan<byte> boxes, out int length, out int header)
     {
         (length, header) = (0, BoxHeader);

@@ -2,19 +2,19 @@ using OpenCvSharp;
 
 namespace Affect.Features.Pictures;
 
-/// <summary>Cuts a face out as FER2013, on which face models are trained, shows its faces.</summary>
+/// <summary>Crops faces with the alignment of FER2013, on which face models are trained.</summary>
 internal static class FaceCropper
 {
     /// <summary>
-    /// Where FER2013 has its faces' landmarks, as parts of the edge: medians over 3,000 of its training
-    /// pictures as YuNet sees them, made symmetric. Eyes, nose tip, corners of the mouth, left before right.
+    /// Landmarks of FER2013's faces as fractions of the edge: medians of YuNet's detections in 3,000 training pictures, made
+    /// symmetric. Eyes, nose tip, corners of the mouth, left before right.
     /// </summary>
     private static readonly Point2f[] Template =
         [new(0.314f, 0.382f), new(0.686f, 0.382f), new(0.5f, 0.594f), new(0.349f, 0.763f), new(0.651f, 0.763f)];
 
     /// <summary>
-    /// The face, square and upright: turned, scaled and moved so that its landmarks fall onto FER2013's;
-    /// just the box, where there are no landmarks.
+    /// Crops a face, square and upright: rotated, scaled and shifted so that its landmarks match those of FER2013. Without landmarks,
+    /// crops the box.
     /// </summary>
     /// <param name="picture">8 bits, BGR.</param>
     /// <param name="face">In pixels of the picture.</param>
@@ -23,10 +23,10 @@ internal static class FaceCropper
     /// <returns>[row][column][channel].</returns>
     public static byte[] Crop(Mat picture, DetectedFace face, int size, bool gray)
     {
-        // q = scale · R · p + shift takes a point of the picture to one of the crop.
+        // q = scale · R · p + shift maps a point of the picture to the crop.
         var (a, b, dx, dy) = face.Landmarks is { } landmarks && Align(landmarks, size) is { } aligned ? aligned : Frame(face.Box, size);
 
-        // The part of the picture that the crop shows, with a border for interpolation.
+        // The part of the picture that the crop covers, with a border for interpolation.
         var square = a * a + b * b;
         var corners = Array.ConvertAll<(int X, int Y), Point2d>(
             [(0, 0), (size, 0), (0, size), (size, size)],
@@ -39,14 +39,13 @@ internal static class FaceCropper
         var right = Math.Clamp((int)corners.Max(corner => corner.X) + 2 * shrink, left + 1, picture.Width);
         var bottom = Math.Clamp((int)corners.Max(corner => corner.Y) + 2 * shrink, top + 1, picture.Height);
 
-        // A large face is averaged down to nearly its size before it is turned: to pick single pixels of
-        // it would alias.
+        // A large face is reduced by averaging before the rotation: sampling single pixels would alias.
         using var part = picture[new Rect(left, top, right - left, bottom - top)];
         using var reduced = part.Resize(
             new Size(Math.Max(1, part.Width / shrink), Math.Max(1, part.Height / shrink)), interpolation: InterpolationFlags.Area);
         double sx = (double)part.Width / reduced.Width, sy = (double)part.Height / reduced.Height;
 
-        // Pixel i covers i to i + 1 in all of the above; OpenCV's warp counts from pixel centres.
+        // Pixel i covers i to i + 1 in all of the above; OpenCV's warp counts from pixel centers.
         using var transform = Mat.FromPixelData(2, 3, MatType.CV_64FC1, new[]
         {
             a * sx, -b * sy, a * (left + sx / 2) - b * (top + sy / 2) + dx - 0.5,
@@ -63,12 +62,12 @@ internal static class FaceCropper
     }
 
     /// <summary>
-    /// The similarity that takes the landmarks nearest to the template, in the mean of squares; null where
-    /// they are no face.
+    /// The similarity transform that maps the landmarks to the template with the least mean square error; null if they are not those
+    /// of a face.
     /// </summary>
     private static (double A, double B, double Dx, double Dy)? Align(Point2f[] landmarks, int size)
     {
-        // Umeyama (1991) in two dimensions, where it has a closed form: points as complex numbers,
+        // Umeyama (1991) in two dimensions, in closed form: points as complex numbers,
         // q = (a + ib) · p + shift.
         double px = 0, py = 0, qx = 0, qy = 0;
         for (var i = 0; i < Template.Length; i++)
@@ -89,14 +88,14 @@ internal static class FaceCropper
             power += x * x + y * y;
         }
 
-        // Turned by more than a right angle or all in one place: no landmarks of a face.
+        // Rotated by more than a right angle, or all at one point: not the landmarks of a face.
         if (!(real > 0) || !(power >= 1))
             return null;
         double a = real / power, b = imaginary / power;
         return (a, b, qx - a * px + b * py, qy - b * px - a * py);
     }
 
-    /// <summary>The box's square, which FER2013's own pictures were.</summary>
+    /// <summary>The square around the box, as in FER2013's own pictures.</summary>
     private static (double A, double B, double Dx, double Dy) Frame(Rect2f box, int size)
     {
         var edge = Math.Max(box.Width, box.Height);

@@ -8,22 +8,22 @@ namespace Affect.Features.Pictures;
 /// <param name="Faces">Largest first.</param>
 internal sealed record Picture(int Width, int Height, IReadOnlyList<Face> Faces);
 
-/// <summary>One face, cut out.</summary>
+/// <summary>One cropped face.</summary>
 /// <param name="Box">In pixels, inside the picture.</param>
 /// <param name="Confidence">[0, 1].</param>
-/// <param name="Pixels">[row][column][channel], one byte a value.</param>
+/// <param name="Pixels">[row][column][channel], one byte per value.</param>
 internal sealed record Face(Rect Box, float Confidence, byte[] Pixels);
 
-/// <summary>Pictures in, faces out. Safe to share between threads.</summary>
-/// <param name="detector">Finds the faces.</param>
-/// <param name="maxFaces">Faces beyond this number, the smallest, are left out.</param>
+/// <summary>Extracts the faces of pictures. Thread-safe.</summary>
+/// <param name="detector">Detects the faces.</param>
+/// <param name="maxFaces">Maximum number of faces; the largest are kept.</param>
 internal sealed class FaceExtractor(FaceDetector detector, int maxFaces)
 {
-    /// <summary>Decodes a picture and cuts out all its faces.</summary>
+    /// <summary>Decodes a picture and crops its faces.</summary>
     /// <param name="file">JPEG, PNG, WebP or BMP.</param>
     /// <param name="size">Edge of the crops in pixels.</param>
     /// <param name="gray">One channel, or three in the order red, green, blue.</param>
-    /// <exception cref="PictureFormatException">The file is no such picture, broken, too small or too large.</exception>
+    /// <exception cref="PictureFormatException">The file is not such a picture, is broken, too small or too large.</exception>
     public Picture Extract(ReadOnlySpan<byte> file, int size, bool gray)
     {
         using var picture = Decode(file);
@@ -48,7 +48,7 @@ internal sealed class FaceExtractor(FaceDetector detector, int maxFaces)
         Mat picture;
         try
         {
-            picture = Cv2.ImDecode(file, ImreadModes.Color); // 8 bits, BGR, upright as EXIF says
+            picture = Cv2.ImDecode(file, ImreadModes.Color); // 8 bits, BGR, EXIF orientation applied
         }
         catch (OpenCVException)
         {
@@ -62,5 +62,5 @@ internal sealed class FaceExtractor(FaceDetector detector, int maxFaces)
     }
 
     private static PictureFormatException Broken(PictureHeader header) =>
-        new($"The {header.Format switch { PictureFormat.Jpeg => "JPEG", PictureFormat.Png => "PNG", PictureFormat.Bmp => "BMP", _ => "WebP" }} cannot be decoded.");
+        new($"must be a {header.Format switch { PictureFormat.Jpeg => "JPEG", PictureFormat.Png => "PNG", PictureFormat.Bmp => "BMP", _ => "WebP" }} that can be decoded");
 }

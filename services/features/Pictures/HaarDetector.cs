@@ -4,21 +4,21 @@ using OpenCvSharp;
 namespace Affect.Features.Pictures;
 
 /// <summary>
-/// The boosted cascades of Viola and Jones (2001, in Lienhart's variant) as OpenCV ships them: what
-/// remains where no YuNet is. Sees upright frontal faces, and neither eyes nor confidence.
+/// The boosted cascades of Viola and Jones (2001, in Lienhart's variant) of OpenCV: the fallback without YuNet. Detects upright frontal
+/// faces, without landmarks or confidence.
 /// </summary>
 internal sealed class HaarDetector(string cascadePath) : FaceDetector
 {
-    /// <summary>The picture is searched at this longest edge in pixels, in which the smallest face has <see cref="MinFace"/>.</summary>
+    /// <summary>Longest edge of the picture for detection, and the smallest face in it, in pixels.</summary>
     private const int Edge = 800, MinFace = 24;
 
     /// <summary>Small pictures are enlarged to this longest edge, and get a border a quarter as wide.</summary>
     private const int SmallEdge = 96;
 
-    // OpenCV's cascade takes one caller at a time; the callers are bounded, and so is this.
+    // OpenCV's cascade serves one caller at a time. The number of callers bounds the pool.
     private readonly ConcurrentBag<CascadeClassifier> _idle = [];
 
-    /// <summary>Of a folder of cascades, the frontal one with the fewest false finds.</summary>
+    /// <summary>Path of the frontal cascade with the fewest false detections.</summary>
     public static string CascadePath(string folder) => Path.Combine(folder, "haarcascade_frontalface_alt2.xml");
 
     public override IReadOnlyList<DetectedFace> Detect(Mat picture)

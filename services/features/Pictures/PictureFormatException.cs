@@ -1,7 +1,6 @@
 namespace Affect.Features.Pictures;
 
 /// <summary>
-/// The bytes are not a picture that can be used. The message is one short sentence that is safe to show
-/// to whoever sent them.
+/// The file is not a usable picture. The message says what it must be, and is safe to return to the client.
 /// </summary>
 internal sealed class PictureFormatException(string message) : Exception(message);

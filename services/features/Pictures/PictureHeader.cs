@@ -11,23 +11,23 @@ internal enum PictureFormat
 }
 
 /// <summary>
-/// What a picture's first bytes say of it. Read by ourselves, before any decoder sees the file: a few
-/// kilobytes can claim gigabytes, and decoders allocate what is claimed.
+/// Format and size of a picture. Read from its first bytes before any decoder gets the file: a few kilobytes can claim gigabytes,
+/// which decoders allocate.
 /// </summary>
-/// <param name="Format">By magic bytes; names and media types are never asked.</param>
+/// <param name="Format">Identified by magic bytes; names and media types are ignored.</param>
 /// <param name="Width">In pixels, as stored: EXIF orientation is not applied.</param>
 /// <param name="Height">In pixels, as stored.</param>
 internal readonly record struct PictureHeader(PictureFormat Format, int Width, int Height)
 {
-    /// <summary>Edges that are accepted, in pixels: the contract of Clip.images.</summary>
+    /// <summary>Limits of the edges in pixels: the contract of Clip.images.</summary>
     public const int MinEdge = 16, MaxEdge = 8_192;
 
-    /// <summary>Pixels that are accepted; as BGR they take 96 MB.</summary>
+    /// <summary>Largest number of pixels; as BGR they take 96 MB.</summary>
     public const int MaxPixels = 32_000_000;
 
     /// <summary>
-    /// A progressive JPEG repeats its whole picture in every scan, each of which may be a few bytes long:
-    /// a megabyte of them takes a decoder hours. Encoders write about ten.
+    /// Largest number of scans. A progressive JPEG covers the whole picture in every scan, which may be a few bytes long: a megabyte of
+    /// scans takes a decoder hours. Encoders write about ten.
     /// </summary>
     private const int MaxScans = 100;
 
@@ -36,23 +36,23 @@ internal readonly record struct PictureHeader(PictureFormat Format, int Width, i
     private static ReadOnlySpan<byte> StartOfScan => [0xFF, 0xDA];
 
     /// <summary>Reads the header and checks it against the limits.</summary>
-    /// <exception cref="PictureFormatException">Not such a picture, cut off in its header, too small or too large.</exception>
+    /// <exception cref="PictureFormatException">The file is not such a picture, has a truncated header, or is too small or too large.</exception>
     public static PictureHeader Read(ReadOnlySpan<byte> file)
     {
         if (file.IsEmpty)
-            throw new PictureFormatException("The file is empty.");
+            throw new PictureFormatException("must not be empty");
 
         var header =
             file.StartsWith<byte>([0xFF, 0xD8, 0xFF]) ? Jpeg(file)
             : file.StartsWith(PngSignature) ? Png(file)
             : file.Length >= 12 && file.StartsWith("RIFF"u8) && file[8..12].SequenceEqual("WEBP"u8) ? WebP(file)
             : file.StartsWith("BM"u8) ? Bmp(file)
-            : throw new PictureFormatException("The file is no JPEG, PNG, WebP or BMP.");
+            : throw new PictureFormatException("must be a JPEG, PNG, WebP or BMP");
 
         if (Math.Min(header.Width, header.Height) < MinEdge)
-            throw new PictureFormatException($"The picture has {header.Width}x{header.Height} pixels; each edge needs at least {MinEdge}.");
+            throw new PictureFormatException($"must have at least {MinEdge} pixels on each edge; it has {header.Width}x{header.Height}");
         if (Math.Max(header.Width, header.Height) > MaxEdge || (long)header.Width * header.Height > MaxPixels)
-            throw new PictureFormatException($"The picture has {header.Width}x{header.Height} pixels; at most {MaxEdge} on each edge and {MaxPixels / 1_000_000} megapixels are taken.");
+            throw new PictureFormatException($"must have at most {MaxEdge} pixels on each edge and {MaxPixels / 1_000_000} megapixels; it has {header.Width}x{header.Height}");
         return header;
     }
 
@@ -62,28 +62,28 @@ internal readonly record struct PictureHeader(PictureFormat Format, int Width, i
         var rest = file[2..];
         while (true)
         {
-            // Decoders skip what stands between segments, and so do we; 0xFF may be repeated as filling.
+            // Skips bytes between segments, as decoders do; 0xFF may be repeated as fill.
             var start = rest.IndexOf((byte)0xFF);
             rest = start < 0 ? [] : rest[start..].TrimStart((byte)0xFF);
             if (rest.IsEmpty)
-                throw CutOff("JPEG");
+                throw Truncated("JPEG");
 
             var marker = rest[0];
             rest = rest[1..];
             if (marker is 0x00 or 0x01 or (>= 0xD0 and <= 0xD8))
                 continue; // no segment follows
             if (marker is 0xD9 or 0xDA || rest.Length < 2)
-                throw CutOff("JPEG");
+                throw Truncated("JPEG");
 
             var length = BinaryPrimitives.ReadUInt16BigEndian(rest);
             if (length < 2 || length > rest.Length)
-                throw CutOff("JPEG");
+                throw Truncated("JPEG");
             if (marker is >= 0xC0 and <= 0xCF and not (0xC4 or 0xC8 or 0xCC))
             {
                 if (length < 8)
-                    throw CutOff("JPEG");
+                    throw Truncated("JPEG");
                 if (file.Count(StartOfScan) > MaxScans)
-                    throw new PictureFormatException($"The JPEG has more than {MaxScans} scans.");
+                    throw new PictureFormatException($"must be a JPEG with at most {MaxScans} scans");
                 return new PictureHeader(
                     PictureFormat.Jpeg,
                     Width: BinaryPrimitives.ReadUInt16BigEndian(rest[5..]),
@@ -98,7 +98,7 @@ internal readonly record struct PictureHeader(PictureFormat Format, int Width, i
     private static PictureHeader Png(ReadOnlySpan<byte> file)
     {
         if (file.Length < 24 || !file[12..16].SequenceEqual("IHDR"u8))
-            throw CutOff("PNG");
+            throw Truncated("PNG");
         return new PictureHeader(
             PictureFormat.Png,
             Width: Edge(BinaryPrimitives.ReadUInt32BigEndian(file[16..])),
@@ -109,7 +109,7 @@ internal readonly record struct PictureHeader(PictureFormat Format, int Width, i
     private static PictureHeader WebP(ReadOnlySpan<byte> file)
     {
         if (file.Length < 30)
-            throw CutOff("WebP");
+            throw Truncated("WebP");
 
         var chunk = file[12..16];
         var body = file[20..];
@@ -136,14 +136,14 @@ internal readonly record struct PictureHeader(PictureFormat Format, int Width, i
                 Height: 1 + (body[7] | body[8] << 8 | body[9] << 16));
         }
 
-        throw CutOff("WebP");
+        throw Truncated("WebP");
     }
 
-    /// <summary>BITMAPCOREHEADER (12 bytes) or one of the BITMAPINFOHEADERs; a negative height is a picture from top to bottom.</summary>
+    /// <summary>BITMAPCOREHEADER (12 bytes) or one of the BITMAPINFOHEADERs; a negative height means top to bottom.</summary>
     private static PictureHeader Bmp(ReadOnlySpan<byte> file)
     {
         if (file.Length < 26)
-            throw CutOff("BMP");
+            throw Truncated("BMP");
         return BinaryPrimitives.ReadUInt32LittleEndian(file[14..]) == 12
             ? new PictureHeader(
                 PictureFormat.Bmp,
@@ -157,5 +157,5 @@ internal readonly record struct PictureHeader(PictureFormat Format, int Width, i
 
     private static int Edge(uint pixels) => (int)Math.Min(pixels, int.MaxValue);
 
-    private static PictureFormatException CutOff(string format) => new($"The {format}'s header is cut off or broken.");
+    private static PictureFormatException Truncated(string format) => new($"must be a {format} with a complete header");
 }

@@ -3,33 +3,32 @@ using OpenCvSharp;
 namespace Affect.Features.Pictures;
 
 /// <summary>
-/// YuNet (Wu, Peng, Yu: "YuNet: A Tiny Millisecond-level Face Detector", 2023) through OpenCV, at two
-/// scales: it was trained on faces of 10 to 300 pixels, so a small copy of the picture shows it those
-/// that fill it, and a larger one the small ones.
+/// YuNet (Wu, Peng, Yu: "YuNet: A Tiny Millisecond-level Face Detector", 2023) through OpenCV, at two scales: it was trained on faces of
+/// 10 to 300 pixels, so large faces are detected in a small copy of the picture and small faces in a larger one.
 /// </summary>
 internal sealed class YuNetDetector : FaceDetector
 {
     /// <summary>
-    /// The small copy: the picture fits into the inner edge, and what remains is black. Without that margin
-    /// faces that reach to the picture's edge are missed; of the sizes tried on FER2013 this one found the most.
+    /// The small copy: the picture fits into the inner edge, surrounded by black. Without that margin, faces at the edge of the picture
+    /// are missed; of the sizes tried on FER2013, this one detected the most faces.
     /// </summary>
     private const int CoarseEdge = 320, CoarseInnerEdge = 224;
 
-    /// <summary>Above this overlap (shared area by the smaller box) two finds are one face.</summary>
+    /// <summary>Detections with a larger overlap (shared area divided by the smaller box) are one face.</summary>
     private const float SameFace = 0.5f;
 
-    /// <summary>Detectors that are kept for the next picture; one for 1024 × 1024 pixels holds 58 MB.</summary>
+    /// <summary>Idle detectors that are kept; one for 1024 × 1024 pixels holds 58 MB.</summary>
     private const int MaxIdle = 4;
 
     private readonly string _modelPath;
     private readonly float _minConfidence;
     private readonly int _fineEdge;
 
-    // OpenCV's detector takes one size of picture and one caller at a time. Most recently used first.
+    // OpenCV's detector serves one size and one caller at a time. Most recently used first.
     private readonly LinkedList<(Size Size, FaceDetectorYN Detector)> _idle = [];
 
-    /// <param name="modelPath">face_detection_yunet_2023mar.onnx.</param>
-    /// <param name="minConfidence">Finds below this are dropped, [0, 1].</param>
+    /// <param name="modelPath">Path of face_detection_yunet_2023mar.onnx.</param>
+    /// <param name="minConfidence">Detections with a lower confidence are discarded, [0, 1].</param>
     /// <param name="fineEdge">Longest edge of the larger copy in pixels.</param>
     public YuNetDetector(string modelPath, float minConfidence, int fineEdge)
     {
@@ -38,7 +37,7 @@ internal sealed class YuNetDetector : FaceDetector
         _fineEdge = fineEdge;
     }
 
-    /// <summary>Whether the file is a model that a picture can be sent through.</summary>
+    /// <summary>True if the file is a model that runs.</summary>
     public static bool CanRead(string modelPath)
     {
         try
@@ -68,14 +67,14 @@ internal sealed class YuNetDetector : FaceDetector
             Cv2.CopyMakeBorder(
                 copy, canvas, top, CoarseEdge - copy.Height - top, left, CoarseEdge - copy.Width - left,
                 BorderTypes.Constant, Scalar.Black);
-            Find(canvas, coarse, left, top, found);
+            DetectIn(canvas, coarse, left, top, found);
         }
 
         if (longest > CoarseInnerEdge)
         {
             var fine = Math.Min(1f, (float)_fineEdge / longest);
             using var copy = Scaled(picture, fine);
-            Find(copy, fine, 0, 0, found);
+            DetectIn(copy, fine, 0, 0, found);
         }
 
         return Distinct(found);
@@ -92,7 +91,7 @@ internal sealed class YuNetDetector : FaceDetector
         new Size(Math.Max(1, MathF.Round(picture.Width * scale)), Math.Max(1, MathF.Round(picture.Height * scale))),
         interpolation: scale < 1 ? InterpolationFlags.Area : InterpolationFlags.Cubic);
 
-    /// <summary>The surest first; of those that overlap, the surest stays.</summary>
+    /// <summary>Sorts by confidence, and keeps the most confident of overlapping detections.</summary>
     private static List<DetectedFace> Distinct(List<DetectedFace> found)
     {
         found.Sort((a, b) => b.Confidence.CompareTo(a.Confidence));
@@ -112,8 +111,8 @@ internal sealed class YuNetDetector : FaceDetector
         }
     }
 
-    /// <summary>Adds the faces of a copy of the picture, told in the picture's own pixels.</summary>
-    private void Find(Mat copy, float scale, int left, int top, List<DetectedFace> found)
+    /// <summary>Adds the faces of a copy of the picture, in pixels of the picture.</summary>
+    private void DetectIn(Mat copy, float scale, int left, int top, List<DetectedFace> found)
     {
         var size = copy.Size();
         var detector = Rent(size);
@@ -127,7 +126,7 @@ internal sealed class YuNetDetector : FaceDetector
             Return(size, detector);
         }
 
-        // One face a row: box, five points, score. The "right eye" of the documentation is the person's own.
+        // One face per row: box, five points, score. "Right eye" in the documentation is that of the person.
         if (rows.Empty())
             return;
         rows.GetArray(out float[] values);
@@ -157,7 +156,7 @@ internal sealed class YuNetDetector : FaceDetector
             }
         }
 
-        // The overlap at which YuNet itself drops the weaker find, and how many it weighs, are its authors'.
+        // Non-maximum suppression with the parameters of YuNet's authors.
         return FaceDetectorYN.Create(_modelPath, "", size, _minConfidence, nmsThreshold: 0.3f, topK: 5000);
     }
 

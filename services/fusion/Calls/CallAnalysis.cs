@@ -53,7 +53,7 @@ internal sealed class CallAnalysis(
         }
         catch (OperationCanceledException) when (lifetime.ApplicationStopping.IsCancellationRequested && !caller.IsCancellationRequested)
         {
-            throw RpcErrors.Status(StatusCode.Unavailable, "the server is shutting down; resume the call on another");
+            throw RpcErrors.Status(StatusCode.Unavailable, "the server is shutting down; resume the call on another server");
         }
     }
 
@@ -86,12 +86,12 @@ internal sealed class CallAnalysis(
 
     private async Task<CallPlan> PlanAsync(StreamConfig config, CancellationToken caller)
     {
-        var refusal = new Refusal();
+        var violations = new Violations();
         using var requests = CreateRequests(caller);
         try
         {
-            return await CallPlan.CreateAsync(config, options, (modality, name) => models.FindAsync(modality, name, requests), refusal)
-                ?? throw RpcErrors.InvalidArgument(refusal.Violations);
+            return await CallPlan.CreateAsync(config, options, (modality, name) => models.FindAsync(modality, name, requests), violations)
+                ?? throw RpcErrors.InvalidArgument(violations.Ordered);
         }
         catch (Exception exception) when (requests.IsOutage(exception) && exception is not RpcException { StatusCode: StatusCode.InvalidArgument })
         {

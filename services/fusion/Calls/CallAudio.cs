@@ -8,13 +8,10 @@ namespace Affect.Fusion.Calls;
 
 /// <summary>
 /// The encoded audio of a call: chunks at byte positions become one gapless sequence of samples, which is kept until it is no longer
-/// needed, so that features can be sent it again. One thread appends; others read and forget.
+/// needed, so that it can be sent to features again. One thread appends; others read and forget.
 /// </summary>
 internal sealed class CallAudio
 {
-    /// <summary>Limit of every count of samples: about 70 days at 48 kHz.</summary>
-    public const long MaxSample = 1L << 38;
-
     /// <summary>Longest gap that is filled with silence.</summary>
     private static readonly TimeSpan MaxGap = TimeSpan.FromSeconds(60);
 
@@ -76,19 +73,19 @@ internal sealed class CallAudio
 
         IEnumerable<ReadOnlyMemory<byte>> Pieces()
         {
-            var most = _plan.Rate * _plan.FrameBytes;
+            var maxBytes = _plan.Rate * _plan.FrameBytes;
             if (gap > 0)
             {
                 Missing += gap / _plan.FrameBytes;
-                var silence = new byte[Math.Min(gap, most)];
+                var silence = new byte[Math.Min(gap, maxBytes)];
                 Array.Fill(silence, _plan.Encoding.Silence());
-                for (; gap > 0; gap -= Math.Min(gap, most))
-                    yield return silence.AsMemory(0, (int)Math.Min(gap, most));
+                for (; gap > 0; gap -= Math.Min(gap, maxBytes))
+                    yield return silence.AsMemory(0, (int)Math.Min(gap, maxBytes));
             }
 
             var rest = gap < 0 ? chunk.Data.Memory[(int)Math.Min(-gap, chunk.Data.Length)..] : chunk.Data.Memory;
-            for (; !rest.IsEmpty; rest = rest[Math.Min(most, rest.Length)..])
-                yield return rest[..Math.Min(most, rest.Length)];
+            for (; !rest.IsEmpty; rest = rest[Math.Min(maxBytes, rest.Length)..])
+                yield return rest[..Math.Min(maxBytes, rest.Length)];
         }
     }
 
@@ -98,7 +95,7 @@ internal sealed class CallAudio
         {
             if (_start + _count + bytes.Length > _bytes.Length)
             {
-                // Moves what is kept to the start, and grows only if that does not suffice.
+                // Moves the bytes to the start of the array, and grows it only if that does not suffice.
                 var target = _count + bytes.Length > _bytes.Length ? new byte[(_count + bytes.Length) * 5 / 4] : _bytes;
                 _bytes.AsSpan(_start, _count).CopyTo(target);
                 (_bytes, _start) = (target, 0);

@@ -7,8 +7,8 @@ using Google.Protobuf.WellKnownTypes;
 namespace Affect.Fusion.Calls;
 
 /// <summary>
-/// The camera's frames of a call: each is looked at by itself, told as soon as it is known, and kept until no window asks for
-/// it any more. Frames come on one thread, windows are collected on another.
+/// The video frames of a call: each is analyzed separately, reported as soon as its result is known, and kept until the windows that
+/// contain it are concluded. One thread adds frames; another collects windows.
 /// </summary>
 internal sealed class CallFrames(
     CallPlan plan, Func<ByteString, Task<ImageResult>> analyze, Func<FrameResult, Task> report, FusionOptions options, TimeProvider time)
@@ -16,12 +16,12 @@ internal sealed class CallFrames(
 {
     public const int MaxImageBytes = 1 << 20;
 
-    private const int AtOnce = 8;
+    private const int MaxConcurrency = 8;
 
-    /// <summary>No frame may be further ahead of the call: as much audio may be missing.</summary>
+    /// <summary>Largest distance of a frame ahead of the call; equals the largest gap in the audio.</summary>
     private static readonly TimeSpan MaxGap = TimeSpan.FromSeconds(60);
 
-    private readonly SemaphoreSlim _slots = new(AtOnce);
+    private readonly SemaphoreSlim _slots = new(MaxConcurrency);
     private readonly List<(TimeSpan Time, Task<ImageResult> Image)> _frames = [];
     private readonly List<Task> _running = [];
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -30,19 +30,19 @@ internal sealed class CallFrames(
     /// <summary>Time of the newest frame.</summary>
     public TimeSpan Newest { get; set; }
 
-    /// <summary>Takes the next frame; waits where too many are being looked at.</summary>
-    /// <param name="frame">As the client sent it.</param>
-    /// <param name="now">How far the call has come.</param>
-    /// <param name="cancellation">Fires when the client went away.</param>
-    /// <exception cref="Grpc.Core.RpcException">INVALID_ARGUMENT: its time cannot be, or it is no picture by its size.</exception>
+    /// <summary>Adds a frame; waits while <see cref="MaxConcurrency"/> frames are being analyzed.</summary>
+    /// <param name="frame">The frame.</param>
+    /// <param name="now">Current time of the call.</param>
+    /// <param name="cancellation">Canceled when the session ends.</param>
+    /// <exception cref="Grpc.Core.RpcException">INVALID_ARGUMENT: its time or size is out of range.</exception>
     public async Task AddAsync(VideoFrame frame, TimeSpan now, CancellationToken cancellation)
     {
         if (!frame.Time.TryToTimeSpan(TimeSpan.Zero, now + MaxGap, out var at))
-            throw RpcErrors.InvalidArgument("frame.time", $"It must not be negative, nor more than {MaxGap.TotalSeconds} s ahead of the call.");
+            throw RpcErrors.InvalidArgument("frame.time", $"must not be negative, and must be at most {MaxGap.TotalSeconds} s ahead of the call");
         if (frame.Image.IsEmpty)
-            throw RpcErrors.InvalidArgument("frame.image", "The file is empty.");
+            throw RpcErrors.InvalidArgument("frame.image", "must not be empty");
         if (frame.Image.Length > MaxImageBytes)
-            throw RpcErrors.InvalidArgument("frame.image", $"There are {frame.Image.Length} bytes; at most {MaxImageBytes} go into one frame.");
+            throw RpcErrors.InvalidArgument("frame.image", $"must be at most {MaxImageBytes} bytes; it has {frame.Image.Length}");
         if (plan.Face is null)
             return;
 
@@ -58,7 +58,7 @@ internal sealed class CallFrames(
         Changed();
     }
 
-    /// <summary>No more come; returns when all are told.</summary>
+    /// <summary>Completes the frames; returns when all have been reported.</summary>
     public Task EndAsync()
     {
         _ended = true;
@@ -67,23 +67,23 @@ internal sealed class CallFrames(
             return Task.WhenAll(_running);
     }
 
-    /// <summary>The mean over the frames between two times, once all of them are known that are going to come in time.</summary>
+    /// <summary>Judges the frames between two times. Waits for their results, and up to <see cref="FusionOptions.MaxVideoLag"/> for late frames.</summary>
     public async Task<FaceWindow> CollectAsync(TimeSpan start, TimeSpan end, CancellationToken cancellation)
     {
-        var patience = Task.Delay(options.MaxVideoLag, time, cancellation);
+        var lag = Task.Delay(options.MaxVideoLag, time, cancellation);
         while (true)
         {
             Task changed;
-            bool unknown, expected;
+            bool pending, expected;
             lock (_frames)
             {
                 changed = _changed.Task;
-                unknown = _frames.Any(frame => frame.Time >= start && frame.Time < end && !frame.Image.IsCompleted);
-                expected = !_ended && Newest < end && !patience.IsCompleted;
+                pending = _frames.Any(frame => frame.Time >= start && frame.Time < end && !frame.Image.IsCompleted);
+                expected = !_ended && Newest < end && !lag.IsCompleted;
             }
-            if (!unknown && !expected)
+            if (!pending && !expected)
                 break;
-            await (expected ? Task.WhenAny(changed, patience) : changed).WaitAsync(cancellation);
+            await (expected ? Task.WhenAny(changed, lag) : changed).WaitAsync(cancellation);
         }
 
         List<ImageResult> images;
@@ -92,7 +92,7 @@ internal sealed class CallFrames(
         return new FaceWindow { Judgement = FaceAnalysis.CreateJudgement(images, plan.Face!.AbstainBelow), Frames = images.Count };
     }
 
-    /// <summary>No window asks for frames before this time any more.</summary>
+    /// <summary>Forgets the frames before a time.</summary>
     public void Forget(TimeSpan before)
     {
         lock (_frames)
@@ -115,9 +115,9 @@ internal sealed class CallFrames(
 
     private async Task ReportAsync(Duration at, Task<ImageResult> image)
     {
-        var seen = await image;
+        var result = await image;
         Changed();
-        await report(new FrameResult { Time = at, Image = seen });
+        await report(new FrameResult { Time = at, Image = result });
     }
 
     private void Changed()

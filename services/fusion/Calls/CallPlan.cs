@@ -19,13 +19,6 @@ internal sealed record PlannedChannel(SpeakerRole Role, bool HasAudio, bool Emot
 /// <summary>A validated configuration. Windows are counted in samples at 22,050 Hz, as those of clips are.</summary>
 internal sealed record CallPlan
 {
-    public const int MaxChannels = 8;
-    public const int MinRate = 8_000, MaxRate = 48_000;
-    public static readonly TimeSpan MinWindow = TimeSpan.FromSeconds(0.5);
-
-    /// <summary>Audio before the position at which a call continues, from which voice activity detection starts.</summary>
-    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(2);
-
     /// <summary>Default window if no voice is scored.</summary>
     private static readonly TimeSpan DefaultWindow = TimeSpan.FromSeconds(3);
 
@@ -68,57 +61,57 @@ internal sealed record CallPlan
     public int Hop => Samples(HopTime);
 
     /// <summary>True if the policy permits emotion inference for a role.</summary>
-    public static bool MayJudge(SpeakerRole role, FusionOptions options) => role == SpeakerRole.Customer || options.AgentEmotion;
+    public static bool MayInferEmotion(SpeakerRole role, FusionOptions options) => role == SpeakerRole.Customer || options.AgentEmotion;
 
-    /// <summary>Validates a configuration. Returns null, with every violation in <paramref name="refusal"/>, if it is invalid.</summary>
+    /// <summary>Validates a configuration. Returns null, with every violation in <paramref name="violations"/>, if it is invalid.</summary>
     /// <param name="config">The client's configuration.</param>
     /// <param name="options">Policy.</param>
     /// <param name="find">Finds a model by name, or the default for an empty name; null if it is not served.</param>
-    /// <param name="refusal">Receives violations, by fields such as "config.audio.sample_rate".</param>
+    /// <param name="violations">Receives violations, by fields such as "config.audio.sample_rate".</param>
     public static async Task<CallPlan?> CreateAsync(
-        StreamConfig config, FusionOptions options, Func<Modality, string, Task<Model?>> find, Refusal refusal)
+        StreamConfig config, FusionOptions options, Func<Modality, string, Task<Model?>> find, Violations violations)
     {
         var (audio, video) = (config.Audio, config.Video);
         if (audio is null && video is null)
-            refusal.Add("config", "must have audio, video or both");
+            violations.Add("config", "must have audio, video or both");
         if (config.SessionId.Length > 128 || config.SessionId.Any(c => !char.IsAsciiLetterOrDigit(c) && !"-_.:@".Contains(c)))
-            refusal.Add("config.session_id", "must be 1 to 128 letters, digits or -_.:@");
+            violations.Add("config.session_id", "must be 1 to 128 letters, digits or -_.:@");
         if (audio is not null)
         {
             if (audio.Encoding.ToDomain() is null)
-                refusal.Add("config.audio.encoding", "must be L16, FLOAT32, MULAW or ALAW");
-            if (audio.SampleRate is < MinRate or > MaxRate)
-                refusal.Add("config.audio.sample_rate", $"must be {MinRate} to {MaxRate} Hz");
-            if (audio.Channels.Count is < 1 or > MaxChannels)
-                refusal.Add("config.audio.channels", $"must have 1 to {MaxChannels} channels");
+                violations.Add("config.audio.encoding", "must be L16, FLOAT32, MULAW or ALAW");
+            if (audio.SampleRate is < AudioLimits.MinCallRate or > AudioLimits.MaxCallRate)
+                violations.Add("config.audio.sample_rate", $"must be {AudioLimits.MinCallRate} to {AudioLimits.MaxCallRate} Hz");
+            if (audio.Channels.Count is < 1 or > AudioLimits.MaxCallChannels)
+                violations.Add("config.audio.channels", $"must have 1 to {AudioLimits.MaxCallChannels} channels");
             for (var i = 0; i < audio.Channels.Count; i++)
                 if (!System.Enum.IsDefined(audio.Channels[i].Role))
-                    refusal.Add($"config.audio.channels[{i}].role", "must be CUSTOMER, AGENT or UNKNOWN");
+                    violations.Add($"config.audio.channels[{i}].role", "must be CUSTOMER, AGENT or UNKNOWN");
         }
         if (video is not null && !System.Enum.IsDefined(video.Role))
-            refusal.Add("config.video.role", "must be CUSTOMER, AGENT or UNKNOWN");
-        var hop = Between("config.hop", config.Hop, ClipRules.MinHop, ClipRules.MaxHop, ClipRules.DefaultHop);
+            violations.Add("config.video.role", "must be CUSTOMER, AGENT or UNKNOWN");
+        var hop = Between("config.hop", config.Hop, AudioLimits.MinHop, AudioLimits.MaxHop, ClipRules.DefaultHop);
 
-        var heard = audio is not null && audio.Channels.Any(channel => MayJudge(channel.Role, options));
-        var speech = heard ? await FindAsync(Modality.Speech, config.SpeechModel, "config.speech_model") : null;
-        var face = video is not null && MayJudge(video.Role, options) ? await FindAsync(Modality.Face, config.FaceModel, "config.face_model") : null;
+        var scoresVoice = audio is not null && audio.Channels.Any(channel => MayInferEmotion(channel.Role, options));
+        var speech = scoresVoice ? await FindAsync(Modality.Speech, config.SpeechModel, "config.speech_model") : null;
+        var face = video is not null && MayInferEmotion(video.Role, options) ? await FindAsync(Modality.Face, config.FaceModel, "config.face_model") : null;
         var longest = speech?.Input.Window?.ToTimeSpan() ?? DefaultWindow;
-        var window = Between("config.window", config.Window, MinWindow, longest, longest);
-        if (refusal.Any)
+        var window = Between("config.window", config.Window, AudioLimits.MinWindow, longest, longest);
+        if (violations.Any)
             return null;
 
         var channels = (audio?.Channels ?? []).Select(channel => new PlannedChannel(
-            channel.Role, HasAudio: true, Emotion: MayJudge(channel.Role, options), Video: false)).ToList();
+            channel.Role, HasAudio: true, Emotion: MayInferEmotion(channel.Role, options), Video: false)).ToList();
         if (video is not null)
         {
-            var shown = channels.FindIndex(channel => channel.Role == video.Role);
-            if (shown >= 0)
-                channels[shown] = channels[shown] with { Video = true };
+            var withVideo = channels.FindIndex(channel => channel.Role == video.Role);
+            if (withVideo >= 0)
+                channels[withVideo] = channels[withVideo] with { Video = true };
             else
-                channels.Add(new(video.Role, HasAudio: false, Emotion: MayJudge(video.Role, options), Video: true));
+                channels.Add(new(video.Role, HasAudio: false, Emotion: MayInferEmotion(video.Role, options), Video: true));
         }
-        var digested = config.Clone();
-        digested.Resume = ByteString.Empty;
+        var withoutResume = config.Clone();
+        withoutResume.Resume = ByteString.Empty;
         return new CallPlan
         {
             SessionId = config.SessionId.Length > 0 ? config.SessionId : Guid.CreateVersion7().ToString("N"),
@@ -130,29 +123,29 @@ internal sealed record CallPlan
             HopTime = hop,
             Speech = speech,
             Face = face,
-            Digest = ByteString.CopyFrom(SHA256.HashData(digested.ToByteArray())),
+            Digest = ByteString.CopyFrom(SHA256.HashData(withoutResume.ToByteArray())),
         };
 
         async Task<Model?> FindAsync(Modality modality, string name, string field)
         {
             var model = await find(modality, name);
             if (model is null)
-                refusal.Add(field, $"must be the name of a {modality.ToString().ToLowerInvariant()} model; '{name}' is not served (see ListModels)");
+                violations.Add(field, $"must be the name of a {modality.ToString().ToLowerInvariant()} model; '{name}' is not served (see ListModels)");
             return model;
         }
 
-        TimeSpan Between(string field, Duration? duration, TimeSpan min, TimeSpan max, TimeSpan absent)
+        TimeSpan Between(string field, Duration? duration, TimeSpan min, TimeSpan max, TimeSpan defaultValue)
         {
             if (duration is null)
-                return absent;
+                return defaultValue;
             if (duration.TryToTimeSpan(min, max, out var time))
                 return time;
-            refusal.Add(field, $"must be {min.TotalSeconds} to {max.TotalSeconds} s");
-            return absent;
+            violations.Add(field, $"must be {min.TotalSeconds} to {max.TotalSeconds} s");
+            return defaultValue;
         }
     }
 
-    /// <summary>How the call will be analyzed.</summary>
+    /// <summary>The first response of a call: its models, windows and channels.</summary>
     public StreamStarted Describe(long audioPosition)
     {
         var started = new StreamStarted
@@ -176,12 +169,15 @@ internal sealed record CallPlan
     public TimeSpan TimeOf(long sample) => TimeSpan.FromSeconds((double)sample / Rate);
 
     /// <summary>Samples at the call's own rate that features needs for a window up to <paramref name="end"/> (at 22,050 Hz).</summary>
-    public long SamplesAt(long end) => (end * Rate / FeatureExtractor.SampleRate) + Reach + 1;
+    public long SamplesAt(long end) => CallTiming.EndNeeded(end, Rate);
 
     /// <summary>Samples that features may need again: warm-up, a window, and the next two starts.</summary>
-    public long SamplesKept => (long)((WarmUp + WindowTime + (2 * HopTime)).TotalSeconds * Rate);
+    public long SamplesKept => (long)((CallTiming.WarmUp + WindowTime + (2 * HopTime)).TotalSeconds * Rate);
 
-    /// <summary>What features would report up to a sample, without features: no speech, and windows that say nothing.</summary>
+    /// <summary>
+    /// Stands in for a response while features is unavailable: ticks without speech, and windows without features, which are reported
+    /// as UNAVAILABLE.
+    /// </summary>
     /// <param name="state">State of the audio before.</param>
     /// <param name="received">Samples at the call's own rate.</param>
     /// <param name="complete">True if no audio follows.</param>
@@ -209,10 +205,10 @@ internal sealed record CallPlan
                         HasSpeech = true,
                     },
                 });
-            needed = Math.Min(needed, (Windowing.Start(Math.Max(0, channel.NextWindow - 1), Hop) * Rate / FeatureExtractor.SampleRate) - Reach);
+            needed = Math.Min(needed, CallTiming.FirstNeeded(Windowing.Start(Math.Max(0, channel.NextWindow - 1), Hop), Rate));
         }
 
-        var ticks = (received * Conversation.TickRate / Rate) - state.Ticks;
+        var ticks = (received * CallTiming.TickRate / Rate) - state.Ticks;
         if (ticks > 0)
         {
             response.Speech = ByteString.CopyFrom(new byte[ticks * next.Channels.Count]);
@@ -220,12 +216,9 @@ internal sealed record CallPlan
             next.Ticks += ticks;
         }
 
-        next.Position = Math.Max(next.Position, needed - (long)(WarmUp.TotalSeconds * Rate));
+        next.Position = Math.Max(next.Position, needed - (long)(CallTiming.WarmUp.TotalSeconds * Rate));
         return response;
     }
-
-    /// <summary>Samples that the resampler looks at beyond a window: 25 ms suffice at every rate.</summary>
-    private int Reach => Rate / 40;
 
     private static int Samples(TimeSpan time) => (int)Math.Round(time.TotalSeconds * FeatureExtractor.SampleRate);
 }

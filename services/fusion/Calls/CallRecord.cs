@@ -29,10 +29,10 @@ internal sealed class CallRecord
     /// <summary>State of the audio after everything concluded. Only for calls with audio.</summary>
     public CallAudioState Audio => _state.Audio;
 
-    /// <summary>Position from which the client sends the audio again, in bytes.</summary>
+    /// <summary>Position from which a resuming client sends the audio, in bytes.</summary>
     public long AudioPosition => (_state.Audio?.Position ?? 0) * _plan.FrameBytes;
 
-    /// <summary>Adds the ticks of a response; those added already, before a rewind, are left out.</summary>
+    /// <summary>Adds the ticks of a response; those that were added before a rewind are skipped.</summary>
     public void Add(ExtractCallResponse response)
     {
         var channels = _plan.AudioChannels;
@@ -59,11 +59,11 @@ internal sealed class CallRecord
         return _timelines[window.Channel].Append(window);
     }
 
-    /// <summary>Everything up to this state of the audio is concluded.</summary>
+    /// <summary>Records that everything up to this state of the audio is concluded.</summary>
     public void Conclude(CallAudioState audio) => _state.Audio = audio;
 
-    /// <summary>The checkpoint with which another server continues from here.</summary>
-    public Checkpoint Save(TimeSpan newestFrame, long missing)
+    /// <summary>Creates the checkpoint from which any server resumes the call.</summary>
+    public Checkpoint CreateCheckpoint(TimeSpan newestFrame, long missing)
     {
         _state.NewestFrame = (long)newestFrame.TotalMicroseconds;
         _state.Missing = missing;

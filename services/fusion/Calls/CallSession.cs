@@ -25,22 +25,22 @@ internal sealed class CallSession : IDisposable
     private readonly CallFrames _frames;
     private readonly CancellationToken _cancellation;
 
-    /// <summary>Canceled when the session ends, for whatever reason.</summary>
+    /// <summary>Canceled when the session ends or fails.</summary>
     private readonly CancellationTokenSource _ended;
 
     // Null without audio.
     private readonly CallAudio? _audio;
     private readonly FeatureStream? _features;
 
-    /// <summary>Concluded in order. When it is full, features is read no further, and then neither is the client.</summary>
+    /// <summary>Steps in the order of their conclusion. While it is full, neither features nor, eventually, the client is read.</summary>
     private readonly Channel<Func<Task>> _queue;
 
-    // Of the task that reads the client: the channel that has video and no audio, if any, and its next window.
+    // Owned by the task that reads the client: the channel that has video but no audio, and its next window.
     private readonly int? _videoChannel;
     private long _nextVideoWindow;
 
-    // Of the task that concludes.
-    private TimeSpan _saved;
+    // Owned by the task that concludes windows.
+    private TimeSpan _lastCheckpoint;
     private int _generation;
 
     /// <param name="plan">The validated configuration.</param>
@@ -59,7 +59,7 @@ internal sealed class CallSession : IDisposable
         {
             Newest = TimeSpan.FromMicroseconds(state.NewestFrame),
         };
-        _queue = Channel.CreateBounded<Func<Task>>(services.Options.WindowsAtOnce);
+        _queue = Channel.CreateBounded<Func<Task>>(services.Options.MaxConcurrentWindows);
         if (plan.AudioChannels > 0)
         {
             _audio = new(plan, state.Audio.Position, state.Missing);
@@ -68,7 +68,7 @@ internal sealed class CallSession : IDisposable
 
         if (plan.Channels is [.., { HasAudio: false, Emotion: true }])
             (_videoChannel, _nextVideoWindow) = (plan.Channels.Count - 1, state.NextVideoWindow);
-        _saved = CallTime;
+        _lastCheckpoint = CallTime;
     }
 
     /// <exception cref="RpcException">The client broke the contract, after the results of what it had sent before.</exception>
@@ -92,7 +92,7 @@ internal sealed class CallSession : IDisposable
             }
             catch (Exception exception) when (exception is ChannelClosedException or OperationCanceledException && !_cancellation.IsCancellationRequested)
             {
-                // Awaiting it below says why.
+                // The receiving or concluding task failed; CompleteAsync throws its exception.
             }
             catch (RpcException exception) when (exception.StatusCode is StatusCode.InvalidArgument or StatusCode.FailedPrecondition)
             {
@@ -180,7 +180,7 @@ internal sealed class CallSession : IDisposable
                     await PostAsync(generation, () => ConcludeAsync(window, scored, since));
                 }
 
-                await PostAsync(generation, () => SaveAsync(response.State));
+                await PostAsync(generation, () => CheckpointAsync(response.State));
             }
         }
         catch (Exception exception)
@@ -255,23 +255,23 @@ internal sealed class CallSession : IDisposable
         }
     }
 
-    /// <summary>Everything before was concluded: the audio is not needed again, and a checkpoint may be due.</summary>
-    private async Task SaveAsync(CallAudioState audio)
+    /// <summary>Records that everything before is concluded: releases its audio, and writes a checkpoint if one is due.</summary>
+    private async Task CheckpointAsync(CallAudioState audio)
     {
         _record.Conclude(audio.Clone());
         _features!.Forget(audio);
-        await SaveAsync(TimeSpan.FromSeconds((double)audio.Ticks / Conversation.TickRate));
+        await CheckpointAsync(TimeSpan.FromSeconds((double)audio.Ticks / CallTiming.TickRate));
     }
 
-    private async Task SaveAsync(TimeSpan time)
+    private async Task CheckpointAsync(TimeSpan time)
     {
-        if (time - _saved < _services.Options.CheckpointEvery)
+        if (time - _lastCheckpoint < _services.Options.CheckpointInterval)
             return;
-        _saved = time;
-        await _responses.WriteAsync(new() { Checkpoint = _record.Save(_frames.Newest, _audio?.Missing ?? 0) });
+        _lastCheckpoint = time;
+        await _responses.WriteAsync(new() { Checkpoint = _record.CreateCheckpoint(_frames.Newest, _audio?.Missing ?? 0) });
     }
 
-    /// <summary>Has features report again what is not concluded, if a newer version of the model has another input.</summary>
+    /// <summary>Restarts feature extraction after the last concluded window if a newer version of the model has another input.</summary>
     private async Task<bool> TryRewindAsync()
     {
         var name = _plan.Speech!.Reference.Name;
@@ -285,7 +285,7 @@ internal sealed class CallSession : IDisposable
         return true;
     }
 
-    /// <summary>The judgement of a window; UNAVAILABLE if its requests fail for longer than they may take.</summary>
+    /// <summary>Scores a window; UNAVAILABLE if its requests fail until <see cref="FusionOptions.WindowTimeout"/>.</summary>
     /// <exception cref="RpcException">The features do not fit the model.</exception>
     private async Task<Judgement> ScoreAsync(FeatureWindow window)
     {
@@ -309,7 +309,7 @@ internal sealed class CallSession : IDisposable
         using var requests = _services.CreateRequests(_ended.Token);
         try
         {
-            return await _services.Faces.AnalyzeImageAsync(image, "frame.image", _plan.Face!, new FaceResult(), new Clips.Refusal(), requests);
+            return await _services.Faces.AnalyzeImageAsync(image, "frame.image", _plan.Face!, new FaceResult(), new Clips.Violations(), requests);
         }
         catch (RpcException exception) when (exception.IsModelMismatch())
         {
@@ -318,7 +318,7 @@ internal sealed class CallSession : IDisposable
         }
     }
 
-    /// <summary>Posts the windows of the channel without audio that are complete. They wait for late frames in the call's own time.</summary>
+    /// <summary>Posts the windows of the channel without audio that are complete. They wait for late frames in the time of the call.</summary>
     private async Task PostVideoWindowsAsync()
     {
         if (_videoChannel is not { } channel)
@@ -349,7 +349,7 @@ internal sealed class CallSession : IDisposable
         var since = _services.Time.GetTimestamp();
         await _queue.Writer.WriteAsync(() => ConcludeAsync(window, since), _ended.Token);
         if (_audio is null)
-            await _queue.Writer.WriteAsync(() => SaveAsync(window.End.ToTimeSpan()), _ended.Token);
+            await _queue.Writer.WriteAsync(() => CheckpointAsync(window.End.ToTimeSpan()), _ended.Token);
     }
 
     private TimeSpan CallTime => _audio?.Duration is { } duration && duration > _frames.Newest ? duration : _frames.Newest;

@@ -10,7 +10,7 @@ namespace Affect.Fusion.Calls;
 /// <summary>Creates and validates the state of calls.</summary>
 /// <remarks>
 /// A state that is resumed comes from a client. One that this service could not have written is rejected, so that no other code has to
-/// expect it. A client that changes numbers within their bounds changes the scores of its own call only.
+/// expect it. A client that changes numbers within their bounds affects only its call.
 /// </remarks>
 internal static class CallStates
 {
@@ -18,14 +18,14 @@ internal static class CallStates
     public const int Format = 2;
 
     /// <summary>Largest distance between the position of a checkpoint and its newest tick or window.</summary>
-    private static readonly TimeSpan MaxReach = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan MaxDistance = TimeSpan.FromSeconds(60);
 
     private static readonly TimeSpan MaxDuration = TimeSpan.FromDays(60);
 
     /// <summary>The state of a call that starts.</summary>
     public static CallState Create(CallPlan plan)
     {
-        var state = new CallState { Format = Format, Configuration = plan.Digest, Conversation = Conversation.NewState(plan.AudioChannels) };
+        var state = new CallState { Format = Format, Configuration = plan.Digest, Conversation = Conversation.CreateState(plan.AudioChannels) };
         foreach (var channel in plan.Channels)
         {
             state.Timelines.Add(new TimelineState());
@@ -54,7 +54,7 @@ internal static class CallStates
     {
         if (state.Format != Format || !state.Configuration.Equals(plan.Digest) || state.Timelines.Count != plan.Channels.Count
             || state.Conversation is not { } conversation || conversation.Speakers.Count != plan.AudioChannels
-            || state.Missing is < 0 or > CallAudio.MaxSample
+            || state.Missing is < 0 or > AudioLimits.MaxCallSample
             || state.NewestFrame < 0 || state.NewestFrame > MaxDuration.TotalMicroseconds)
             return false;
         if (plan.AudioChannels > 0 && (state.Audio is not { } audio || !IsValid(audio, plan) || conversation.Ticks != audio.Ticks))
@@ -70,7 +70,7 @@ internal static class CallStates
         if (audio.Channels.Count != plan.AudioChannels || !IsSample(audio.Position))
             return false;
         var at = plan.TimeOf(audio.Position);
-        return IsNear(audio.Ticks, 1, Conversation.TickRate, at)
+        return IsNear(audio.Ticks, 1, CallTiming.TickRate, at)
             && audio.Channels.Index().All(channel =>
                 channel.Item.Segments.Count % 2 == 0
                 && channel.Item.Segments.All(IsSample) && IsSample(channel.Item.Open) && IsSample(channel.Item.ReportedUntil)
@@ -79,10 +79,10 @@ internal static class CallStates
                     : channel.Item.NextWindow == 0));
     }
 
-    private static bool IsSample(long sample) => sample is >= 0 and <= CallAudio.MaxSample;
+    private static bool IsSample(long sample) => sample is >= 0 and <= AudioLimits.MaxCallSample;
 
     private static bool IsNear(long count, int unit, int rate, TimeSpan at) =>
-        count >= 0 && Math.Abs(((double)count * unit / rate) - at.TotalSeconds) <= MaxReach.TotalSeconds;
+        count >= 0 && Math.Abs(((double)count * unit / rate) - at.TotalSeconds) <= MaxDistance.TotalSeconds;
 
     private static bool IsValid(TimelineState timeline) =>
         IsSum(timeline.Belief.Select(value => (double)value), timeline.Belief.Count)
@@ -92,7 +92,7 @@ internal static class CallStates
         && (timeline.Stretch > 0 || timeline.Arc.Count == 0) && timeline.Stretch <= MaxDuration.TotalMicroseconds
         && timeline.Arc.All(part => part.Count == 0 || (part.Sum.Count == EmotionLabels.Count && IsSum(part.Sum.Select(value => (double)value), part.Sum.Count)))
         && timeline.Peaks.All(peak => peak.Time is not null)
-        && timeline.Alerts.Values.SelectMany(rule => rule.Run.Concat(rule.Span)).All(seen => seen.Start is not null && seen.End is not null);
+        && timeline.Alerts.Values.SelectMany(rule => rule.Run.Concat(rule.Span)).All(evidence => evidence.Start is not null && evidence.End is not null);
 
     /// <summary>Empty, or seven weights of which at least one is positive.</summary>
     private static bool IsSum(IEnumerable<double> values, int count) =>

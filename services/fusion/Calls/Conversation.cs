@@ -1,3 +1,4 @@
+using Affect.Audio;
 using Affect.Fusion.V1;
 using Affect.V1;
 using Google.Protobuf.WellKnownTypes;
@@ -6,20 +7,17 @@ namespace Affect.Fusion.Calls;
 
 /// <summary>
 /// The metrics of a call that need no emotion: talk, overlap, interruptions, monologues and loudness, counted in ticks of 10 ms.
-/// Everything is kept in the state.
+/// Its whole state is in <see cref="ConversationState"/>.
 /// </summary>
 internal sealed class Conversation(ConversationState state)
 {
-    /// <summary>Ticks per second.</summary>
-    public const int TickRate = 100;
-
-    /// <summary>Ticks per level.</summary>
+    /// <summary>Ticks of a block, whose mean power is one level.</summary>
     private const int Block = 10;
 
     /// <summary>Longest pause within a monologue: 2 s.</summary>
-    private const int MaxPause = 2 * TickRate;
+    private const int MaxPause = 2 * CallTiming.TickRate;
 
-    public static ConversationState NewState(int channels)
+    public static ConversationState CreateState(int channels)
     {
         var state = new ConversationState();
         for (var i = 0; i < channels; i++)
@@ -35,14 +33,14 @@ internal sealed class Conversation(ConversationState state)
     /// <param name="power">Mean square of the samples of each channel.</param>
     public void Add(ReadOnlySpan<byte> speech, ReadOnlySpan<float> power)
     {
-        var (together, before) = (0, 0);
+        var (speaking, speakingBefore) = (0, 0);
         for (var i = 0; i < speech.Length; i++)
         {
-            together += speech[i];
-            before += state.Speakers[i].Speaking ? 1 : 0;
+            speaking += speech[i];
+            speakingBefore += state.Speakers[i].Speaking ? 1 : 0;
         }
 
-        if (together > 1)
+        if (speaking > 1)
             state.Overlap++;
         for (var i = 0; i < speech.Length; i++)
         {
@@ -51,9 +49,9 @@ internal sealed class Conversation(ConversationState state)
             {
                 speaker.Talk++;
                 AddLevel(speaker, power[i]);
-                if (!speaker.Speaking && before > 0)
+                if (!speaker.Speaking && speakingBefore > 0)
                     speaker.Interruptions++;
-                TrackMonologue(i, alone: together == 1);
+                TrackMonologue(i, alone: speaking == 1);
             }
             speaker.Speaking = speech[i] != 0;
         }
@@ -92,7 +90,7 @@ internal sealed class Conversation(ConversationState state)
         if (++speaker.BlockTicks < Block)
             return;
         var level = Db(speaker.BlockPower / Block);
-        var minutes = (state.Ticks + 1.0) / TickRate / 60;
+        var minutes = (state.Ticks + 1.0) / CallTiming.TickRate / 60;
         speaker.Peak = speaker.Blocks == 0 ? level : Math.Max(speaker.Peak, level);
         speaker.Blocks++;
         speaker.SumTime += minutes;
@@ -126,5 +124,5 @@ internal sealed class Conversation(ConversationState state)
         return spread < 1e-12 ? 0 : (float)(((speaker.Blocks * speaker.SumTimeLevel) - (speaker.SumTime * speaker.SumLevel)) / spread);
     }
 
-    private static Duration Time(long ticks) => Duration.FromTimeSpan(TimeSpan.FromSeconds((double)ticks / TickRate));
+    private static Duration Time(long ticks) => Duration.FromTimeSpan(TimeSpan.FromSeconds((double)ticks / CallTiming.TickRate));
 }

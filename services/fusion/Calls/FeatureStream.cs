@@ -8,13 +8,13 @@ using Grpc.Core;
 
 namespace Affect.Fusion.Calls;
 
-/// <summary>What features reports of a call, and the stream from which it comes: results of earlier streams are void after a rewind.</summary>
+/// <summary>A response of features with its generation: a rewind starts a new generation and makes earlier responses void.</summary>
 internal readonly record struct FeatureReport(ExtractCallResponse Response, int Generation);
 
 /// <summary>
 /// The stream of one call to features: sends the call's audio once, and again from the newest state on if features fails. The thread
-/// that appends audio sends it; one other reads. What features cannot report for <see cref="FusionOptions.WindowTimeout"/> is
-/// reported here as lost, so that the call proceeds.
+/// that appends audio sends it; one other reads. If features fails for
+/// <see cref="FusionOptions.WindowTimeout"/>, the windows are reported without features, so that the call proceeds.
 /// </summary>
 internal sealed class FeatureStream : IDisposable
 {
@@ -35,7 +35,7 @@ internal sealed class FeatureStream : IDisposable
     private readonly TimeProvider _time;
     private readonly CancellationToken _caller;
 
-    /// <summary>Guards the fields below; held only for moments.</summary>
+    /// <summary>Guards the fields below.</summary>
     private readonly Lock _lock = new();
     private CallAudioState _state;
     private ModelInput? _input;
@@ -43,7 +43,7 @@ internal sealed class FeatureStream : IDisposable
     private CancellationTokenSource _connection = new();
     private TaskCompletionSource _progress = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>When which sample was received: tells since when a window has been complete.</summary>
+    /// <summary>Counts of samples received, with the time of their arrival.</summary>
     private readonly Queue<(long Received, long Timestamp)> _arrivals = new();
 
     /// <summary>Held while audio is written. Guards the fields below.</summary>
@@ -65,7 +65,7 @@ internal sealed class FeatureStream : IDisposable
             .Select(channel => state.Channels[channel.Index].NextWindow).DefaultIfEmpty(0).Min();
     }
 
-    /// <summary>Features and window that are extracted now.</summary>
+    /// <summary>Features and window that are extracted.</summary>
     public ModelInput? Input
     {
         get
@@ -75,7 +75,7 @@ internal sealed class FeatureStream : IDisposable
         }
     }
 
-    /// <summary>Sends audio that was appended: at once if it completes a window, otherwise in pieces that are worth a message.</summary>
+    /// <summary>Sends appended audio: immediately if it completes a window, otherwise every <see cref="SendInterval"/>.</summary>
     /// <remarks>Waits while features or fusion lag behind, so that the client is read no faster than its call is analyzed.</remarks>
     public async ValueTask SendAsync()
     {
@@ -98,7 +98,7 @@ internal sealed class FeatureStream : IDisposable
         }
     }
 
-    /// <summary>No audio follows.</summary>
+    /// <summary>Completes the audio.</summary>
     public async ValueTask CompleteAsync()
     {
         lock (_lock)
@@ -107,7 +107,7 @@ internal sealed class FeatureStream : IDisposable
         await WriteAsync();
     }
 
-    /// <summary>Since when a window has been complete.</summary>
+    /// <summary>Timestamp at which a window became complete.</summary>
     /// <param name="end">End of the window at 22,050 Hz.</param>
     public long CompleteSince(long end)
     {
@@ -120,7 +120,7 @@ internal sealed class FeatureStream : IDisposable
         }
     }
 
-    /// <summary>Everything up to this state is concluded: its audio is not needed again.</summary>
+    /// <summary>Releases the audio that is not needed after this state.</summary>
     public void Forget(CallAudioState concluded)
     {
         _audio.Forget(concluded.Position);
@@ -131,7 +131,7 @@ internal sealed class FeatureStream : IDisposable
         }
     }
 
-    /// <summary>Continues from an earlier state, with other features: reports of the current generation are void.</summary>
+    /// <summary>Restarts from an earlier state with another input; starts a new generation.</summary>
     public void Rewind(CallAudioState concluded, ModelInput input)
     {
         lock (_lock)
@@ -142,7 +142,7 @@ internal sealed class FeatureStream : IDisposable
         }
     }
 
-    /// <summary>Reports of the whole call, in order.</summary>
+    /// <summary>Reads the responses of the whole call, in order.</summary>
     /// <exception cref="RpcException">INVALID_ARGUMENT naming audio.data.</exception>
     public async IAsyncEnumerable<FeatureReport> ReadAsync([EnumeratorCancellation] CancellationToken cancellation)
     {
@@ -246,11 +246,11 @@ internal sealed class FeatureStream : IDisposable
         }
         catch (Exception exception) when (exception is RpcException or OperationCanceledException or InvalidOperationException)
         {
-            // The reading side learns why.
+            // ReadAsync gets the same failure and opens another stream.
         }
     }
 
-    /// <summary>Writes the audio that has not been sent. Without a connection it waits in <see cref="CallAudio"/>.</summary>
+    /// <summary>Writes the audio that has not been sent. Without a stream it stays in <see cref="CallAudio"/>.</summary>
     private async Task WriteAsync()
     {
         await _sending.WaitAsync(_caller);
@@ -272,7 +272,7 @@ internal sealed class FeatureStream : IDisposable
         }
         catch (Exception exception) when (exception is RpcException or InvalidOperationException or IOException && !_caller.IsCancellationRequested)
         {
-            // The connection is lost; the reading side opens another.
+            // The stream is broken; ReadAsync opens another.
             _requests = null;
         }
         finally
@@ -281,7 +281,7 @@ internal sealed class FeatureStream : IDisposable
         }
     }
 
-    /// <summary>Reports windows that have been complete for longer than they may take, without their features.</summary>
+    /// <summary>Skips windows that have been complete for <see cref="FusionOptions.WindowTimeout"/>: reports them without features.</summary>
     private (FeatureReport Report, bool Ended)? SkipOverdue(int generation)
     {
         lock (_lock)

@@ -8,12 +8,12 @@ namespace Affect.Fusion.Clips;
 internal sealed class ClipSession(VoiceAnalysis voice, FaceAnalysis faces, Fuser fuser, FusionOptions options, TimeProvider time)
 {
     /// <param name="clip">The clip, not yet checked.</param>
-    /// <param name="refusal">Receives violations; if it has any, the analysis is invalid.</param>
+    /// <param name="violations">Receives violations; if it has any, the analysis is invalid.</param>
     /// <param name="deadline">Deadline of the caller; <see cref="DateTimeOffset.MaxValue"/> for none.</param>
     /// <param name="cancellation">Fires when the caller disconnects.</param>
-    public async Task<Analysis> AnalyzeAsync(Clip? clip, Refusal refusal, DateTimeOffset deadline, CancellationToken cancellation)
+    public async Task<Analysis> AnalyzeAsync(Clip? clip, Violations violations, DateTimeOffset deadline, CancellationToken cancellation)
     {
-        ClipRules.Check(clip, refusal);
+        ClipRules.Check(clip, violations);
         var analysis = new Analysis();
         if (clip is null)
             return analysis;
@@ -21,8 +21,8 @@ internal sealed class ClipSession(VoiceAnalysis voice, FaceAnalysis faces, Fuser
         // Each modality has a separate budget, so that a failing one does not affect the other.
         using var speechRequests = new PeerRequests(options.ClipBudget, time, deadline, cancellation);
         using var faceRequests = new PeerRequests(options.ClipBudget, time, deadline, cancellation);
-        var speech = clip.Audio.IsEmpty ? null : voice.RunAsync(clip, refusal, speechRequests);
-        var face = clip.Images.Count == 0 ? null : faces.RunAsync(clip, refusal, faceRequests);
+        var speech = clip.Audio.IsEmpty ? null : voice.RunAsync(clip, violations, speechRequests);
+        var face = clip.Images.Count == 0 ? null : faces.RunAsync(clip, violations, faceRequests);
         await Task.WhenAll(((Task?[])[speech, face]).OfType<Task>());
 
         if (speech is not null)

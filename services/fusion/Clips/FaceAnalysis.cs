@@ -18,16 +18,16 @@ internal sealed class FaceAnalysis(
 
     /// <summary>Analyzes all pictures; the outcome is UNAVAILABLE if a peer fails.</summary>
     /// <exception cref="OperationCanceledException">The caller disconnected.</exception>
-    public async Task<FaceResult> RunAsync(Clip clip, Refusal refusal, PeerRequests requests)
+    public async Task<FaceResult> RunAsync(Clip clip, Violations violations, PeerRequests requests)
     {
         var result = new FaceResult { Judgement = new() { Outcome = Outcome.Unavailable } };
         try
         {
-            await models.UseAsync(Modality.Face, clip.FaceModel, "clip.face_model", refusal, requests, async model =>
+            await models.UseAsync(Modality.Face, clip.FaceModel, "clip.face_model", violations, requests, async model =>
             {
                 result = new FaceResult { Judgement = new() { Outcome = Outcome.Unavailable }, Model = model.Reference };
                 var images = clip.Images.Take(ClipRules.MaxImages)
-                    .Select((image, index) => AnalyzeImageAsync(image, $"clip.images[{index}]", model, result, refusal, requests));
+                    .Select((image, index) => AnalyzeImageAsync(image, $"clip.images[{index}]", model, result, violations, requests));
                 result.Images.Add(await Task.WhenAll(images));
                 result.Judgement = CreateJudgement(result.Images, model.AbstainBelow);
             });
@@ -41,10 +41,10 @@ internal sealed class FaceAnalysis(
         return result;
     }
 
-    /// <summary>Analyzes one picture; UNAVAILABLE if it is refused or its requests are lost.</summary>
+    /// <summary>Analyzes one picture; UNAVAILABLE if it is invalid or its requests are lost.</summary>
     /// <exception cref="RpcException">The model does not match its cached description.</exception>
     public async Task<ImageResult> AnalyzeImageAsync(
-        Google.Protobuf.ByteString image, string field, Model model, FaceResult result, Refusal refusal, PeerRequests requests)
+        Google.Protobuf.ByteString image, string field, Model model, FaceResult result, Violations violations, PeerRequests requests)
     {
         var analyzed = new ImageResult { Outcome = Outcome.Unavailable };
         if (image.IsEmpty)
@@ -55,14 +55,14 @@ internal sealed class FaceAnalysis(
                 features.ExtractFacesAsync(new() { Image = image, Input = model.Input }, callOptions));
             analyzed.Width = extracted.Width;
             analyzed.Height = extracted.Height;
-            // A refused clip needs no scores.
-            if (!refusal.Any)
+            // An invalid clip needs no scores.
+            if (!violations.Any)
                 analyzed.Faces.Add(await Task.WhenAll(extracted.Faces.Select(crop => ClassifyAsync(crop, model, result, requests))));
             analyzed.Outcome = analyzed.Faces.Any(found => found.Judgement.Scores is not null) ? Outcome.Ok
                 : analyzed.Faces.Count > 0 ? Outcome.Unavailable
                 : Outcome.NoFace;
         }
-        catch (RpcException exception) when (refusal.AddFrom(exception, ("image", field)))
+        catch (RpcException exception) when (violations.AddFrom(exception, ("image", field)))
         {
         }
         catch (Exception exception) when (requests.IsOutage(exception) && !exception.IsModelMismatch())

@@ -1,3 +1,4 @@
+using Affect.Audio;
 using Affect.Classifier.V1;
 using Affect.Features.V1;
 using Affect.Fusion.Peers;
@@ -18,22 +19,19 @@ internal sealed class VoiceAnalysis(
     FusionOptions options,
     ILogger<VoiceAnalysis> logger)
 {
-    /// <summary>Shortest audio that has windows, by the contract of ExtractSpeech.</summary>
-    private static readonly TimeSpan MinDuration = TimeSpan.FromSeconds(0.25);
-
     private const string Name = "speech";
 
     /// <summary>Analyzes the audio; the outcome is UNAVAILABLE if a peer fails.</summary>
     /// <exception cref="OperationCanceledException">The caller disconnected.</exception>
-    public async Task<SpeechResult> RunAsync(Clip clip, Refusal refusal, PeerRequests requests)
+    public async Task<SpeechResult> RunAsync(Clip clip, Violations violations, PeerRequests requests)
     {
         var result = new SpeechResult { Judgement = new() { Outcome = Outcome.Unavailable } };
         try
         {
-            await models.UseAsync(Modality.Speech, clip.SpeechModel, "clip.speech_model", refusal, requests, model =>
+            await models.UseAsync(Modality.Speech, clip.SpeechModel, "clip.speech_model", violations, requests, model =>
             {
                 result = new SpeechResult { Judgement = new() { Outcome = Outcome.Unavailable }, Model = model.Reference };
-                return AnalyzeAsync(clip, model, result, refusal, requests);
+                return AnalyzeAsync(clip, model, result, violations, requests);
             });
         }
         catch (Exception exception) when (requests.IsOutage(exception))
@@ -44,7 +42,7 @@ internal sealed class VoiceAnalysis(
         return result;
     }
 
-    private async Task AnalyzeAsync(Clip clip, Model model, SpeechResult result, Refusal refusal, PeerRequests requests)
+    private async Task AnalyzeAsync(Clip clip, Model model, SpeechResult result, Violations violations, PeerRequests requests)
     {
         var complete = false;
         var lost = 0;
@@ -87,7 +85,7 @@ internal sealed class VoiceAnalysis(
                             yield break;
                         }
                     }
-                    catch (RpcException exception) when (refusal.AddFrom(exception, ("audio", "clip.audio"), ("hop", "clip.hop")))
+                    catch (RpcException exception) when (violations.AddFrom(exception, ("audio", "clip.audio"), ("hop", "clip.hop")))
                     {
                         yield break;
                     }
@@ -96,8 +94,8 @@ internal sealed class VoiceAnalysis(
                         break;
                     }
 
-                    // A header means that the audio is valid; a refused clip needs no scores.
-                    if (refusal.Any)
+                    // A header means that the audio is valid; an invalid clip needs no scores.
+                    if (violations.Any)
                         yield break;
                     var message = call.ResponseStream.Current;
                     if (message.Header is { } header)
@@ -148,7 +146,7 @@ internal sealed class VoiceAnalysis(
         Judgements.Mean(result.Windows.Select(window => window.Judgement), abstainBelow) ?? new()
         {
             Outcome = result.Windows.Any(window => window.Judgement.Outcome == Outcome.Unavailable) ? Outcome.Unavailable
-                : result.Duration?.ToTimeSpan() < MinDuration ? Outcome.TooShort
+                : result.Duration?.ToTimeSpan() < AudioLimits.MinDuration ? Outcome.TooShort
                 : Outcome.NoSpeech,
         };
 }

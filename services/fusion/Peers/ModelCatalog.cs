@@ -50,11 +50,11 @@ internal sealed class ModelCatalog(
     /// <param name="modality">Modality of the model.</param>
     /// <param name="name">Name of the model; empty for the default.</param>
     /// <param name="field">Field of the request that contains the name.</param>
-    /// <param name="refusal">Receives the violation.</param>
+    /// <param name="violations">Receives the violation.</param>
     /// <param name="requests">Budget of the requests.</param>
     /// <param name="analyze">Must discard its previous result; not called if no model exists.</param>
     /// <exception cref="RpcException">No list is cached, and the service does not answer; or <paramref name="analyze"/> failed.</exception>
-    public async Task UseAsync(Modality modality, string name, string field, Refusal refusal, PeerRequests requests, Func<Model, Task> analyze)
+    public async Task UseAsync(Modality modality, string name, string field, Violations violations, PeerRequests requests, Func<Model, Task> analyze)
     {
         var kind = modality.ToString().ToLowerInvariant();
         for (var repeated = false; ; repeated = true)
@@ -62,7 +62,7 @@ internal sealed class ModelCatalog(
             var model = await FindAsync(modality, name, requests);
             if (model is null)
             {
-                refusal.Add(field, $"Unknown {kind} model '{name}'; see ListModels.");
+                violations.Add(field, $"must be the name of a {kind} model; '{name}' is not served (see ListModels)");
                 model = await FindAsync(modality, "", requests);
             }
             if (model is null)

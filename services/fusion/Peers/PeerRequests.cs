@@ -133,7 +133,7 @@ internal sealed class PeerRequests : IDisposable
 
 internal static class PeerErrors
 {
-    /// <summary>The description of the violation of a field in an INVALID_ARGUMENT; null if there is none.</summary>
+    /// <summary>The description of the violation of a field in an INVALID_ARGUMENT; null if absent.</summary>
     public static string? Violation(this RpcException exception, string field) =>
         exception.StatusCode != StatusCode.InvalidArgument ? null
         : exception.GetRpcStatus()?.GetDetail<Google.Rpc.BadRequest>()?.FieldViolations.FirstOrDefault(violation => violation.Field == field)?.Description;

@@ -13,9 +13,9 @@ internal sealed class Fuser(FusionOptions options)
     /// <summary>The pool of both; or one of them, unchanged, if the other has no scores.</summary>
     public FusedResult Fuse(Judgement? speech, Judgement? face)
     {
-        if (speech?.Scores is { } heard && face?.Scores is { } seen)
+        if (speech?.Scores is { } voiceScores && face?.Scores is { } faceScores)
         {
-            var scores = _pool.Combine((heard.ToDomain(), options.SpeechWeight), (seen.ToDomain(), options.FaceWeight));
+            var scores = _pool.Combine((voiceScores.ToDomain(), options.SpeechWeight), (faceScores.ToDomain(), options.FaceWeight));
             return new FusedResult
             {
                 Judgement = Judgements.Create(scores, options.AbstainBelow),

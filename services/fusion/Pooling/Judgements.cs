@@ -6,14 +6,14 @@ using Outcome = Affect.Emotions.Outcome;
 
 namespace Affect.Fusion.Pooling;
 
-/// <summary>Makes judgements of scores.</summary>
+/// <summary>Creates judgements from scores.</summary>
 internal static class Judgements
 {
     /// <summary>OK, or UNCERTAIN if the best score is below the threshold.</summary>
     public static Judgement Create(EmotionScores scores, float abstainBelow) =>
         scores.ToJudgement(scores.Confidence < abstainBelow ? Outcome.Uncertain : Outcome.Ok);
 
-    /// <summary>The arithmetic mean of those judgements that have scores; null if none has.</summary>
+    /// <summary>The arithmetic mean of the judgements with scores; null if no judgement has scores.</summary>
     public static Judgement? Mean(IEnumerable<Judgement?> judgements, float abstainBelow)
     {
         Span<float> sum = stackalloc float[EmotionLabels.Count];

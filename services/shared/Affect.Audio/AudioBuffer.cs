@@ -1,6 +1,6 @@
 namespace Affect.Audio;
 
-/// <summary>Decoded sound: one or more channels of equal length, samples finite and in [-1, 1].</summary>
+/// <summary>Decoded audio: one or more channels of equal length, samples finite and in [-1, 1].</summary>
 public sealed class AudioBuffer
 {
     private readonly float[][] _channels;
@@ -13,7 +13,7 @@ public sealed class AudioBuffer
         ArgumentOutOfRangeException.ThrowIfZero(channels.Length, nameof(channels));
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(sampleRate);
         if (Array.Exists(channels, channel => channel.Length != channels[0].Length))
-            throw new ArgumentException("Channels differ in length.", nameof(channels));
+            throw new ArgumentException("Channels must have the same length.", nameof(channels));
 
         _channels = channels;
         SampleRate = sampleRate;
@@ -29,10 +29,10 @@ public sealed class AudioBuffer
 
     public TimeSpan Duration => TimeSpan.FromSeconds((double)Length / SampleRate);
 
-    /// <summary>One channel's samples, counted from 0 (left).</summary>
+    /// <summary>Samples of a channel; 0 is the left one.</summary>
     public ReadOnlySpan<float> Channel(int index) => _channels[index];
 
-    /// <summary>The mean of all channels; the channel itself, not a copy, where there is only one.</summary>
+    /// <summary>The mean of all channels; a single channel is returned without copying.</summary>
     public float[] ToMono()
     {
         if (_channels.Length == 1)

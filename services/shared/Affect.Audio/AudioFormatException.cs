@@ -1,7 +1,6 @@
 namespace Affect.Audio;
 
 /// <summary>
-/// The bytes are not audio that can be used. The message is one short sentence that is safe to show
-/// to whoever sent them.
+/// The file or chunk is not usable audio. The message says what it must be, and is safe to return to the client.
 /// </summary>
 public sealed class AudioFormatException(string message) : Exception(message);

@@ -1,6 +1,6 @@
 namespace Affect.Audio;
 
-/// <summary>What is computed of each frame (2,048 samples, every 512), in this order.</summary>
+/// <summary>Values of each frame (2,048 samples, every 512), in this order.</summary>
 public enum FeatureSet
 {
     /// <summary>40 MFCC, zero-crossing rate, RMS: 42 values.</summary>

@@ -1,8 +1,8 @@
 namespace Affect.Audio;
 
-/// <summary>A stretch in which somebody speaks, in samples of the signal it was found in.</summary>
-/// <param name="Start">Its first sample.</param>
-/// <param name="End">The sample behind its last.</param>
+/// <summary>A segment of speech, in samples of its signal.</summary>
+/// <param name="Start">First sample.</param>
+/// <param name="End">One past the last sample.</param>
 public readonly record struct SpeechSegment(long Start, long End)
 {
     public long Length => End - Start;

@@ -1,6 +1,6 @@
 namespace Affect.Audio;
 
-/// <summary>A stretch of a signal that is scored as one, in samples.</summary>
+/// <summary>A part of a signal that is scored as one, in samples.</summary>
 /// <param name="Start">First sample.</param>
 /// <param name="Length">Shorter than a window only if the whole signal is; the rest is padded with zeros.</param>
 public readonly record struct Window(int Start, int Length);
@@ -24,7 +24,7 @@ public static class Windowing
     /// <summary>First sample of the window with this index, unless it is the last: <c>index · hop</c>, rounded down to the frame grid.</summary>
     public static long Start(long index, int hop) => index * hop / FeatureExtractor.HopLength * FeatureExtractor.HopLength;
 
-    /// <summary>The window with an index; null if its samples are not all there yet, or if the signal has fewer windows.</summary>
+    /// <summary>The window with an index; null if its samples are not complete yet, or if the signal has fewer windows.</summary>
     /// <param name="index">Counts from 0.</param>
     /// <param name="samples">Samples of the signal so far.</param>
     /// <param name="complete">True if no samples follow: only then is it known which window is the last.</param>
@@ -32,7 +32,7 @@ public static class Windowing
     /// <param name="hop">Distance between the nominal starts of two windows, positive.</param>
     public static (long Start, int Length)? At(long index, long samples, bool complete, int length, int hop)
     {
-        // With more samples than the window needs, it is not the last one.
+        // If samples follow the window, it is not the last one.
         if ((index * hop) + length < samples)
             return (Start(index, hop), length);
         if (!complete || samples == 0)

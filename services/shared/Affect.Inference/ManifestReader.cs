@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using System.Text.RegularExpressions;
+using Affect.Audio;
 using Affect.Emotions;
 
 namespace Affect.Inference;
@@ -11,9 +12,7 @@ namespace Affect.Inference;
 /// </summary>
 public static partial class ManifestReader
 {
-    // Limits of the features service.
-    private const double MinWindowSeconds = 0.5;
-    private const double MaxWindowSeconds = 10;
+    // Limits of crops in the features service.
     private const int MinFaceSize = 16;
     private const int MaxFaceSize = 512;
 
@@ -156,8 +155,8 @@ public static partial class ManifestReader
         if (speech == input.Layout is TensorLayout.Nchw or TensorLayout.Nhwc)
             yield return $"layout: '{Name(input.Layout)}' is not valid for a {Name(modality)} model";
 
-        if (speech && input.WindowSeconds is not (>= MinWindowSeconds and <= MaxWindowSeconds))
-            yield return $"window_seconds: must lie between {MinWindowSeconds} and {MaxWindowSeconds} for a speech model";
+        if (speech && !(input.WindowSeconds >= AudioLimits.MinWindow.TotalSeconds && input.WindowSeconds <= AudioLimits.MaxWindow.TotalSeconds))
+            yield return $"window_seconds: must lie between {AudioLimits.MinWindow.TotalSeconds} and {AudioLimits.MaxWindow.TotalSeconds} for a speech model";
         if (!speech && input.WindowSeconds is not null)
             yield return "window_seconds: is not valid for a face model";
         if (!speech && input.Size is not (>= MinFaceSize and <= MaxFaceSize))

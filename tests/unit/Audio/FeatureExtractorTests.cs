@@ -10,7 +10,7 @@ public sealed class FeatureExtractorTests
 
     [Theory]
     [MemberData(nameof(Signals))]
-    public void Features_equal_those_of_librosa(string signal)
+    public void Extract_GoldenSignal_EqualsLibrosa(string signal)
     {
         var golden = Golden.Load(signal);
         var window = golden.Audio.ToMono();
@@ -22,12 +22,12 @@ public sealed class FeatureExtractorTests
         var all = Extract(window, FeatureSet.MfccDeltaZcrRms);
         AssertWithin(0.01f, golden.Feature("mfcc"), all, 0);
         AssertWithin(0.01f, golden.Feature("mfcc_delta"), all, 40);
-        // The file holds seven digits, which is enough to tell the number of crossings.
+        // The file has seven digits, which determine the number of crossings.
         var crossings = golden.Feature("zero_crossing_rate")[0].Select(rate => MathF.Round(rate * 2048));
         Assert.Equal(crossings, all.Select(frame => frame[80] * 2048));
         AssertWithin(1e-5f, golden.Feature("rms"), all, 81);
 
-        // Without the deltas the same values stand closer together.
+        // The other sets contain the same values at other positions.
         var withoutDelta = Extract(window, FeatureSet.MfccZcrRms);
         Assert.Equal(all.Select(frame => (float[])[.. frame[..40], .. frame[80..]]), withoutDelta);
         Assert.Equal(logMel.Zip(all, (bands, frame) => (float[])[.. bands, .. frame[80..]]), Extract(window, FeatureSet.LogMelZcrRms));
@@ -39,7 +39,7 @@ public sealed class FeatureExtractorTests
     [InlineData(512)]
     [InlineData(4095)]
     [InlineData(66_150)]
-    public void Every_frame_is_written_and_nothing_behind_them(int length)
+    public void Extract_LongerDestination_WritesTheFramesOnly(int length)
     {
         var window = TestSignals.Noise(length, 0.1f);
         foreach (var set in Enum.GetValues<FeatureSet>())
@@ -54,7 +54,7 @@ public sealed class FeatureExtractorTests
     }
 
     [Fact]
-    public void A_window_too_short_for_nine_frames_has_the_slope_of_those_it_has()
+    public void Extract_FewerThanNineFrames_HaveTheSlopeOfAllFramesAsDelta()
     {
         // Five frames: the delta of all is the slope of one line through them.
         var window = TestSignals.Noise(2100, 0.1f);
@@ -68,7 +68,7 @@ public sealed class FeatureExtractorTests
     }
 
     [Fact]
-    public void Crossings_are_counted_as_librosa_counts_them()
+    public void Extract_ZeroCrossings_AreCountedAsInLibrosa()
     {
         // -0.0 and values within 1e-10 of zero count as positive, so only the true negative value crosses.
         var window = new float[4096];
@@ -86,7 +86,7 @@ public sealed class FeatureExtractorTests
     }
 
     [Fact]
-    public void Decibels_are_exact_to_a_ten_thousandth()
+    public void ToDb_AnyPower_IsExactTo1e4Db()
     {
         var random = new Random(5);
         for (var i = 0; i < 100_000; i++)
@@ -99,7 +99,7 @@ public sealed class FeatureExtractorTests
     }
 
     [Fact]
-    public void Nothing_is_allocated_once_warm()
+    public void Extract_SecondCall_AllocatesNothing()
     {
         var window = TestSignals.Noise(66_150, 0.1f);
         var destination = new float[FeatureExtractor.FrameCount(window.Length) * 82];
@@ -113,7 +113,7 @@ public sealed class FeatureExtractorTests
     }
 
     [Fact]
-    public void Threads_do_not_disturb_each_other()
+    public void Extract_ConcurrentThreads_GiveTheSameFeatures()
     {
         var windows = Enumerable.Range(0, 16).Select(seed => TestSignals.Noise(30_000, 0.01f * (seed + 1), seed)).ToArray();
         var alone = windows.Select(window => Extract(window, FeatureSet.MfccDeltaZcrRms)).ToArray();
@@ -121,7 +121,7 @@ public sealed class FeatureExtractorTests
     }
 
     [Fact]
-    public void Wrong_arguments_are_refused()
+    public void Extract_InvalidArgument_Throws()
     {
         Assert.Throws<ArgumentException>(() => FeatureExtractor.Extract([], FeatureSet.LogMel, new float[1000]));
         Assert.Throws<ArgumentException>(() => FeatureExtractor.Extract(new float[512], FeatureSet.LogMel, new float[255]));

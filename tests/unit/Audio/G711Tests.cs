@@ -6,7 +6,7 @@ namespace Affect.UnitTests.Audio;
 public sealed class G711Tests
 {
     [Fact]
-    public void Decoded_values_are_those_of_the_standard()
+    public void Decode_CodesOfTheStandard_GiveItsValues()
     {
         // ITU-T G.711, tables 1a to 2b, scaled from 13 and 14 bits to 16.
         Assert.Equal(8, G711.DecodeALaw(0xD5));
@@ -20,7 +20,7 @@ public sealed class G711Tests
     }
 
     [Fact]
-    public void Every_code_survives_decoding_and_encoding()
+    public void Encode_DecodedCode_GivesTheCode()
     {
         for (var code = 0; code < 256; code++)
         {
@@ -31,7 +31,7 @@ public sealed class G711Tests
     }
 
     [Fact]
-    public void Every_sample_is_encoded_as_by_the_reference_code()
+    public void Encode_AnySample_EqualsTheReferenceCode()
     {
         var samples = Enumerable.Range(short.MinValue, 65536).Select(value => value / 32768f).ToArray();
         var aLaw = new WavFile { Samples = samples, Encoding = WavEncoding.ALaw }.ToBytes().AsSpan()[^samples.Length..];
@@ -45,7 +45,7 @@ public sealed class G711Tests
     }
 
     [Fact]
-    public void A_round_trip_keeps_38_dB_of_speech_levels()
+    public void RoundTrip_SpeechLevels_KeepsSignalToNoiseRatio()
     {
         foreach (var amplitude in new[] { 0.9f, 0.1f, 0.03f })
         {

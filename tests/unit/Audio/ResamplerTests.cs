@@ -31,7 +31,7 @@ public sealed class ResamplerTests
 
     [Theory]
     [MemberData(nameof(Rates))]
-    public void A_sine_in_the_pass_band_keeps_its_level_its_time_and_its_purity(int from, int to)
+    public void Resample_SineInPassBand_KeepsLevelAndPhaseWithoutImages(int from, int to)
     {
         foreach (var fraction in PassBand)
         {
@@ -40,14 +40,14 @@ public sealed class ResamplerTests
 
             var (sine, cosine, residue) = Fit(output, hertz, to);
             Assert.InRange(20 * Math.Log10(sine / 0.5), -0.1, 0.1);
-            Assert.InRange(cosine, -1e-4, 1e-4); // it comes neither early nor late
+            Assert.InRange(cosine, -1e-4, 1e-4); // no delay
             Assert.InRange(Db(residue / 0.5), -300, -80); // images and aliases
         }
     }
 
     [Theory]
     [MemberData(nameof(Rates))]
-    public void A_sine_in_the_transition_band_fades_but_leaves_no_image_or_alias(int from, int to)
+    public void Resample_SineInTransitionBand_LeavesNoImageOrAlias(int from, int to)
     {
         foreach (var fraction in TransitionBand)
         {
@@ -59,7 +59,7 @@ public sealed class ResamplerTests
 
     [Theory]
     [MemberData(nameof(Rates))]
-    public void What_the_output_cannot_hold_is_gone(int from, int to)
+    public void Resample_SineAboveOutputBand_IsRemoved(int from, int to)
     {
         foreach (var hertz in StopBand.Select(fraction => fraction * to / 2).Where(hertz => hertz < from / 2.0))
         {
@@ -70,7 +70,7 @@ public sealed class ResamplerTests
 
     [Theory]
     [MemberData(nameof(Rates))]
-    public void A_stream_gives_the_same_samples_however_it_is_cut(int from, int to)
+    public void Process_PiecesOfAnySize_GiveTheSamplesOfTheWhole(int from, int to)
     {
         var input = TestMedia.Noise(1.0, from);
         var whole = Resampler.Resample(input, from, to);
@@ -78,7 +78,7 @@ public sealed class ResamplerTests
 
         var random = new Random(7);
         var resampler = new Resampler(from, to);
-        for (var round = 0; round < 2; round++) // Flush makes it as new
+        for (var round = 0; round < 2; round++) // Flush resets it
         {
             var output = new ArrayBufferWriter<float>();
             for (var at = 0; at < input.Length;)
@@ -98,12 +98,12 @@ public sealed class ResamplerTests
     [InlineData(1, 1)]
     [InlineData(2, 1)]
     [InlineData(3, 2)]
-    public void The_shortest_signals_have_their_length(int length, int expected) =>
+    public void Resample_ShortestSignals_HaveTheExpectedLength(int length, int expected) =>
         Assert.Equal(expected, Resampler.Resample(new float[length], 44100, 22050).Length);
 
     [Theory]
     [MemberData(nameof(Rates))]
-    public void A_constant_stays_as_it_is(int from, int to)
+    public void Resample_Constant_IsUnchanged(int from, int to)
     {
         var output = Resampler.Resample(Enumerable.Repeat(0.5f, from).ToArray(), from, to);
         Assert.All(Middle(output), sample => Assert.Equal(0.5f, sample, 1e-6f));
@@ -113,15 +113,15 @@ public sealed class ResamplerTests
     [InlineData(0, 22050)]
     [InlineData(22050, -1)]
     [InlineData(22050, 1_000_000)]
-    public void Absurd_rates_are_refused(int from, int to) =>
+    public void Resampler_RateOutOfRange_Throws(int from, int to) =>
         Assert.Throws<ArgumentOutOfRangeException>(() => new Resampler(from, to));
 
-    /// <summary>The half in the middle, where the ends' silence does not reach.</summary>
+    /// <summary>The middle half, which the silence beyond the ends does not affect.</summary>
     private static float[] Middle(float[] signal) => signal[(signal.Length / 4)..(signal.Length * 3 / 4)];
 
     /// <summary>
-    /// The amplitudes of the sine and the cosine of one frequency in the middle of a signal, by least squares,
-    /// and the peak of the residue without them.
+    /// Fits the sine and the cosine of one frequency to the middle of a signal by least squares; returns their amplitudes and the peak
+    /// of the residue.
     /// </summary>
     private static (double Sine, double Cosine, double Residue) Fit(float[] signal, double hertz, int rate)
     {
@@ -152,7 +152,7 @@ public sealed class ResamplerTests
     [InlineData(44100)]
     [InlineData(48000)]
     [InlineData(8009)]
-    public void A_part_is_the_part_of_the_whole(int rate)
+    public void ResamplePart_AnyPart_EqualsThatPartOfTheWhole(int rate)
     {
         const int to = 22050;
         var random = new Random(rate);

@@ -14,18 +14,18 @@ public sealed class VoiceActivityDetectorTests
     [InlineData("clicks")]
     [InlineData("chirp")]
     [InlineData("short")]
-    public void A_golden_signal_without_a_voice_is_no_speech(string signal) =>
+    public void Detect_GoldenSignalWithoutVoice_FindsNoSpeech(string signal) =>
         Assert.Empty(Detect(Golden.LoadAudio(signal)));
 
     [Fact]
-    public void Golden_speech_is_found_and_its_silence_is_not()
+    public void Detect_GoldenSpeech_FindsSpeechWithoutItsSilence()
     {
         var speech = Golden.LoadAudio("speech");
         var found = Assert.Single(Detect(speech));
         Assert.InRange(found.StartTime(22050).TotalSeconds, 0, 0.2);
         Assert.InRange(found.EndTime(22050).TotalSeconds, 3.7, 4.2);
 
-        // The same between two seconds of silence each stays where it is, but later.
+        // Two seconds of silence on either side only shift it.
         var silence = new float[2 * 22050];
         var later = Assert.Single(VoiceActivityDetector.Detect([.. silence, .. speech.ToMono(), .. silence], 22050));
         Assert.InRange(later.Start, (2 * 22050) - 2000, (2 * 22050) + 2000);
@@ -33,7 +33,7 @@ public sealed class VoiceActivityDetectorTests
     }
 
     [Fact]
-    public void Two_utterances_are_two_segments()
+    public void Detect_TwoUtterances_FindsTwoSegments()
     {
         var speech = Golden.LoadAudio("speech").ToMono();
         var found = VoiceActivityDetector.Detect([.. speech, .. new float[22050], .. speech], 22050);
@@ -45,7 +45,7 @@ public sealed class VoiceActivityDetectorTests
 
     [Theory]
     [MemberData(nameof(Voiceless))]
-    public void A_sound_without_a_voice_is_no_speech(string sound)
+    public void Detect_SoundWithoutVoice_FindsNoSpeech(string sound)
     {
         foreach (var rate in Rates)
         {
@@ -57,7 +57,7 @@ public sealed class VoiceActivityDetectorTests
         }
     }
 
-    /// <summary>Value at a time in seconds; what switches on and off defeats a detector that only adapts.</summary>
+    /// <summary>Value at a time in seconds; sounds that switch on and off defeat a detector that only adapts.</summary>
     private static readonly Dictionary<string, Func<double, int, Random, double>> Sounds = new()
     {
         ["white noise"] = (_, _, random) => 0.1 * Gauss(random),
@@ -76,7 +76,7 @@ public sealed class VoiceActivityDetectorTests
     };
 
     [Fact]
-    public void However_the_signal_is_cut_the_segments_are_the_same()
+    public void Process_PiecesOfAnySize_GiveTheSegmentsOfTheWhole()
     {
         var speech = Golden.LoadAudio("speech").ToMono();
         float[] signal = [.. speech, .. new float[20_000], .. speech, .. new float[40_000], .. speech];
@@ -99,7 +99,7 @@ public sealed class VoiceActivityDetectorTests
     }
 
     [Fact]
-    public void What_is_known_on_the_way_holds_to_the_end()
+    public void KnownUntil_GrowingSignal_IsNeverRevised()
     {
         var speech = Golden.LoadAudio("speech").ToMono();
         float[] signal = [.. new float[30_000], .. speech, .. new float[40_000], .. speech, .. new float[60_000]];
@@ -110,10 +110,10 @@ public sealed class VoiceActivityDetectorTests
         for (var at = 0; at + piece <= signal.Length; at += piece)
         {
             detector.Process(signal.AsSpan(at, piece), found);
-            SpeechSegment[] told = detector.Open is { } open ? [.. found, open] : [.. found];
+            SpeechSegment[] reported = detector.Open is { } open ? [.. found, open] : [.. found];
             for (var sample = 0L; sample < detector.KnownUntil; sample += 100)
-                Assert.Equal(Covers(whole, sample), Covers(told, sample));
-            // In silence little is unknown; speech is known up to where it lasts.
+                Assert.Equal(Covers(whole, sample), Covers(reported, sample));
+            // Voice activity is known with a delay of at most 0.6 s.
             if (at > 2 * 22050)
                 Assert.InRange(at + piece - detector.KnownUntil, 0, 22050 * 6 / 10);
         }
@@ -123,7 +123,7 @@ public sealed class VoiceActivityDetectorTests
     }
 
     [Fact]
-    public void A_segment_is_known_within_a_second_of_its_end()
+    public void Process_EndOfSegment_IsReportedWithinASecond()
     {
         var speech = Golden.LoadAudio("speech").ToMono();
         var end = Assert.Single(VoiceActivityDetector.Detect(speech, 22050)).End;
@@ -137,20 +137,20 @@ public sealed class VoiceActivityDetectorTests
     [InlineData(0)]
     [InlineData(1)]
     [InlineData(220)]
-    public void Too_few_samples_hold_no_speech(int length) =>
+    public void Detect_TooFewSamples_FindsNoSpeech(int length) =>
         Assert.Empty(VoiceActivityDetector.Detect(new float[length], 22050));
 
-    /// <summary>A voice as it comes in a studio, over a telephone, faintly, and in noise of a tenth of its power.</summary>
+    /// <summary>Studio and telephone speech, attenuated, and in noise of a tenth of its power.</summary>
     [Theory]
-    [InlineData("as it is", 1.0)]
+    [InlineData("unchanged", 1.0)]
     [InlineData("telephone", 1.0)]
-    [InlineData("30 dB fainter", 0.95)]
+    [InlineData("30 dB attenuated", 0.95)]
     [InlineData("in noise", 0.95)]
     [InlineData("telephone in noise", 0.95)]
-    public void Real_speech_is_found(string how, double share)
+    public void Detect_CorpusSpeech_FindsIt(string condition, double share)
     {
         var data = Environment.GetEnvironmentVariable("AFFECT_DATA");
-        Assert.SkipWhen(string.IsNullOrEmpty(data), "AFFECT_DATA is not set: the folder with ravdess, savee and tess.");
+        Assert.SkipWhen(string.IsNullOrEmpty(data), "AFFECT_DATA must be the folder of ravdess, savee and tess.");
 
         var random = new Random(4);
         var clips = Clips(data!);
@@ -159,15 +159,15 @@ public sealed class VoiceActivityDetectorTests
         {
             var audio = WavReader.Read(File.ReadAllBytes(clip));
             var (samples, rate) = (audio.ToMono(), audio.SampleRate);
-            if (how.StartsWith("telephone", StringComparison.Ordinal))
+            if (condition.StartsWith("telephone", StringComparison.Ordinal))
                 (samples, rate) = (Resampler.Resample(samples, rate, 8000), 8000);
-            if (how.EndsWith("in noise", StringComparison.Ordinal))
+            if (condition.EndsWith("in noise", StringComparison.Ordinal))
             {
                 var noise = Math.Sqrt(samples.Average(sample => (double)sample * sample) / 10);
                 samples = [.. samples.Select(sample => (float)(sample + (noise * Gauss(random))))];
             }
 
-            if (how == "30 dB fainter")
+            if (condition == "30 dB attenuated")
                 samples = [.. samples.Select(sample => sample * 0.0316f)];
             if (rate == 8000)
                 G711.RoundTripMuLaw(samples);

@@ -29,7 +29,7 @@ public sealed class WavReaderTests
 
     [Theory]
     [MemberData(nameof(Encodings))]
-    public void Every_encoding_is_read(WavEncoding encoding, double tolerance, bool extensible)
+    public void Read_EveryEncoding_GivesTheSamples(WavEncoding encoding, double tolerance, bool extensible)
     {
         foreach (var rate in new[] { 8000, 22050, 96000 })
         {
@@ -59,7 +59,7 @@ public sealed class WavReaderTests
     }
 
     [Fact]
-    public void Full_scale_is_one()
+    public void Read_FullScale_IsOne()
     {
         float[] extremes = [-1, 1];
         Assert.Equal([-1, 127 / 128f], Read(extremes, WavEncoding.Pcm8));
@@ -69,11 +69,11 @@ public sealed class WavReaderTests
     }
 
     [Fact]
-    public void Float_samples_beyond_full_scale_are_clipped() =>
+    public void Read_FloatsBeyondFullScale_AreClipped() =>
         Assert.Equal([-1, 0.5f, 1], Read([-3, 0.5f, float.MaxValue], WavEncoding.Ieee32));
 
     [Fact]
-    public void Mono_is_the_mean_of_the_channels()
+    public void ToMono_SeveralChannels_IsTheirMean()
     {
         var audio = WavReader.Read(new WavFile { Samples = [0.5f, -0.25f, 1, 0], Channels = 2, Encoding = WavEncoding.Ieee32 }.ToBytes());
         Assert.Equal([0.125f, 0.5f], audio.ToMono());
@@ -85,15 +85,15 @@ public sealed class WavReaderTests
     [InlineData(uint.MaxValue - 36)]
     [InlineData(0x7FFFFFFFu)]
     [InlineData(100_000u)]
-    public void Wrong_sizes_are_read_as_far_as_there_is_sound(uint claimed)
+    public void Read_WrongSizes_GivesTheExistingSamples(uint claimed)
     {
         var file = new WavFile { Samples = Sine, ClaimedDataLength = claimed }.ToBytes();
-        BinaryPrimitives.WriteUInt32LittleEndian(file.AsSpan(4), claimed); // the size of the whole is as wrong
+        BinaryPrimitives.WriteUInt32LittleEndian(file.AsSpan(4), claimed); // the size of the file is wrong too
         Assert.Equal(Sine.Length, WavReader.Read(file).Length);
     }
 
     [Fact]
-    public void A_header_that_claims_4_GiB_allocates_what_is_there()
+    public void Read_HeaderClaims4GiB_AllocatesTheExistingSamplesOnly()
     {
         var file = new WavFile { Samples = Sine, ClaimedDataLength = uint.MaxValue }.ToBytes();
         WavReader.Read(file);
@@ -103,7 +103,7 @@ public sealed class WavReaderTests
     }
 
     [Fact]
-    public void The_duration_is_that_of_the_sound_that_is_there()
+    public void ReadDuration_WrongSizes_IsThatOfTheExistingSamples()
     {
         var file = new WavFile { Samples = new float[16_000], SampleRate = 8_000, Channels = 2, ClaimedDataLength = uint.MaxValue }.ToBytes();
         Assert.Equal(TimeSpan.FromSeconds(1), WavReader.ReadDuration(file));
@@ -112,21 +112,21 @@ public sealed class WavReaderTests
     }
 
     [Fact]
-    public void What_follows_the_data_is_not_sound()
+    public void Read_ChunkAfterTheData_IsIgnored()
     {
         byte[] file = [.. WavFile.Mono(Sine), .. "LIST"u8, 4, 0, 0, 0, .. "INFO"u8];
         Assert.Equal(Sine.Length, WavReader.Read(file).Length);
     }
 
     [Fact]
-    public void Data_cut_within_a_frame_lose_only_that_frame()
+    public void Read_IncompleteLastFrame_DropsThatFrameOnly()
     {
         var file = new WavFile { Samples = Sine[..200], Channels = 2 }.ToBytes();
         Assert.Equal(99, WavReader.Read(file.AsSpan()[..^1]).Length);
     }
 
     [Fact]
-    public void A_chunk_whose_writer_forgot_the_padding_is_passed_over()
+    public void Read_OddChunkWithoutPadding_IsSkipped()
     {
         var file = new WavFile { Samples = Sine, ExtraChunk = [1, 2, 3] }.ToBytes().ToList();
         file.RemoveAt(36 + 8 + 3);
@@ -134,7 +134,7 @@ public sealed class WavReaderTests
     }
 
     [Fact]
-    public void Rf64_is_read_by_its_long_size()
+    public void Read_Rf64_UsesItsLongSize()
     {
         var wav = WavFile.Streamed(Sine);
         var ds64 = new byte[28];
@@ -144,7 +144,7 @@ public sealed class WavReaderTests
     }
 
     [Fact]
-    public void Samples_may_be_narrower_than_their_container()
+    public void Read_SamplesNarrowerThanTheirContainer_GivesTheSamples()
     {
         // 24 valid bits, left-justified in 32: the format says 24 bits, its block size four bytes.
         var file = new WavFile { Samples = [0.5f, -0.25f], Encoding = WavEncoding.Pcm32 }.ToBytes();
@@ -154,36 +154,36 @@ public sealed class WavReaderTests
 
     public static TheoryData<string, byte[]> Unusable => new()
     {
-        { "The file is empty.", [] },
-        { "The file is not a WAV file.", "Dear Sir or Madam, this is a letter."u8.ToArray() },
-        { "The file is not a WAV file.", "RIFF    AVI LIST"u8.ToArray() },
-        { "The file is not a WAV file.", "RIFF"u8.ToArray() },
-        { "The WAV header is cut off.", WavFile.Mono(Sine)[..12] },
-        { "The WAV header is cut off.", WavFile.Mono(Sine)[..30] },
-        { "The WAV header is cut off.", WavFile.Mono(Sine)[..40] },
-        { "The WAV header is cut off.", Patched(16, 14) },
-        { "The WAV header has no format before its data.", [.. "RIFF"u8, 0, 0, 0, 0, .. "WAVE"u8, .. "data"u8, 2, 0, 0, 0, 0, 0] },
-        { "The WAV file has no samples.", WavFile.Mono([]) },
-        { "The WAV file has no samples.", WavFile.Mono(Sine)[..(DataStart + 1)] },
-        { "The WAV file has no samples.", [.. "RIFF"u8, 36 + 12, 0, 0, 0, .. WavFile.Mono([]).AsSpan(8), .. "LIST"u8, 4, 0, 0, 0, .. "INFO"u8] },
-        { "The sample rate must be between 4000 and 192000 Hz; the WAV header says 0.", Patched(24, 0, 0, 0, 0) },
-        { "The sample rate must be between 4000 and 192000 Hz; the WAV header says 4294967295.", Patched(24, 255, 255, 255, 255) },
-        { "The WAV header says that there are no channels.", Patched(22, 0, 0) },
-        { "The WAV header contradicts itself.", Patched(32, 1, 0) },
-        { "The WAV header contradicts itself.", Patched(34, 0, 0) },
-        { "The WAV file's sample format is not supported.", Patched(20, 0x11, 0) }, // IMA ADPCM
-        { "The WAV file's sample format is not supported.", Patched(20, 3, 0) },    // float of 16 bits
-        { "The WAV file's samples must be finite.", WavFile.Mono([0, float.NaN], encoding: WavEncoding.Ieee32) },
-        { "The WAV file's samples must be finite.", WavFile.Mono([0, float.NegativeInfinity], encoding: WavEncoding.Ieee64) },
+        { "must not be empty", [] },
+        { "must be a WAV file", "Dear Sir or Madam, this is a letter."u8.ToArray() },
+        { "must be a WAV file", "RIFF    AVI LIST"u8.ToArray() },
+        { "must be a WAV file", "RIFF"u8.ToArray() },
+        { "must have a complete WAV header", WavFile.Mono(Sine)[..12] },
+        { "must have a complete WAV header", WavFile.Mono(Sine)[..30] },
+        { "must have a complete WAV header", WavFile.Mono(Sine)[..40] },
+        { "must have a complete WAV header", Patched(16, 14) },
+        { "must have its format before its data", [.. "RIFF"u8, 0, 0, 0, 0, .. "WAVE"u8, .. "data"u8, 2, 0, 0, 0, 0, 0] },
+        { "must have samples", WavFile.Mono([]) },
+        { "must have samples", WavFile.Mono(Sine)[..(DataStart + 1)] },
+        { "must have samples", [.. "RIFF"u8, 36 + 12, 0, 0, 0, .. WavFile.Mono([]).AsSpan(8), .. "LIST"u8, 4, 0, 0, 0, .. "INFO"u8] },
+        { "must have a sample rate of 4000 to 192000 Hz; it has 0", Patched(24, 0, 0, 0, 0) },
+        { "must have a sample rate of 4000 to 192000 Hz; it has 4294967295", Patched(24, 255, 255, 255, 255) },
+        { "must have at least one channel", Patched(22, 0, 0) },
+        { "must have a consistent WAV header", Patched(32, 1, 0) },
+        { "must have a consistent WAV header", Patched(34, 0, 0) },
+        { "must have PCM, float, A-law or µ-law samples", Patched(20, 0x11, 0) }, // IMA ADPCM
+        { "must have PCM, float, A-law or µ-law samples", Patched(20, 3, 0) },    // float of 16 bits
+        { "must have finite samples", WavFile.Mono([0, float.NaN], encoding: WavEncoding.Ieee32) },
+        { "must have finite samples", WavFile.Mono([0, float.NegativeInfinity], encoding: WavEncoding.Ieee64) },
     };
 
     [Theory]
     [MemberData(nameof(Unusable), DisableDiscoveryEnumeration = true)]
-    public void What_cannot_be_used_is_refused_in_one_sentence(string message, byte[] file) =>
+    public void Read_UnusableFile_ThrowsWithAnExpectation(string message, byte[] file) =>
         Assert.Equal(message, Assert.Throws<AudioFormatException>(() => WavReader.Read(file)).Message);
 
     [Fact]
-    public void No_damage_to_a_header_causes_anything_but_a_refusal()
+    public void Read_DamagedHeader_ReadsOrThrowsAudioFormatException()
     {
         var random = new Random(3);
         var whole = new WavFile { Samples = Sine, Channels = 2, Extensible = true, ExtraChunk = [1, 2, 3] }.ToBytes();
@@ -203,7 +203,7 @@ public sealed class WavReaderTests
     }
 
     [Fact]
-    public void A_wav_file_is_told_by_its_first_twelve_bytes()
+    public void IsWav_FirstTwelveBytes_Suffice()
     {
         Assert.True(WavReader.IsWav(WavFile.Mono(Sine).AsSpan()[..12]));
         Assert.False(WavReader.IsWav(WavFile.Mono(Sine).AsSpan()[..11]));

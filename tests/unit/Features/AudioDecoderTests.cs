@@ -16,7 +16,7 @@ public sealed class AudioDecoderTests
 
     private static float[] Speech { get; } = WavReader.Read(TestMedia.Speech()).ToMono();
 
-    /// <summary>One channel at the rate of the features.</summary>
+    /// <summary>One channel at 22,050 Hz.</summary>
     private static async Task<float[]> SamplesAsync(AudioDecoder decoder, ReadOnlyMemory<byte> file)
     {
         var audio = await decoder.DecodeAsync(file, Cancellation);
@@ -24,7 +24,7 @@ public sealed class AudioDecoderTests
     }
 
     [Fact]
-    public async Task Wav_is_decoded_at_any_rate()
+    public async Task DecodeAsync_WavOfAnyRate_GivesTheSamples()
     {
         Assert.Equal(Speech, await SamplesAsync(Decoder(), TestMedia.Speech()));
         var call = await SamplesAsync(Decoder(), WavFile.Mono(TestMedia.Sine(440, 1, 8000), 8000, WavEncoding.MuLaw));
@@ -35,7 +35,7 @@ public sealed class AudioDecoderTests
     [Theory]
     [InlineData("flac")]
     [InlineData("aiff")]
-    public async Task Lossless_containers_are_decoded_exactly(string extension)
+    public async Task DecodeAsync_LosslessContainer_IsExact(string extension)
     {
         SkipWithoutFfmpeg();
         var samples = await SamplesAsync(Decoder(), TestAudio.Speech(extension));
@@ -51,9 +51,9 @@ public sealed class AudioDecoderTests
     [InlineData("webm", "-c:a", "libopus")]
     [InlineData("mkv", "-c:a", "aac")]
     [InlineData("m4a", "-movflags", "+faststart")]
-    [InlineData("m4a")] // the index behind the data, as recorders leave it
+    [InlineData("m4a")] // the index after the data, as recorders write it
     [InlineData("mp4", "-movflags", "frag_keyframe+empty_moov")]
-    public async Task Lossy_containers_are_decoded(string extension, params string[] options)
+    public async Task DecodeAsync_LossyContainer_KeepsDurationAndLevel(string extension, params string[] options)
     {
         SkipWithoutFfmpeg();
         var samples = await SamplesAsync(Decoder(), TestAudio.Speech(extension, options));
@@ -62,7 +62,7 @@ public sealed class AudioDecoderTests
     }
 
     [Fact]
-    public async Task High_rates_and_many_channels_come_down()
+    public async Task DecodeAsync_HighRateAndStereo_IsReduced()
     {
         SkipWithoutFfmpeg();
         var file = TestAudio.Run("flac", "-f", "lavfi", "-i", "sine=1000:sample_rate=96000:duration=1,volume=4", "-ac", "2", "-sample_fmt", "s32");
@@ -76,7 +76,7 @@ public sealed class AudioDecoderTests
     [InlineData("mp3")]
     [InlineData("ogg")]
     [InlineData("aiff")]
-    public async Task Of_a_file_that_is_cut_off_what_is_there_is_decoded(string extension)
+    public async Task DecodeAsync_TruncatedFile_DecodesTheExistingPart(string extension)
     {
         SkipWithoutFfmpeg();
         var file = TestAudio.Speech(extension);
@@ -85,12 +85,12 @@ public sealed class AudioDecoderTests
     }
 
     [Fact]
-    public async Task A_film_without_sound_is_refused()
+    public async Task DecodeAsync_VideoWithoutAudio_IsRejected()
     {
         SkipWithoutFfmpeg();
         var file = TestAudio.Run("mp4", "-f", "lavfi", "-i", "testsrc=duration=1:size=64x64", "-c:v", "mpeg4");
-        var refusal = await Assert.ThrowsAsync<AudioFormatException>(() => Decoder().DecodeAsync(file, Cancellation));
-        Assert.Contains("MP4", refusal.Message);
+        var rejection = await Assert.ThrowsAsync<AudioFormatException>(() => Decoder().DecodeAsync(file, Cancellation));
+        Assert.Contains("MP4", rejection.Message);
     }
 
     [Theory]
@@ -100,7 +100,7 @@ public sealed class AudioDecoderTests
     [InlineData("\u001AEß£")]
     [InlineData("\0\0\0\u0020ftypM4A ")]
     [InlineData("FORM\0\0\u0010\0AIFF")]
-    public async Task Garbage_behind_magic_bytes_is_refused(string magic)
+    public async Task DecodeAsync_GarbageAfterMagicBytes_IsRejected(string magic)
     {
         SkipWithoutFfmpeg();
         var garbage = new byte[100_000];
@@ -110,7 +110,7 @@ public sealed class AudioDecoderTests
     }
 
     [Fact]
-    public async Task What_is_no_audio_is_refused()
+    public async Task DecodeAsync_OtherFiles_AreRejected()
     {
         byte[][] files = [[], "plain text, called .wav"u8.ToArray(), TestMedia.Png(64, 64), new byte[100_000], TestMedia.Speech()[..30]];
         foreach (var file in files)
@@ -118,17 +118,17 @@ public sealed class AudioDecoderTests
     }
 
     [Fact]
-    public async Task Too_long_a_wav_is_refused_before_it_is_decoded()
+    public async Task DecodeAsync_TooLongWav_IsRejectedBeforeDecoding()
     {
         var file = new WavFile { Samples = new float[30 * 60 * 8000], SampleRate = 8000, Encoding = WavEncoding.MuLaw }.ToBytes();
         var before = GC.GetAllocatedBytesForCurrentThread();
-        var refusal = await Assert.ThrowsAsync<AudioFormatException>(() => Decoder().DecodeAsync(file, Cancellation));
-        Assert.Contains("10 minutes", refusal.Message);
+        var rejection = await Assert.ThrowsAsync<AudioFormatException>(() => Decoder().DecodeAsync(file, Cancellation));
+        Assert.Contains("10 minutes", rejection.Message);
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1_000_000);
     }
 
     [Fact]
-    public async Task Too_long_a_container_is_refused()
+    public async Task DecodeAsync_TooLongContainer_IsRejected()
     {
         SkipWithoutFfmpeg();
         var decoder = Decoder(new FeaturesOptions { MaxAudioDuration = TimeSpan.FromSeconds(10) });
@@ -137,7 +137,7 @@ public sealed class AudioDecoderTests
     }
 
     [Fact]
-    public async Task Without_ffmpeg_wav_still_works()
+    public async Task DecodeAsync_FfmpegMissing_DecodesWavOnly()
     {
         var decoder = Decoder(new FeaturesOptions { FfmpegPath = "/nowhere/ffmpeg" });
         await Assert.ThrowsAsync<DecoderMissingException>(() => decoder.DecodeAsync("fLaC and more"u8.ToArray(), Cancellation));
@@ -145,21 +145,21 @@ public sealed class AudioDecoderTests
     }
 
     [Fact]
-    public async Task A_child_that_takes_too_long_is_stopped()
+    public async Task DecodeAsync_IdleFfmpegTimesOut_IsBusyAndKillsIt()
     {
         using var program = new Program("echo $$ > \"$0.pid\"\nexec sleep 600");
         var time = new FakeTimeProvider();
         var decoding = Decoder(new FeaturesOptions { FfmpegPath = program.Path }, time).DecodeAsync("fLaC and more"u8.ToArray(), Cancellation);
         var child = Process.GetProcessById(int.Parse(await program.ReadAsync("pid")));
 
-        // It has slept: whatever it waited for, it was not the file.
+        // It has used no processor time: the file is not at fault.
         time.Advance(TimeSpan.FromSeconds(10));
         await Assert.ThrowsAsync<BusyException>(() => decoding);
         await child.WaitForExitAsync(Cancellation);
     }
 
     [Fact]
-    public async Task A_file_that_takes_too_long_is_refused()
+    public async Task DecodeAsync_WorkingFfmpegTimesOut_IsRejectedAndKillsIt()
     {
         using var program = new Program("echo $$ > \"$0.pid\"\nwhile :; do :; done");
         var time = new FakeTimeProvider();
@@ -170,13 +170,13 @@ public sealed class AudioDecoderTests
             await Task.Delay(10, Cancellation);
 
         time.Advance(options.DecodeTimeout);
-        var refusal = await Assert.ThrowsAsync<AudioFormatException>(() => decoding);
-        Assert.Contains("0.1 s", refusal.Message);
+        var rejection = await Assert.ThrowsAsync<AudioFormatException>(() => decoding);
+        Assert.Contains("0.1 s", rejection.Message);
         await child.WaitForExitAsync(Cancellation);
     }
 
     [Fact]
-    public async Task A_caller_who_leaves_stops_the_child()
+    public async Task DecodeAsync_Canceled_KillsFfmpeg()
     {
         using var program = new Program("echo $$ > \"$0.pid\"\nexec sleep 600");
         using var caller = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
@@ -189,14 +189,14 @@ public sealed class AudioDecoderTests
     }
 
     [Fact]
-    public async Task A_child_sees_no_environment_and_only_pipes()
+    public async Task DecodeAsync_Ffmpeg_GetsPipesAndNoEnvironment()
     {
         using var program = new Program("/usr/bin/env > \"$0.env\"\n/bin/ls -l /proc/$$/fd > \"$0.fd.new\"\n/bin/mv \"$0.fd.new\" \"$0.fd\"");
         await Assert.ThrowsAsync<AudioFormatException>(
             () => Decoder(new FeaturesOptions { FfmpegPath = program.Path }).DecodeAsync("fLaC and more"u8.ToArray(), Cancellation));
 
-        var own = new[] { "PWD", "OLDPWD", "SHLVL", "_" }; // the shell's
-        Assert.All((await program.ReadAsync("env")).Trim().Split('\n'), line => Assert.Contains(line.Split('=')[0], own));
+        var shellVariables = new[] { "PWD", "OLDPWD", "SHLVL", "_" };
+        Assert.All((await program.ReadAsync("env")).Trim().Split('\n'), line => Assert.Contains(line.Split('=')[0], shellVariables));
         var handles = (await program.ReadAsync("fd")).Trim().Split('\n').Where(line => line.Contains("->")).ToList();
         foreach (var number in new[] { 0, 1, 2 })
             Assert.Contains(handles, line => line.Contains($" {number} -> ") && (line.Contains("pipe:") || line.Contains("socket:") || number == 1));
@@ -212,7 +212,7 @@ public sealed class AudioDecoderTests
         return new AudioDecoder(new Ffmpeg(fixedOptions, time ?? TimeProvider.System), fixedOptions);
     }
 
-    /// <summary>A shell script in the place of ffmpeg.</summary>
+    /// <summary>A shell script in place of ffmpeg.</summary>
     private sealed class Program : IDisposable
     {
         private readonly string _folder = Directory.CreateTempSubdirectory("affect-").FullName;
@@ -227,7 +227,7 @@ public sealed class AudioDecoderTests
 
         public string Path { get; }
 
-        /// <summary>The file that the script writes beside itself, as soon as it exists.</summary>
+        /// <summary>Waits for the file that the script writes next to itself.</summary>
         public async Task<string> ReadAsync(string extension)
         {
             while (true)

@@ -28,16 +28,16 @@ public sealed class CallAudioTests
         foreach (var bytes in Stereo.Chunk(chunk))
         {
             audio.Append(bytes);
-            Take(audio, windows);
+            Collect(audio, windows);
         }
 
         audio.End();
-        Take(audio, windows);
+        Collect(audio, windows);
 
         var left = new float[Talk.Length];
         SampleEncoding.MuLaw.TryDecode(Stereo, 2, left);
         var clip = new SpeechClip(new AudioBuffer([left], Rate));
-        var extractor = clip.Slide(TimeSpan.FromSeconds(3), FeatureSet.MfccZcrRms);
+        var extractor = clip.CreateExtractor(TimeSpan.FromSeconds(3), FeatureSet.MfccZcrRms);
         var expected = clip.Windows(TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(1));
         Assert.Equal(expected.Select(window => ((long)window.Start, window.Length, clip.HasSpeech(window))),
             windows.Select(window => (window.Start, window.Length, window.Features is not null)));
@@ -55,7 +55,7 @@ public sealed class CallAudioTests
             var first = new CallAudio(Format);
             first.Append(Stereo.AsSpan(0, cut * 2));
             var windows = new List<CallWindow>();
-            Take(first, windows);
+            Collect(first, windows);
             var state = first.Save();
             var second = Run(new CallAudio(Format, state), Stereo[(int)(state.Position * 2)..]);
             Assert.Equal(whole.Select(window => (window.Index, window.Start, window.Features is null)),
@@ -69,7 +69,7 @@ public sealed class CallAudioTests
         var audio = new CallAudio(Format);
         audio.Append(Stereo);
         audio.End();
-        Assert.Equal(Talk.Length / (Rate / CallAudio.TickRate), audio.Ticks);
+        Assert.Equal(Talk.Length / (Rate / CallTiming.TickRate), audio.Ticks);
         Assert.Equal(audio.Ticks * 2, audio.Speech.Count);
         Assert.Equal(audio.Speech.Count, audio.Power.Count);
         Assert.All(audio.Speech.Index().Where(tick => tick.Index % 2 == 1), tick => Assert.Equal(0, tick.Item));
@@ -91,11 +91,11 @@ public sealed class CallAudioTests
         var windows = new List<CallWindow>();
         audio.Append(bytes);
         audio.End();
-        Take(audio, windows);
+        Collect(audio, windows);
         return windows;
     }
 
-    private static void Take(CallAudio audio, List<CallWindow> windows)
+    private static void Collect(CallAudio audio, List<CallWindow> windows)
     {
         windows.AddRange(audio.Windows);
         audio.Clear();

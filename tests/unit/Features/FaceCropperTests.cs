@@ -14,9 +14,9 @@ public sealed class FaceCropperTests
     [InlineData(3, 25)]
     [InlineData(8, -40)]
     [InlineData(0.6, 10)]
-    public void Landmarks_fall_where_FER2013_has_them(double scale, double degrees)
+    public void Crop_AnyPose_MatchesTheLandmarksOfFer2013(double scale, double degrees)
     {
-        // A face as five white discs, turned and scaled around the middle of a picture.
+        // A face of five white discs, rotated and scaled around the center of a picture.
         var (sin, cos) = Math.SinCos(degrees * Math.PI / 180);
         var landmarks = Array.ConvertAll(Upright, point => new Point2f(
             (float)(300 + scale * (cos * (point.X - 24) - sin * (point.Y - 24))),
@@ -65,9 +65,9 @@ public sealed class FaceCropperTests
     }
 
     [Fact]
-    public void Without_landmarks_the_box_is_the_crop()
+    public void Crop_NoLandmarks_IsTheBox()
     {
-        // Left half black, right half white; the box's middle lies on the edge between them.
+        // Left half black, right half white; the center of the box lies on the edge between them.
         using var picture = new Mat(200, 200, MatType.CV_8UC3, OpenCvSharp.Scalar.Black);
         Cv2.Rectangle(picture, new Rect(100, 0, 100, 200), OpenCvSharp.Scalar.White, -1);
         var crop = FaceCropper.Crop(picture, new DetectedFace(new Rect2f(60, 60, 80, 80), 1, null), 40, gray: true);
@@ -79,7 +79,7 @@ public sealed class FaceCropperTests
     }
 
     [Fact]
-    public void A_face_may_reach_out_of_the_picture()
+    public void Crop_FaceBeyondThePicture_RepeatsTheEdge()
     {
         using var picture = new Mat(100, 100, MatType.CV_8UC3, new OpenCvSharp.Scalar(50, 50, 50));
         foreach (var (x, y) in new[] { (-40f, -40f), (60f, 60f), (-500f, 20f), (5000f, 5000f) })
@@ -91,7 +91,7 @@ public sealed class FaceCropperTests
     }
 
     [Fact]
-    public void Landmarks_that_are_no_face_leave_the_box()
+    public void Crop_InvalidLandmarks_IsTheBox()
     {
         using var picture = new Mat(100, 100, MatType.CV_8UC3, new OpenCvSharp.Scalar(50, 50, 50));
         Point2f[] onePlace = [new(5, 5), new(5, 5), new(5, 5), new(5, 5), new(5, 5)];

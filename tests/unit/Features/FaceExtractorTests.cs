@@ -10,7 +10,7 @@ public sealed class FaceExtractorTests
     private const string Cascades = "/usr/share/opencv4/haarcascades";
 
     [Fact]
-    public void Two_people_have_two_faces()
+    public void Extract_TwoPeople_FindsTwoFaces()
     {
         using var detector = YuNet();
         var picture = Extract(detector, Photo("two_people.jpg"));
@@ -26,7 +26,7 @@ public sealed class FaceExtractorTests
     }
 
     [Fact]
-    public void Faces_come_largest_first_and_lie_inside()
+    public void Extract_SeveralFaces_AreLargestFirstAndInsideThePicture()
     {
         using var detector = YuNet();
         foreach (var name in new[] { "9.jpg", "24.jpg", "3.jpg", "18.jpg" })
@@ -41,7 +41,7 @@ public sealed class FaceExtractorTests
     }
 
     [Fact]
-    public void Forty_faces_are_found()
+    public void Extract_FortyFaces_FindsAllUpToTheMaximum()
     {
         using var detector = YuNet();
         using var face = Face();
@@ -64,7 +64,7 @@ public sealed class FaceExtractorTests
     [InlineData(3)]
     [InlineData(6)]
     [InlineData(8)]
-    public void Boxes_are_told_in_the_upright_picture(int orientation)
+    public void Extract_ExifOrientation_GivesBoxesInTheUprightPicture(int orientation)
     {
         using var detector = YuNet();
         using var upright = Cv2.ImDecode(Photo("two_people.jpg"), ImreadModes.Color);
@@ -72,7 +72,7 @@ public sealed class FaceExtractorTests
         if (orientation is 3)
             Cv2.Rotate(upright, stored, RotateFlags.Rotate180);
         else if (orientation is 6)
-            Cv2.Rotate(upright, stored, RotateFlags.Rotate90Counterclockwise); // to be turned clockwise by who shows it
+            Cv2.Rotate(upright, stored, RotateFlags.Rotate90Counterclockwise); // viewers rotate it clockwise
         else if (orientation is 8)
             Cv2.Rotate(upright, stored, RotateFlags.Rotate90Clockwise);
         var jpeg = WithOrientation(stored.ImEncode(".jpg"), orientation);
@@ -92,7 +92,7 @@ public sealed class FaceExtractorTests
     [InlineData(".png")]
     [InlineData(".webp")]
     [InlineData(".bmp")]
-    public void Every_format_shows_the_same_faces(string extension)
+    public void Extract_AnyFormat_FindsTheSameFaces(string extension)
     {
         using var detector = YuNet();
         using var photo = Cv2.ImDecode(Photo("13.jpg"), ImreadModes.Color);
@@ -106,7 +106,7 @@ public sealed class FaceExtractorTests
     [InlineData(100)]
     [InlineData(400)]
     [InlineData(3000)]
-    public void A_face_that_fills_the_picture_is_found_at_every_size(int edge)
+    public void Extract_FaceThatFillsThePicture_IsFoundAtAnySize(int edge)
     {
         using var detector = YuNet();
         using var face = Face();
@@ -116,7 +116,7 @@ public sealed class FaceExtractorTests
     }
 
     [Fact]
-    public void Where_nobody_is_nobody_is_found()
+    public void Extract_PictureWithoutFaces_FindsNoFace()
     {
         using var detector = YuNet();
         var random = new Random(1);
@@ -128,7 +128,7 @@ public sealed class FaceExtractorTests
     }
 
     [Fact]
-    public void Detectors_may_be_shared_between_threads()
+    public void Extract_ConcurrentThreads_GiveTheSameFaces()
     {
         using var detector = YuNet();
         string[] names = ["two_people.jpg", "13.jpg", "5.jpg", "2.jpg"];
@@ -138,7 +138,7 @@ public sealed class FaceExtractorTests
     }
 
     [Fact]
-    public void Broken_pictures_are_refused_or_decoded_as_far_as_they_go()
+    public void Extract_BrokenPicture_IsDecodedOrRejected()
     {
         Assert.SkipUnless(File.Exists(HaarDetector.CascadePath(Cascades)), "opencv-data is not installed");
         using var detector = Haar();
@@ -159,7 +159,7 @@ public sealed class FaceExtractorTests
                 }
                 catch (PictureFormatException)
                 {
-                    // The other answer that is allowed.
+                    // The other valid result.
                 }
             }
         }
@@ -169,7 +169,7 @@ public sealed class FaceExtractorTests
     [InlineData(".jpg")]
     [InlineData(".png")]
     [InlineData(".webp")]
-    public void A_picture_that_is_cut_off_is_refused(string extension)
+    public void Extract_TruncatedPicture_IsRejected(string extension)
     {
         Assert.SkipUnless(File.Exists(HaarDetector.CascadePath(Cascades)), "opencv-data is not installed");
         using var detector = Haar();
@@ -177,12 +177,12 @@ public sealed class FaceExtractorTests
         Cv2.Randu(picture, OpenCvSharp.Scalar.Black, OpenCvSharp.Scalar.White);
         var whole = picture.ImEncode(extension);
         Assert.Equal(500, Extract(detector, whole).Width);
-        var refusal = Assert.Throws<PictureFormatException>(() => Extract(detector, whole[..(whole.Length / 2)]));
-        Assert.Contains("cannot be decoded", refusal.Message);
+        var rejection = Assert.Throws<PictureFormatException>(() => Extract(detector, whole[..(whole.Length / 2)]));
+        Assert.Contains("can be decoded", rejection.Message);
     }
 
     [Fact]
-    public void Haar_cascades_take_YuNets_place()
+    public void Extract_HaarCascade_FindsFacesWithoutConfidence()
     {
         Assert.SkipUnless(File.Exists(HaarDetector.CascadePath(Cascades)), "opencv-data is not installed");
         using var detector = Haar();
@@ -199,7 +199,7 @@ public sealed class FaceExtractorTests
     private static YuNetDetector YuNet()
     {
         var path = Environment.GetEnvironmentVariable("AFFECT_YUNET");
-        Assert.SkipUnless(File.Exists(path), "AFFECT_YUNET names no file");
+        Assert.SkipUnless(File.Exists(path), "AFFECT_YUNET is not a file");
         return new YuNetDetector(path!, new FeaturesOptions().MinFaceConfidence, new FeaturesOptions().DetectionEdge);
     }
 
@@ -210,14 +210,14 @@ public sealed class FaceExtractorTests
         return photo!;
     }
 
-    /// <summary>The face of one person, cut out tightly.</summary>
+    /// <summary>A tight crop of one face.</summary>
     private static Mat Face()
     {
         using var photo = Cv2.ImDecode(Photo("5.jpg"), ImreadModes.Color);
         return photo[new Rect(465, 110, 240, 240)].Clone();
     }
 
-    /// <summary>Puts an EXIF segment with nothing but the orientation (TIFF tag 0x112) behind the start of a JPEG.</summary>
+    /// <summary>Inserts an EXIF segment with the orientation (TIFF tag 0x112) after the start of a JPEG.</summary>
     private static byte[] WithOrientation(byte[] jpeg, int orientation)
     {
         byte[] exif =

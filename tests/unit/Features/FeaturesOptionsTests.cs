@@ -6,11 +6,11 @@ namespace Affect.UnitTests.Features;
 public sealed class FeaturesOptionsTests
 {
     [Fact]
-    public void Defaults_are_valid() =>
+    public void Validate_Defaults_Succeeds() =>
         Assert.True(new FeaturesOptionsValidator().Validate(null, new FeaturesOptions()).Succeeded);
 
     [Fact]
-    public void Every_mistake_is_named()
+    public void Validate_SeveralErrors_ReportsAll()
     {
         var result = new FeaturesOptionsValidator().Validate(null, new FeaturesOptions
         {
@@ -29,7 +29,7 @@ public sealed class FeaturesOptionsTests
     }
 
     [Fact]
-    public void Without_any_detector_both_are_named()
+    public void Validate_NoDetector_NamesBothSettings()
     {
         ValidateOptionsResult result = new FeaturesRequirements().Validate(null, new FeaturesOptions
         {
@@ -42,7 +42,7 @@ public sealed class FeaturesOptionsTests
     }
 
     [Fact]
-    public void A_file_that_is_no_detector_is_named()
+    public void Validate_FileIsNotADetector_NamesTheSetting()
     {
         var result = new FeaturesRequirements().Validate(null, new FeaturesOptions { FaceDetectorPath = typeof(FeaturesOptions).Assembly.Location });
         Assert.Contains(result.Failures ?? [], failure => failure.Contains("FaceDetectorPath"));

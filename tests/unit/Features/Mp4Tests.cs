@@ -9,7 +9,7 @@ public sealed class Mp4Tests
     private static readonly byte[] Samples = Encoding.ASCII.GetBytes("the samples");
 
     [Fact]
-    public void An_index_behind_the_data_is_moved_and_its_offsets_with_the_data()
+    public void IndexFirst_IndexAfterTheData_IsMovedWithAdjustedOffsets()
     {
         var file = File(indexFirst: false);
         var moved = Mp4.IndexFirst(file).ToArray();
@@ -22,14 +22,14 @@ public sealed class Mp4Tests
     }
 
     [Fact]
-    public void An_index_before_the_data_stays()
+    public void IndexFirst_IndexBeforeTheData_ReturnsTheFile()
     {
         var file = File(indexFirst: true);
         Assert.Equal(file, Mp4.IndexFirst(file).ToArray());
     }
 
     [Fact]
-    public void What_is_broken_stays_or_keeps_its_length()
+    public void IndexFirst_BrokenFile_KeepsItsLength()
     {
         var random = new Random(1);
         var whole = File(indexFirst: false);
@@ -43,7 +43,7 @@ public sealed class Mp4Tests
     }
 
     [Fact]
-    public void Boxes_in_boxes_without_end_are_not_followed()
+    public void IndexFirst_DeeplyNestedBoxes_AreNotFollowed()
     {
         var boxes = new byte[1 << 20];
         for (var at = 0; at + 8 <= boxes.Length; at += 8)
@@ -55,7 +55,7 @@ public sealed class Mp4Tests
         Assert.Equal(file.Length, Mp4.IndexFirst(file).Length);
     }
 
-    /// <summary>ftyp, then the data and the index, whose tables point at the samples; then a box that stays last.</summary>
+    /// <summary>ftyp, then data and index, whose tables refer to the samples; then a last box.</summary>
     private static byte[] File(bool indexFirst)
     {
         var start = Box("ftyp", "M4A "u8.ToArray());

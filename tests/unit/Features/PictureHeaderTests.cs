@@ -20,12 +20,12 @@ public sealed class PictureHeaderTests
 
     [Theory]
     [MemberData(nameof(Pictures))]
-    public void Size_and_format_are_read(string format, byte[] file) =>
+    public void Read_EveryFormat_GivesFormatAndSize(string format, byte[] file) =>
         Assert.Equal(new PictureHeader(Enum.Parse<PictureFormat>(format), 300, 200), PictureHeader.Read(file));
 
     [Theory]
     [MemberData(nameof(Pictures))]
-    public void A_file_that_ends_within_its_header_is_refused(string format, byte[] file)
+    public void Read_TruncatedHeader_IsRejected(string format, byte[] file)
     {
         for (var length = 0; length < 19; length++)
             Assert.Throws<PictureFormatException>(() => PictureHeader.Read(file.AsSpan(0, length)));
@@ -34,7 +34,7 @@ public sealed class PictureHeaderTests
 
     [Theory]
     [MemberData(nameof(Pictures))]
-    public void Broken_bytes_are_refused_or_read_and_nothing_else(string format, byte[] file)
+    public void Read_BrokenBytes_ReadsOrRejects(string format, byte[] file)
     {
         var random = new Random(1);
         for (var i = 0; i < 20_000; i++)
@@ -50,7 +50,7 @@ public sealed class PictureHeaderTests
             }
             catch (PictureFormatException)
             {
-                // The other answer that is allowed.
+                // The other valid result.
             }
         }
         Assert.NotEmpty(format);
@@ -60,27 +60,27 @@ public sealed class PictureHeaderTests
     [InlineData(1, 1)]
     [InlineData(15, 400)]
     [InlineData(400, 15)]
-    public void Too_small_a_picture_is_refused_with_its_size(int width, int height)
+    public void Read_TooSmallPicture_IsRejectedWithItsSize(int width, int height)
     {
-        var refusal = Assert.Throws<PictureFormatException>(() => PictureHeader.Read(TestMedia.Png(width, height)));
-        Assert.Contains($"{width}x{height}", refusal.Message);
+        var rejection = Assert.Throws<PictureFormatException>(() => PictureHeader.Read(TestMedia.Png(width, height)));
+        Assert.Contains($"{width}x{height}", rejection.Message);
     }
 
     [Theory]
     [InlineData(20_000, 20_000)]
     [InlineData(8_193, 16)]
     [InlineData(8_000, 4_001)]
-    public void Too_large_a_picture_is_refused_with_its_size(int width, int height)
+    public void Read_TooLargePicture_IsRejectedWithItsSize(int width, int height)
     {
         foreach (var file in new[] { Jpeg(width, height), Bmp(width, height), BmpCore(width, height), WebPExtended(width, height) })
         {
-            var refusal = Assert.Throws<PictureFormatException>(() => PictureHeader.Read(file));
-            Assert.Contains($"{width}x{height}", refusal.Message);
+            var rejection = Assert.Throws<PictureFormatException>(() => PictureHeader.Read(file));
+            Assert.Contains($"{width}x{height}", rejection.Message);
         }
     }
 
     [Fact]
-    public void A_png_bomb_is_refused_from_its_header()
+    public void Read_PngBomb_IsRejectedByItsHeader()
     {
         var bomb = TestMedia.PngBomb();
         Assert.InRange(bomb.Length, 1, 100_000);
@@ -90,14 +90,14 @@ public sealed class PictureHeaderTests
     }
 
     [Fact]
-    public void A_picture_at_the_limits_is_taken()
+    public void Read_PictureAtTheLimits_IsAccepted()
     {
         Assert.Equal(8_192, PictureHeader.Read(Jpeg(8_192, 3_906)).Width);
         Assert.Equal(16, PictureHeader.Read(Jpeg(16, 16)).Width);
     }
 
     [Fact]
-    public void A_jpeg_of_a_thousand_scans_is_refused()
+    public void Read_JpegWithThousandScans_IsRejected()
     {
         byte[] scan = [0xFF, 0xDA, 0x00, 0x08, 1, 1, 0, 0, 0, 0];
         byte[] file = [.. Jpeg(300, 200), .. Enumerable.Repeat(scan, 1000).SelectMany(bytes => bytes)];
@@ -105,7 +105,7 @@ public sealed class PictureHeaderTests
     }
 
     [Fact]
-    public void The_thumbnail_within_a_jpeg_is_passed_over()
+    public void Read_JpegWithThumbnail_GivesTheSizeOfThePicture()
     {
         // An APP1 segment that holds a JPEG of 32 x 32.
         var thumbnail = Jpeg(32, 32);
@@ -115,13 +115,13 @@ public sealed class PictureHeaderTests
     }
 
     [Fact]
-    public void What_is_no_picture_is_refused()
+    public void Read_OtherFiles_AreRejected()
     {
         foreach (var file in new byte[][] { [], "hello"u8.ToArray(), new byte[1000], "GIF89a"u8.ToArray(), "%PDF-1.7"u8.ToArray() })
             Assert.Throws<PictureFormatException>(() => PictureHeader.Read(file));
     }
 
-    /// <summary>SOI, a comment, filling, SOF2.</summary>
+    /// <summary>SOI, a comment, fill bytes, SOF2.</summary>
     private static byte[] Jpeg(int width, int height) =>
     [
         0xFF, 0xD8, 0xFF, 0xFE, 0x00, 0x04, 0xFF, 0xC0, 0xFF, 0xFF, 0xC2, 0x00, 0x0B, 8,

@@ -15,7 +15,7 @@ public sealed class SpeechClipTests
     private static float[] Speech { get; } = WavReader.Read(TestMedia.Speech()).ToMono();
 
     [Fact]
-    public void Windows_follow_the_hop_and_the_last_ends_with_the_clip()
+    public void Windows_LongClip_FollowTheHopAndEndWithTheClip()
     {
         var clip = Clip(Speech);
         var windows = clip.Windows(Length, Hop).ToList();
@@ -28,20 +28,20 @@ public sealed class SpeechClipTests
     }
 
     [Fact]
-    public void A_clip_shorter_than_a_window_is_one_window()
+    public void Windows_ClipShorterThanAWindow_IsOnePaddedWindow()
     {
         var clip = Clip(Speech[..(2 * Rate)]);
         var window = Assert.Single(clip.Windows(Length, Hop));
         Assert.Equal(new Window(0, 2 * Rate), window);
 
-        // Models take so many frames and no other number: what the clip lacks is silence.
+        // The input of a model has a fixed number of frames: the clip is padded with silence.
         var expected = new float[FeatureExtractor.FrameCount(3 * Rate) * 42];
         FeatureExtractor.Extract([.. Speech[..(2 * Rate)], .. new float[Rate]], FeatureSet.MfccZcrRms, expected);
-        Assert.All(expected.Zip(clip.Slide(Length, FeatureSet.MfccZcrRms).Extract(window)), pair => Assert.Equal(pair.First, pair.Second, 1e-4f));
+        Assert.All(expected.Zip(clip.CreateExtractor(Length, FeatureSet.MfccZcrRms).Extract(window)), pair => Assert.Equal(pair.First, pair.Second, 1e-4f));
     }
 
     [Fact]
-    public void Windows_without_voice_say_so()
+    public void HasSpeech_WindowOfSilence_IsFalse()
     {
         float[] samples = [.. new float[5 * Rate], .. Speech];
         var clip = Clip(samples);
@@ -51,14 +51,14 @@ public sealed class SpeechClipTests
     }
 
     [Fact]
-    public void Silence_and_noise_have_no_windows()
+    public void Windows_SilenceOrNoise_AreEmpty()
     {
         Assert.Empty(Clip(new float[4 * Rate]).Windows(Length, Hop));
         Assert.Empty(Clip(TestMedia.Noise(4)).Windows(Length, Hop));
     }
 
     [Fact]
-    public void A_quarter_of_a_second_is_needed()
+    public void Windows_BelowTheMinimumDuration_AreEmpty()
     {
         var syllable = Speech[Rate..]; // in the middle of speech
         Assert.Empty(Clip(syllable[..(Rate / 4 - 10)]).Windows(Length, Hop));
@@ -67,10 +67,10 @@ public sealed class SpeechClipTests
     }
 
     [Fact]
-    public void Features_are_those_of_the_window()
+    public void Extract_EachWindow_EqualsFeatureExtractor()
     {
         var clip = Clip(Speech);
-        var windows = clip.Slide(Length, FeatureSet.MfccDeltaZcrRms);
+        var windows = clip.CreateExtractor(Length, FeatureSet.MfccDeltaZcrRms);
         foreach (var window in clip.Windows(Length, Hop))
         {
             var expected = new float[FeatureExtractor.FrameCount(3 * Rate) * 82];

@@ -10,7 +10,7 @@ public sealed class ClipRulesTests
     private static readonly ByteString Bytes = ByteString.CopyFrom(1, 2, 3);
 
     [Fact]
-    public void Check_ClipWithoutMedia_IsRefused()
+    public void Check_ClipWithoutMedia_IsRejected()
     {
         Assert.Equal(["clip"], Fields(null));
         Assert.Equal(["clip"], Fields(new Clip()));
@@ -31,7 +31,7 @@ public sealed class ClipRulesTests
     [InlineData(1, -1)]
     [InlineData(1, int.MaxValue)]
     [InlineData(long.MaxValue, 0)]
-    public void Check_HopOutOfBounds_IsRefusedAndReplacedByTheDefault(long seconds, int nanos)
+    public void Check_HopOutOfBounds_IsRejectedAndReplacedByTheDefault(long seconds, int nanos)
     {
         var clip = new Clip { Audio = Bytes, Hop = new Duration { Seconds = seconds, Nanos = nanos } };
 
@@ -51,9 +51,9 @@ public sealed class ClipRulesTests
 
     private static IEnumerable<string> Fields(Clip? clip)
     {
-        var refusal = new Refusal();
-        ClipRules.Check(clip, refusal);
-        Assert.Equal(refusal.Violations.Count > 0, refusal.Any);
-        return refusal.Violations.Select(violation => violation.Field);
+        var violations = new Violations();
+        ClipRules.Check(clip, violations);
+        Assert.Equal(violations.Ordered.Count > 0, violations.Any);
+        return violations.Ordered.Select(violation => violation.Field);
     }
 }

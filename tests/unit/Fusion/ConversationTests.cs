@@ -1,16 +1,17 @@
+using Affect.Audio;
 using Affect.Fusion.Calls;
 
 namespace Affect.UnitTests.Fusion;
 
 public sealed class ConversationTests
 {
-    private readonly Conversation _conversation = new(Conversation.NewState(2));
+    private readonly Conversation _conversation = new(Conversation.CreateState(2));
 
     [Fact]
-    public void Talk_overlap_and_interruptions_are_counted()
+    public void Summarize_TwoSpeakers_CountsTalkOverlapAndInterruptions()
     {
-        Add(3.0, "x."); // 0 speaks
-        Add(1.0, "xx"); // 1 falls in
+        Add(3.0, "x."); // channel 0 speaks
+        Add(1.0, "xx"); // channel 1 interrupts
         Add(2.0, ".x");
         Add(1.0, "..");
         Add(1.0, "x.");
@@ -23,11 +24,11 @@ public sealed class ConversationTests
     }
 
     [Fact]
-    public void A_monologue_goes_on_over_short_pauses_and_ends_with_the_others_voice()
+    public void Summarize_Monologue_SpansShortPausesAndEndsWithTheOtherSpeaker()
     {
         Add(2, "x.");
         Add(1.5, "..");
-        Add(2, "x."); // 5.5 s by now
+        Add(2, "x."); // 5.5 s so far
         Add(3, "..");
         Add(1, "x."); // too long a pause
         Add(0.5, ".x");
@@ -37,9 +38,9 @@ public sealed class ConversationTests
     }
 
     [Fact]
-    public void Loudness_is_that_of_voice_and_its_trend_a_line()
+    public void Summarize_RisingVoice_HasItsLoudnessAndTrend()
     {
-        // One dB louder each second, between pauses that are louder still and count for nothing.
+        // One dB louder each second; the pauses between are louder and are not counted.
         for (var second = 0; second < 30; second++)
         {
             Add(1, "x.", Math.Pow(10, (-40 + second) / 10.0));
@@ -57,7 +58,7 @@ public sealed class ConversationTests
 
     private void Add(double seconds, string speaking, double power = 0.01)
     {
-        for (var tick = 0; tick < (int)(seconds * Conversation.TickRate); tick++)
+        for (var tick = 0; tick < (int)(seconds * CallTiming.TickRate); tick++)
             _conversation.Add([.. speaking.Select(channel => (byte)(channel == 'x' ? 1 : 0))], [(float)power, (float)power]);
     }
 }

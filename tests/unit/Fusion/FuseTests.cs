@@ -63,8 +63,8 @@ public sealed class FuseTests
     public void Fuse_NoScores_CombinesTheOutcomes(Outcome? speech, Outcome? face, Outcome expected)
     {
         var fused = Fuse(
-            speech is { } heard ? Judge(heard) : null,
-            face is { } seen ? Judge(seen) : null);
+            speech is { } voice ? Judge(voice) : null,
+            face is { } picture ? Judge(picture) : null);
 
         Assert.Equal(expected, fused.Judgement.Outcome);
         Assert.Null(fused.Judgement.Scores);

@@ -92,9 +92,9 @@ public sealed class ModelCatalogTests
     {
         using var models = Catalog();
         var used = new List<string>();
-        var refusal = new Refusal();
+        var violations = new Violations();
 
-        var use = UseAsync(models, "first", refusal, model =>
+        var use = UseAsync(models, "first", violations, model =>
         {
             used.Add(model.Reference.Name);
             return used.Count <= mismatches ? Task.FromException(RpcErrors.Status(StatusCode.InvalidArgument, "another input")) : Task.CompletedTask;
@@ -106,7 +106,7 @@ public sealed class ModelCatalogTests
             await Assert.ThrowsAsync<RpcException>(() => use);
         Assert.Equal(Enumerable.Repeat("first", attempts), used);
         Assert.Equal(attempts, _speech.Requests);
-        Assert.False(refusal.Any);
+        Assert.False(violations.Any);
     }
 
     [Fact]
@@ -114,22 +114,22 @@ public sealed class ModelCatalogTests
     {
         using var models = Catalog();
         var used = new List<string>();
-        var refusal = new Refusal();
+        var violations = new Violations();
 
-        await UseAsync(models, "third", refusal, model =>
+        await UseAsync(models, "third", violations, model =>
         {
             used.Add(model.Reference.Name);
             return Task.CompletedTask;
         });
 
         Assert.Equal(["second"], used);
-        Assert.Equal([("clip.speech_model", "Unknown speech model 'third'; see ListModels.")], refusal.Violations);
+        Assert.Equal([("clip.speech_model", "must be the name of a speech model; 'third' is not served (see ListModels)")], violations.Ordered);
     }
 
-    private async Task UseAsync(ModelCatalog models, string name, Refusal refusal, Func<Model, Task> analyze)
+    private async Task UseAsync(ModelCatalog models, string name, Violations violations, Func<Model, Task> analyze)
     {
         using var requests = new PeerRequests(_options.ClipBudget, _time, DateTimeOffset.MaxValue, CancellationToken.None);
-        await models.UseAsync(Modality.Speech, name, "clip.speech_model", refusal, requests, analyze);
+        await models.UseAsync(Modality.Speech, name, "clip.speech_model", violations, requests, analyze);
     }
 
     private ModelCatalog Catalog() => new(_speech, new FacePeer(), _options, _time, NullLogger<ModelCatalog>.Instance);

@@ -6,7 +6,7 @@ using Grpc.Core;
 
 namespace Affect.UnitTests.Features;
 
-public sealed class WorkTests
+public sealed class ConcurrencyLimiterExtensionsTests
 {
     [Fact]
     public async Task RunAsync_FullQueue_IsResourceExhaustedWithRetryInfo()
@@ -20,9 +20,9 @@ public sealed class WorkTests
         await started.WaitAsync(TestContext.Current.CancellationToken);
         var third = Work(); // waits
 
-        var refused = await Assert.ThrowsAsync<RpcException>(Work);
-        Assert.Equal(StatusCode.ResourceExhausted, refused.StatusCode);
-        Assert.True(refused.GetRpcStatus()!.GetDetail<RetryInfo>().RetryDelay.ToTimeSpan() > TimeSpan.Zero);
+        var rejection = await Assert.ThrowsAsync<RpcException>(Work);
+        Assert.Equal(StatusCode.ResourceExhausted, rejection.StatusCode);
+        Assert.True(rejection.GetRpcStatus()!.GetDetail<RetryInfo>().RetryDelay.ToTimeSpan() > TimeSpan.Zero);
 
         finish.SetResult();
         int[] done = await Task.WhenAll(first, second, third);
@@ -63,10 +63,10 @@ public sealed class WorkTests
         using var limiter = Limiter(permits: 1, queue: 0);
         for (var i = 0; i < 3; i++)
         {
-            var refused = await Assert.ThrowsAsync<RpcException>(() => limiter.RunAsync<int>(
+            var rejection = await Assert.ThrowsAsync<RpcException>(() => limiter.RunAsync<int>(
                 "image", () => throw new PictureFormatException("no"), TestContext.Current.CancellationToken));
-            Assert.Equal(StatusCode.InvalidArgument, refused.StatusCode);
-            Assert.Equal("image", Assert.Single(refused.GetRpcStatus()!.GetDetail<BadRequest>().FieldViolations).Field);
+            Assert.Equal(StatusCode.InvalidArgument, rejection.StatusCode);
+            Assert.Equal("image", Assert.Single(rejection.GetRpcStatus()!.GetDetail<BadRequest>().FieldViolations).Field);
         }
     }
 

@@ -5,22 +5,22 @@ using Grpc.Core;
 namespace Affect.Fusion.Clips;
 
 /// <summary>
-/// The violations of one request. Voice and faces add to it concurrently, so that the caller gets all of them together;
-/// scoring stops at the first one. Thread-safe.
+/// The violations of one request. Voice and faces add theirs concurrently, so that the caller gets all of them together; after the
+/// first one nothing more is scored. Thread-safe.
 /// </summary>
-internal sealed class Refusal
+internal sealed class Violations
 {
-    private readonly ConcurrentDictionary<string, string> _violations = new();
+    private readonly ConcurrentDictionary<string, string> _byField = new();
 
-    /// <summary>True if the request must be refused.</summary>
-    public bool Any => !_violations.IsEmpty;
+    /// <summary>True if the request is invalid.</summary>
+    public bool Any => !_byField.IsEmpty;
 
     /// <summary>Adds a violation; only the first one per field counts.</summary>
-    public void Add(string field, string description) => _violations.TryAdd(field, description);
+    public void Add(string field, string description) => _byField.TryAdd(field, description);
 
     /// <summary>
-    /// Adds the violations of a peer's INVALID_ARGUMENT, with field names translated. False if it concerns none of the fields:
-    /// then the request is not at fault.
+    /// Adds the violations of a peer's INVALID_ARGUMENT, with field names translated. False if it concerns
+    /// other fields only: then the request is not at fault.
     /// </summary>
     public bool AddFrom(RpcException exception, params ReadOnlySpan<(string Peer, string Own)> fields)
     {
@@ -38,6 +38,6 @@ internal sealed class Refusal
     }
 
     /// <summary>Violations, ordered by field.</summary>
-    public IReadOnlyList<(string Field, string Description)> Violations =>
-        [.. _violations.OrderBy(v => v.Key, StringComparer.Ordinal).Select(v => (v.Key, v.Value))];
+    public IReadOnlyList<(string Field, string Description)> Ordered =>
+        [.. _byField.OrderBy(v => v.Key, StringComparer.Ordinal).Select(v => (v.Key, v.Value))];
 }
