@@ -162,7 +162,7 @@ public sealed class ProseTests
 
     private static bool IsProse(string file) => Path.GetFileName(file) switch
     {
-        "LICENSE" or "onnx.proto" or "package-lock.json" or "packages.lock.json" or "ProseTests.cs" => false,
+        "LICENSE" or "onnx.proto3" or "package-lock.json" or "packages.lock.json" or "ProseTests.cs" => false,
         var name when Path.GetExtension(name) is { Length: > 0 } extension => Extensions.Contains(extension),
         _ => true, // scripts and Dockerfiles
     };
