@@ -45,23 +45,20 @@ internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length,
     }
 
     /// <summary>
-    /// The windows that the services score: one per second and one at the end of the clip, without windows that contain no
-    /// voice. Clips without any voice, which the services answer with NO_SPEECH, use all windows, so that metrics include
-    /// every clip.
+    /// The windows that the services score: those of <see cref="Windowing.Over"/> that contain voice. Clips without any voice, which
+    /// the services answer with NO_SPEECH, use all windows, so that metrics include every clip.
     /// </summary>
     public override IEnumerable<float[]> Windows(int index)
     {
         var clip = new float[clips[index].Samples.Length];
         Cut(clips[index].Samples.Span, 0, clip);
         var voice = VoiceActivityDetector.Detect(clip, FeatureExtractor.SampleRate);
-        var last = Math.Max(0, clip.Length - length);
-        var starts = Enumerable.Range(0, last / FeatureExtractor.SampleRate + 1).Select(second => second * FeatureExtractor.SampleRate)
-            .Append(last).Distinct().ToList();
-        var voiced = starts.Where(start => voice.Any(segment => segment.Start < start + length && segment.End > start)).ToList();
-        foreach (var start in voiced.Count > 0 ? voiced : starts)
+        var all = Windowing.Over(clip.Length, length);
+        var voiced = all.Where(window => voice.Any(segment => segment.Start < window.Start + length && segment.End > window.Start)).ToList();
+        foreach (var (start, count) in voiced.Count > 0 ? voiced : all)
         {
             var window = new float[length];
-            clip.AsSpan(start, Math.Min(length, clip.Length - start)).CopyTo(window);
+            clip.AsSpan(start, count).CopyTo(window);
             var values = new float[FeatureExtractor.FrameCount(length) * FeatureExtractor.FeatureCount(features)];
             FeatureExtractor.Extract(window, features, values);
             yield return values;
