@@ -11,12 +11,11 @@ internal static class LocalHosting
     private const string Loopback = "127.0.0.1";
 
     /// <summary>
-    /// Adds the defaults for one machine: listens on loopback, requires no keys, and connects every service to this process's own
-    /// gRPC port. Environment and command line override them.
+    /// Adds the defaults for one machine: listens on loopback, requires no keys, and connects the services to each other in
+    /// memory. Environment and command line override them.
     /// </summary>
     public static void AddLocalDefaults(this WebApplicationBuilder builder)
     {
-        var self = $"http://{Loopback}:{builder.Configuration["Server:GrpcPort"] ?? new ServerOptions().GrpcPort.ToString()}";
         builder.Configuration.Sources.Insert(0, new MemoryConfigurationSource
         {
             InitialData = new Dictionary<string, string?>
@@ -24,13 +23,17 @@ internal static class LocalHosting
                 ["Server:Address"] = Loopback,
                 ["Server:Reflection"] = "true",
                 ["Gateway:RequireApiKey"] = "false",
-                ["Gateway:FusionAddress"] = self,
-                ["Fusion:FeaturesAddress"] = self,
-                ["Fusion:SpeechAddress"] = self,
-                ["Fusion:FaceAddress"] = self,
+                ["Gateway:FusionAddress"] = PeerChannel.InProcess,
+                ["Fusion:FeaturesAddress"] = PeerChannel.InProcess,
+                ["Fusion:SpeechAddress"] = PeerChannel.InProcess,
+                ["Fusion:FaceAddress"] = PeerChannel.InProcess,
                 ["Logging:LogLevel:Default"] = "Warning",
+                // Calls end windows all the time: a batch is worth a short wait, and a core to itself.
+                ["Speech:MaxDelay"] = "00:00:00.020",
+                ["Speech:IntraOpThreads"] = "1",
             },
         });
+        LocalServer.Replace(builder.Services);
     }
 
     /// <summary>Runs the application until shutdown, and prints one line when every service is ready.</summary>

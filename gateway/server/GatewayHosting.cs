@@ -93,7 +93,8 @@ public static class GatewayHosting
     private static GrpcChannel CreateChannel(IServiceProvider provider, RetryPolicy? retry = null) => PeerChannel.Create(
         provider.GetRequiredService<GatewayOptions>().FusionAddress,
         provider.GetRequiredService<IOptions<ServerOptions>>().Value.PeerTlsPath,
-        retry: retry);
+        retry: retry,
+        inProcess: provider.GetService<InProcessTransport>());
 
     private static void AddEvents(IServiceCollection services)
     {

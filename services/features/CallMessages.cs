@@ -56,7 +56,7 @@ internal static class CallMessages
                     Start = ToDuration(window.Start),
                     End = ToDuration(window.Start + window.Length),
                     HasSpeech = window.Features is not null,
-                    Features = window.Features is { } features ? ToBytes(features) : ByteString.Empty,
+                    Features = window.Features is { } features ? UnsafeByteOperations.UnsafeWrap(features) : ByteString.Empty,
                 },
             });
         foreach (var channel in state.Channels)

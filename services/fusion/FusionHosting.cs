@@ -59,7 +59,9 @@ public static class FusionHosting
 
         void AddChannel(string peer, Func<FusionOptions, string> address) =>
             services.AddKeyedSingleton(Key(peer), (provider, _) => PeerChannel.Create(
-                address(provider.GetRequiredService<FusionOptions>()), provider.GetRequiredService<IOptions<ServerOptions>>().Value.PeerTlsPath));
+                address(provider.GetRequiredService<FusionOptions>()),
+                provider.GetRequiredService<IOptions<ServerOptions>>().Value.PeerTlsPath,
+                inProcess: provider.GetService<InProcessTransport>()));
 
         void AddClassifier(Modality modality, string peer) =>
             services.AddKeyedSingleton(modality, (provider, _) => new ClassifierService.ClassifierServiceClient(Channel(provider, peer)));

@@ -36,8 +36,8 @@ internal sealed record ChannelAudioState(IReadOnlyList<SpeechSegment> Segments, 
 /// <param name="Index">Index of the window within the channel.</param>
 /// <param name="Start">First sample at 22,050 Hz.</param>
 /// <param name="Length">Samples at 22,050 Hz.</param>
-/// <param name="Features">[frame][feature]; null if no speech overlaps the window.</param>
-internal sealed record CallWindow(int Channel, long Index, long Start, int Length, float[]? Features);
+/// <param name="Features">float32, little-endian, [frame][feature]; null if no speech overlaps the window.</param>
+internal sealed record CallWindow(int Channel, long Index, long Start, int Length, byte[]? Features);
 
 /// <summary>
 /// The audio of a call: bytes become ticks, segments of speech and windows, in the order of time. Each sample is decoded and searched

@@ -1,4 +1,6 @@
 using System.Buffers;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using Affect.Audio;
 
 namespace Affect.Features.Audio;
@@ -106,11 +108,11 @@ internal sealed class CallChannel
         return _complete || To22050(KnownUntil) >= start + length ? false : null;
     }
 
-    /// <summary>The features of a window, [frame][feature].</summary>
-    public float[] Extract(long start, int length)
+    /// <summary>The features of a window: float32, little-endian, [frame][feature].</summary>
+    public byte[] Extract(long start, int length)
     {
-        var features = GC.AllocateUninitializedArray<float>(_features!.FeatureLength);
-        _features.Extract(start, length, Resample, features);
+        var features = GC.AllocateUninitializedArray<byte>(_features!.FeatureLength * sizeof(float));
+        _features.Extract(start, length, Resample, MemoryMarshal.Cast<byte, float>(features.AsSpan()));
         return features;
     }
 
@@ -177,8 +179,7 @@ internal sealed class CallChannel
         {
             var end = CallTiming.FirstSample(_firstTick + _powers.Count + 1, _format.Rate);
             var part = samples[..(int)Math.Min(end - at, samples.Length)];
-            foreach (var sample in part)
-                _energy += sample * sample;
+            _energy += Energy(part);
             samples = samples[part.Length..];
             at += part.Length;
             if (at < end)
@@ -186,6 +187,18 @@ internal sealed class CallChannel
             _powers.Enqueue(_energy / (end - _energyFrom));
             (_energy, _energyFrom) = (0, end);
         }
+    }
+
+    private static float Energy(ReadOnlySpan<float> samples)
+    {
+        var vectors = MemoryMarshal.Cast<float, Vector256<float>>(samples);
+        Vector256<float> sums = default;
+        foreach (var vector in vectors)
+            sums += vector * vector;
+        var energy = Vector256.Sum(sums);
+        foreach (var sample in samples[(vectors.Length * Vector256<float>.Count)..])
+            energy += sample * sample;
+        return energy;
     }
 
     /// <summary>Copies samples at 22,050 Hz from the buffered audio.</summary>

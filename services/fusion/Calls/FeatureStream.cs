@@ -19,7 +19,7 @@ internal readonly record struct FeatureReport(ExtractCallResponse Response, int 
 internal sealed class FeatureStream : IDisposable
 {
     /// <summary>Audio is sent at least this often, and whenever a window is complete.</summary>
-    private static readonly TimeSpan SendInterval = TimeSpan.FromSeconds(0.25);
+    private static readonly TimeSpan SendInterval = TimeSpan.FromSeconds(0.2);
 
     /// <summary>Audio beyond what windows and voice activity detection need (<see cref="CallPlan"/>) that may be kept unanswered.</summary>
     private static readonly TimeSpan MaxBacklog = TimeSpan.FromSeconds(10);

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Affect.Audio;
 
@@ -49,13 +50,13 @@ internal static class InnerProduct
             Vector512<float> w = default;
             for (nuint i = 0; i + 16 <= (nuint)a.Length; i += 16)
                 w = Vector512.MultiplyAddEstimate(Vector512.LoadUnsafe(ref x, i), Vector512.LoadUnsafe(ref y, i), w);
-            return Vector512.Sum(w);
+            return Sum(Fold(w));
         }
 
         Vector256<float> s = default;
         for (nuint i = 0; i + 8 <= (nuint)a.Length; i += 8)
             s = Vector256.MultiplyAddEstimate(Vector256.LoadUnsafe(ref x, i), Vector256.LoadUnsafe(ref y, i), s);
-        return Vector256.Sum(s);
+        return Sum(Fold(s));
     }
 
     /// <summary>
@@ -78,7 +79,7 @@ internal static class InnerProduct
                 w3 = Vector512.MultiplyAddEstimate(factor, Vector512.LoadUnsafe(ref y, i + (3 * (nuint)stride)), w3);
             }
 
-            return Vector128.Create(Vector512.Sum(w0), Vector512.Sum(w1), Vector512.Sum(w2), Vector512.Sum(w3));
+            return Sums(Fold(w0), Fold(w1), Fold(w2), Fold(w3));
         }
 
         Vector256<float> s0 = default, s1 = default, s2 = default, s3 = default;
@@ -91,6 +92,18 @@ internal static class InnerProduct
             s3 = Vector256.MultiplyAddEstimate(factor, Vector256.LoadUnsafe(ref y, i + (3 * (nuint)stride)), s3);
         }
 
-        return Vector128.Create(Vector256.Sum(s0), Vector256.Sum(s1), Vector256.Sum(s2), Vector256.Sum(s3));
+        return Sums(Fold(s0), Fold(s1), Fold(s2), Fold(s3));
     }
+
+    private static Vector128<float> Fold(Vector512<float> sums) => Fold(sums.GetLower() + sums.GetUpper());
+
+    private static Vector128<float> Fold(Vector256<float> sums) => sums.GetLower() + sums.GetUpper();
+
+    /// <summary>The sums of four vectors, each in the order of <see cref="Sum"/>.</summary>
+    private static Vector128<float> Sums(Vector128<float> a, Vector128<float> b, Vector128<float> c, Vector128<float> d) =>
+        Sse3.IsSupported
+            ? Sse3.HorizontalAdd(Sse3.HorizontalAdd(a, b), Sse3.HorizontalAdd(c, d))
+            : Vector128.Create(Sum(a), Sum(b), Sum(c), Sum(d));
+
+    private static float Sum(Vector128<float> sums) => sums[0] + sums[1] + (sums[2] + sums[3]);
 }

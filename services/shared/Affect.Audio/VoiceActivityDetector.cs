@@ -50,8 +50,10 @@ public sealed class VoiceActivityDetector
     private readonly ArrayBufferWriter<float> _resampled = new();
     private readonly HighPass _highPass = new(BandStart / Rate);
 
-    private readonly float[] _samples = new float[FrameLength];
+    // The band from the first sample of frame _bufferedFrame on: frames are searched for a pitch when they are judged.
+    private readonly float[] _samples = new float[((FirstFloorFuture + 2) * Hop) + FrameLength];
     private int _sampleCount;
+    private long _bufferedFrame;
     private long _received;
 
     /// <summary>The frames that a judgement may still need; the first one's number is <see cref="_firstFrame"/>.</summary>
@@ -101,16 +103,14 @@ public sealed class VoiceActivityDetector
 
             if (_resampler is null)
             {
-                Analyse(slice);
+                Analyze(slice, found);
             }
             else
             {
                 _resampled.ResetWrittenCount();
                 _resampler.Process(slice, _resampled);
-                Analyse(_resampled.WrittenSpan);
+                Analyze(_resampled.WrittenSpan, found);
             }
-
-            Judge(ended: false, found);
         }
     }
 
@@ -146,7 +146,7 @@ public sealed class VoiceActivityDetector
         {
             _resampled.ResetWrittenCount();
             _resampler.Flush(_resampled);
-            Analyse(_resampled.WrittenSpan);
+            Analyze(_resampled.WrittenSpan, found);
         }
 
         Judge(ended: true, found);
@@ -154,26 +154,36 @@ public sealed class VoiceActivityDetector
             Close(start, found);
     }
 
-    /// <summary>Cuts the band into frames and measures them.</summary>
-    private void Analyse(ReadOnlySpan<float> samples)
+    /// <summary>Cuts the band into frames, measures their levels, and judges those behind which enough is known.</summary>
+    private void Analyze(ReadOnlySpan<float> samples, ICollection<SpeechSegment> found)
     {
         while (!samples.IsEmpty)
         {
-            var taken = Math.Min(FrameLength - _sampleCount, samples.Length);
+            var start = Offset(_firstFrame + _frames.Count);
+            if (start + FrameLength > _samples.Length)
+            {
+                var judged = Offset(_nextFrame);
+                _samples.AsSpan(judged, _sampleCount - judged).CopyTo(_samples);
+                (_sampleCount, _bufferedFrame, start) = (_sampleCount - judged, _nextFrame, start - judged);
+            }
+
+            var taken = Math.Min(start + FrameLength - _sampleCount, samples.Length);
             _highPass.Process(samples[..taken], _samples.AsSpan(_sampleCount));
             samples = samples[taken..];
             _sampleCount += taken;
-            if (_sampleCount == FrameLength)
-            {
-                var level = 10 * Math.Log10((InnerProduct.Of(_samples, _samples) / FrameLength) + 1e-12);
-                _levels.Add(level);
-                _frames.Add(new Frame { HasPitch = level > MinLevelDb && IsPeriodic(_samples) && PredictionGainDb(_samples) <= MaxPredictionGainDb });
-                _samples.AsSpan(Hop).CopyTo(_samples);
-                _sampleCount -= Hop;
-                _highPass.Settle();
-            }
+            if (_sampleCount < start + FrameLength)
+                return;
+            var frame = _samples.AsSpan(start, FrameLength);
+            _levels.Add(10 * Math.Log10((InnerProduct.Of(frame, frame) / FrameLength) + 1e-12));
+            _frames.Add(default);
+            _highPass.Settle();
+            Judge(ended: false, found);
         }
+
+        int Offset(long frame) => (int)(frame - _bufferedFrame) * Hop;
     }
+
+    private ReadOnlySpan<float> Samples(long frame) => _samples.AsSpan((int)(frame - _bufferedFrame) * Hop, FrameLength);
 
     /// <summary>Whether a shift by some pitch period maps the frame nearly onto itself.</summary>
     private static bool IsPeriodic(ReadOnlySpan<float> samples)
@@ -242,11 +252,21 @@ public sealed class VoiceActivityDetector
             if (behind > frames.Length && !ended)
                 break;
             var floor = Min(CollectionsMarshal.AsSpan(_levels)[Math.Max(0, index - FloorPast)..Math.Min(frames.Length, behind)]);
-            frames[index].Loud = _levels[index] > Math.Max(MinLevelDb, floor + MinSnrDb);
+            if (_levels[index] > Math.Max(MinLevelDb, floor + MinSnrDb))
+            {
+                var samples = Samples(_nextFrame);
+                var hasPitch = IsPeriodic(samples) && PredictionGainDb(samples) <= MaxPredictionGainDb;
+                frames[index] = new Frame { Loud = true, Voiced = hasPitch };
+            }
+
             Follow(frames[..(index + 1)], found);
         }
 
-        var used = (int)Math.Max(0, _nextFrame - FloorPast - _firstFrame);
+        // In blocks: dropping each frame by itself would move the others every time.
+        var used = (int)(_nextFrame - FloorPast - _firstFrame);
+        if (used < FloorPast && !ended)
+            return;
+        used = Math.Max(0, used);
         _frames.RemoveRange(0, used);
         _levels.RemoveRange(0, used);
         _firstFrame += used;
@@ -315,13 +335,11 @@ public sealed class VoiceActivityDetector
 
     private struct Frame
     {
-        /// <summary>Periodic, and no tone.</summary>
-        public bool HasPitch;
-
         /// <summary>Known once the frame has been judged.</summary>
         public bool Loud;
 
-        public readonly bool Voiced => Loud && HasPitch;
+        /// <summary>Loud, periodic, and not a tone.</summary>
+        public bool Voiced;
     }
 
     /// <summary>A second-order Butterworth high-pass (R. Bristow-Johnson, Audio EQ Cookbook).</summary>
@@ -345,6 +363,13 @@ public sealed class VoiceActivityDetector
         public void Process(ReadOnlySpan<float> input, Span<float> output)
         {
             var (s1, s2) = (_s1, _s2);
+            // Half of a call is often digital silence: one side listens.
+            if (s1 == 0 && s2 == 0 && !input.ContainsAnyExcept(0f))
+            {
+                output[..input.Length].Clear();
+                return;
+            }
+
             for (var i = 0; i < input.Length; i++)
             {
                 // Each state depends on the output by one fused operation: the shortest chain from sample to sample.

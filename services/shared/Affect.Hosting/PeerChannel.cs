@@ -6,9 +6,15 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Affect.Hosting;
 
+/// <summary>Creates the handler that passes requests to the services of the same process.</summary>
+public delegate HttpMessageHandler InProcessTransport();
+
 /// <summary>Channels from one service to another inside the cluster (HTTP/2, with mutual TLS where configured).</summary>
 public static class PeerChannel
 {
+    /// <summary>Address of the services of the same process; requires an <see cref="InProcessTransport"/>.</summary>
+    public const string InProcess = "inprocess:///";
+
     /// <summary>Interval at which <c>dns:///</c> names are resolved again, so that new pods are found.</summary>
     private static readonly TimeSpan DnsRefresh = TimeSpan.FromSeconds(15);
 
@@ -20,8 +26,17 @@ public static class PeerChannel
     /// <param name="tlsPath">As <see cref="ServerOptions.PeerTlsPath"/>.</param>
     /// <param name="maxMessageBytes">Largest response.</param>
     /// <param name="retry">Retries by the channel itself, if the caller has no retry budget.</param>
-    public static GrpcChannel Create(string address, string? tlsPath = null, int maxMessageBytes = 64 << 20, RetryPolicy? retry = null)
+    /// <param name="inProcess">Transport for the address <see cref="InProcess"/>.</param>
+    public static GrpcChannel Create(
+        string address, string? tlsPath = null, int maxMessageBytes = 64 << 20, RetryPolicy? retry = null, InProcessTransport? inProcess = null)
     {
+        if (address == InProcess)
+            return GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
+            {
+                MaxReceiveMessageSize = maxMessageBytes,
+                HttpHandler = (inProcess ?? throw new InvalidOperationException($"{InProcess} is valid only in the one-process host."))(),
+            });
+
         var service = new ServiceConfig { LoadBalancingConfigs = { new RoundRobinConfig() } };
         if (retry is not null)
         {
@@ -60,7 +75,7 @@ public static class PeerChannel
 
     /// <summary>True if <see cref="Create"/> accepts the address.</summary>
     public static bool IsAddress(string address) =>
-        Uri.TryCreate(address, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" or "dns";
+        Uri.TryCreate(address, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" or "dns" or "inprocess";
 
     private static readonly IServiceProvider Resolvers = new ServiceCollection()
         .AddSingleton<ResolverFactory>(new DnsResolverFactory(DnsRefresh))
