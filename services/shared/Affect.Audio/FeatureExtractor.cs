@@ -346,12 +346,12 @@ public static class FeatureExtractor
         var bands = new MelBand[MelCount];
         for (var band = 0; band < bands.Length; band++)
         {
-            var (low, centre, high) = (edges[band], edges[band + 1], edges[band + 2]);
+            var (low, center, high) = (edges[band], edges[band + 1], edges[band + 2]);
             var weights = new float[BinCount];
             for (var bin = 0; bin < BinCount; bin++)
             {
                 var hertz = (double)bin * SampleRate / FrameLength;
-                var height = Math.Min((hertz - low) / (centre - low), (high - hertz) / (high - centre));
+                var height = Math.Min((hertz - low) / (center - low), (high - hertz) / (high - center));
                 weights[bin] = (float)(Math.Max(0, height) * 2 / (high - low));
             }
 

@@ -6,16 +6,16 @@ using System.Runtime.Intrinsics;
 namespace Affect.Audio;
 
 /// <summary>
-/// The power spectra of eight real frames at once, one in each lane of a vector: no shuffles, whatever the
-/// stage, and every instruction does eight frames' work. Tables only; safe to share.
+/// The power spectra of eight real frames, one in each lane of a vector: no stage shuffles, and every instruction processes eight
+/// frames. Holds tables only; thread-safe.
 /// </summary>
 internal sealed class LockStepFft
 {
-    /// <summary>Frames that are transformed together.</summary>
+    /// <summary>Number of frames that are transformed together.</summary>
     public const int Lanes = 8;
 
     private readonly float[][] _twiddles; // for each stage and j: w^j, w^2j, w^3j as (cos, sin) pairs
-    private readonly int[] _positions;    // where the in-place transform leaves bin k
+    private readonly int[] _positions;    // position of bin k after the in-place transform
     private readonly float[] _split;      // e^(-2πik/n) as (cos, sin) pairs, for k up to n / 4
 
     /// <param name="size">Samples of a frame: twice a power of four.</param>
@@ -42,7 +42,7 @@ internal sealed class LockStepFft
         for (var k = 0; k <= points / 2; k++)
             SetRoot(_split, k, (double)k / size);
 
-        // Decimation in frequency leaves the bins in digit-reversed order, digits to the base four.
+        // Decimation in frequency leaves the bins in digit-reversed order, in base four.
         _positions = new int[points];
         for (var k = 0; k < points; k++)
         {
@@ -63,8 +63,8 @@ internal sealed class LockStepFft
     public int Size { get; }
 
     /// <summary>
-    /// Computes 4 |X[k]|² for k = 0 … Size / 2 of each lane. Four times, because it saves two multiplications
-    /// per bin; the caller halves its window instead.
+    /// Computes 4 |X[k]|² for k = 0 … Size / 2 of each lane. The factor saves two multiplications per bin; callers halve their window
+    /// instead.
     /// </summary>
     /// <param name="frames">Size vectors, sample by sample; overwritten.</param>
     /// <param name="power">Size / 2 + 1 vectors, bin by bin.</param>
@@ -74,9 +74,8 @@ internal sealed class LockStepFft
         ArgumentOutOfRangeException.ThrowIfNotEqual(frames.Length, Size, nameof(frames));
         ArgumentOutOfRangeException.ThrowIfNotEqual(power.Length, points + 1, nameof(power));
 
-        // Even samples are taken for real parts and odd ones for imaginary parts, which is how they lie
-        // in memory. One transform of half the size then gives both halves' spectra (Press et al.,
-        // Numerical Recipes, section 12.3).
+        // Even samples are the real parts and odd samples the imaginary parts of one transform of half the size, which gives the
+        // spectra of both (Press et al., Numerical Recipes, section 12.3).
         ref var z = ref MemoryMarshal.GetReference(frames);
         Transform(ref z, points, 0);
 
@@ -102,8 +101,8 @@ internal sealed class LockStepFft
     }
 
     /// <summary>
-    /// In-place complex transform, radix 4, decimation in frequency. It recurs depth first, so that all
-    /// stages but the first two find their data in the L1 cache.
+    /// In-place complex transform, radix 4, decimation in frequency. Recursion is depth first: all stages but the first two find their
+    /// data in the first-level cache.
     /// </summary>
     private void Transform(ref Vector256<float> z, int length, int stage)
     {

@@ -5,27 +5,24 @@ using System.Runtime.Intrinsics;
 namespace Affect.Audio;
 
 /// <summary>
-/// Finds speech in one channel, without a model: sound in the telephone band that rises above the noise
-/// around it and has the pitch of a voice at its core. Streaming; not thread-safe.
+/// Detects speech in one channel, without a model: sound in the telephone band that rises above the noise around it and has the
+/// pitch of a voice at its core. Streaming; an instance belongs to one thread at a time.
 /// </summary>
 /// <remarks>
-/// <para>Every 10 ms a frame of 40 ms is looked at. It is voiced if it is</para>
+/// <para>Every 10 ms, a frame of 40 ms is analyzed. It is voiced if it is</para>
 /// <list type="bullet">
-/// <item>loud: above −75 dBFS, and 6 dB above the noise floor, which is the lowest level of the second and a
-/// half before it (minimum statistics; R. Martin, 2001) and of 0.1 s after it; at the beginning, where less lies
-/// before, of 0.5 s after it. So no steady sound is speech, however loud;</item>
-/// <item>periodic at the pitch of a voice, by the normalised cross-correlation of RAPT (D. Talkin, 1995),
-/// which noise and clicks are not;</item>
-/// <item>no tone: linear prediction of order four foresees one sine or two exactly (dial tones, DTMF), and
-/// leaves a residue of speech.</item>
+/// <item>loud: above −75 dBFS, and 6 dB above the noise floor, the lowest level of the preceding 1.5 s (minimum statistics;
+/// R. Martin, 2001) and of the following 0.1 s, or 0.5 s at the start of the signal. A steady sound is therefore never speech;</item>
+/// <item>periodic at the pitch of a voice, by the normalized cross-correlation of RAPT (D. Talkin, 1995), unlike noise and clicks;</item>
+/// <item>not a tone: linear prediction of order four predicts one or two sines exactly (dial tones, DTMF), and speech with a
+/// residual.</item>
 /// </list>
-/// <para>Five voiced frames of ten are a core. Around it the segment takes in what is loud (consonants), and
-/// pauses of up to 0.3 s. The price of having no model: whispering is not found, and music may pass for
-/// speech.</para>
+/// <para>Five voiced frames of ten form a core. The segment around it includes loud frames (consonants) and pauses of up to 0.3 s.
+/// Limits of a detector without a model: whispering is not detected, and music may be taken for speech.</para>
 /// </remarks>
 public sealed class VoiceActivityDetector
 {
-    // All analysis is at 8 kHz, where the resampler's low-pass is the upper end of the telephone band.
+    // All analysis is at 8 kHz: the low-pass of the resampler is the upper end of the telephone band.
     private const int Rate = 8_000;
     private const double BandStart = 200;
 
@@ -43,7 +40,7 @@ public sealed class VoiceActivityDetector
     private const int CoreWindow = 10, CoreVoiced = 5;
     private const int MaxLeadIn = 20, MaxPause = 30, Margin = 3;
 
-    private const int Slice = 8192; // samples of input taken at a time, so that memory stays bounded
+    private const int Slice = 8192; // samples of input processed at a time: bounds memory
 
     private readonly int _sampleRate;
     private readonly Resampler? _resampler;
@@ -56,30 +53,30 @@ public sealed class VoiceActivityDetector
     private long _bufferedFrame;
     private long _received;
 
-    /// <summary>The frames that a judgement may still need; the first one's number is <see cref="_firstFrame"/>.</summary>
+    /// <summary>Frames that a decision may still need; the index of the first is <see cref="_firstFrame"/>.</summary>
     private readonly List<Frame> _frames = [];
 
     /// <summary>Level of each of these frames in dBFS.</summary>
     private readonly List<double> _levels = [];
     private long _firstFrame, _nextFrame;
 
-    /// <summary>The open segment in frames, both ends included, and its last core; none where start is null.</summary>
+    /// <summary>The open segment in frames, both ends included, and its last core; null during silence.</summary>
     private long? _segmentStart;
     private long _segmentEnd, _lastCore;
 
-    /// <summary>The sample behind the last segment: the next one starts no earlier.</summary>
+    /// <summary>One past the last sample of the newest segment: the next one starts no earlier.</summary>
     private long _free;
 
-    /// <param name="sampleRate">Of the signal, in hertz, within the bounds that <see cref="WavReader"/> accepts.</param>
+    /// <param name="sampleRate">Sample rate in hertz, within the bounds of <see cref="WavReader"/>.</param>
     public VoiceActivityDetector(int sampleRate)
     {
         _resampler = sampleRate == Rate ? null : new Resampler(sampleRate, Rate);
         _sampleRate = sampleRate;
     }
 
-    /// <summary>The speech of a whole signal, in order, not overlapping; empty if there is none.</summary>
+    /// <summary>The segments of speech of a whole signal, in order and without overlap.</summary>
     /// <param name="samples">One channel, full scale is 1, all finite.</param>
-    /// <param name="sampleRate">In hertz, within the bounds that <see cref="WavReader"/> accepts.</param>
+    /// <param name="sampleRate">In hertz, within the bounds of <see cref="WavReader"/>.</param>
     public static IReadOnlyList<SpeechSegment> Detect(ReadOnlySpan<float> samples, int sampleRate)
     {
         var detector = new VoiceActivityDetector(sampleRate);
@@ -90,8 +87,8 @@ public sealed class VoiceActivityDetector
     }
 
     /// <summary>
-    /// Takes the next piece of the signal, of any length, and adds the segments that have ended in it. A
-    /// segment is known about half a second after its end.
+    /// Processes the next piece of the signal, of any length, and adds the segments that have ended. A segment is known about 0.5 s
+    /// after its end.
     /// </summary>
     public void Process(ReadOnlySpan<float> samples, ICollection<SpeechSegment> found)
     {
@@ -114,12 +111,12 @@ public sealed class VoiceActivityDetector
         }
     }
 
-    /// <summary>The segment that has not ended yet, up to where it is known to last; null where nobody speaks.</summary>
+    /// <summary>The segment that has not ended, as far as it is known; null during silence.</summary>
     public SpeechSegment? Open => _segmentStart is { } start ? Segment(start) : null;
 
     /// <summary>
-    /// The sample up to which everything is known: what lies before it, and in neither a segment that was
-    /// found nor the open one, is no speech, whatever follows.
+    /// The sample up to which everything is known: samples before it that are in neither a reported segment nor the open one are not
+    /// speech, whatever follows.
     /// </summary>
     public long KnownUntil
     {
@@ -127,8 +124,7 @@ public sealed class VoiceActivityDetector
         {
             if (_segmentStart is { } open)
                 return Segment(open).End;
-            // The next segment begins at the earliest voiced frame that may still become part of a core, and
-            // with what is loud in front of it.
+            // The next segment starts at the earliest voiced frame that may become part of a core, or at the loud frames before it.
             var judged = CollectionsMarshal.AsSpan(_frames)[..(int)(_nextFrame - _firstFrame)];
             var first = Math.Max(0, judged.Length - CoreWindow + 1);
             while (first < judged.Length && !judged[first].Voiced)
@@ -139,7 +135,7 @@ public sealed class VoiceActivityDetector
         }
     }
 
-    /// <summary>Ends the signal: adds what speech is left. Nothing can be processed afterwards.</summary>
+    /// <summary>Ends the signal and adds the remaining segments. Nothing can be processed afterwards.</summary>
     public void Flush(ICollection<SpeechSegment> found)
     {
         if (_resampler is not null)
@@ -185,7 +181,7 @@ public sealed class VoiceActivityDetector
 
     private ReadOnlySpan<float> Samples(long frame) => _samples.AsSpan((int)(frame - _bufferedFrame) * Hop, FrameLength);
 
-    /// <summary>Whether a shift by some pitch period maps the frame nearly onto itself.</summary>
+    /// <summary>True if a shift by a pitch period maps the frame nearly onto itself.</summary>
     private static bool IsPeriodic(ReadOnlySpan<float> samples)
     {
         var start = samples[..CorrelationLength];
@@ -207,11 +203,11 @@ public sealed class VoiceActivityDetector
         return false;
     }
 
-    /// <summary>By how much linear prediction of order four lowers the frame's energy.</summary>
+    /// <summary>Gain of linear prediction of order four: the energy of the frame over that of the residual.</summary>
     private static double PredictionGainDb(ReadOnlySpan<float> samples)
     {
-        // The covariance method (Makhoul, "Linear prediction: a tutorial review", 1975): exact for sines,
-        // where the autocorrelation method would blur them with its window.
+        // The covariance method (Makhoul, "Linear prediction: a tutorial review", 1975) is exact for sines; the window of the
+        // autocorrelation method would blur them.
         const int n = PredictionOrder + 1;
         Span<double> covariance = stackalloc double[n * n];
         for (var i = 0; i < n; i++)
@@ -223,8 +219,8 @@ public sealed class VoiceActivityDetector
             }
         }
 
-        // Eliminating the predictors one by one leaves the energy that none of them explains. What single
-        // precision cannot tell from nothing (60 dB down) counts as explained.
+        // Eliminating the predictors one by one leaves the energy that none of them explains. Energy below single precision
+        // (60 dB down) counts as explained.
         var energy = covariance[0] + 1e-12;
         for (var p = PredictionOrder; p > 0; p--)
         {
@@ -241,7 +237,7 @@ public sealed class VoiceActivityDetector
         return 10 * Math.Log10(energy / Math.Max(covariance[0], 1e-6 * energy));
     }
 
-    /// <summary>Decides on all frames behind which enough is known, or the end, and drops what is no longer needed.</summary>
+    /// <summary>Decides on all frames whose future is known or has ended, and drops frames that are no longer needed.</summary>
     private void Judge(bool ended, ICollection<SpeechSegment> found)
     {
         var frames = CollectionsMarshal.AsSpan(_frames);
@@ -284,7 +280,7 @@ public sealed class VoiceActivityDetector
         return smallest;
     }
 
-    /// <summary>Opens, extends or closes the segment by the newest judged frame, the last of <paramref name="frames"/>.</summary>
+    /// <summary>Opens, extends or closes the segment by the newest decided frame, the last of <paramref name="frames"/>.</summary>
     private void Follow(ReadOnlySpan<Frame> frames, ICollection<SpeechSegment> found)
     {
         var newest = _firstFrame + frames.Length - 1;
@@ -307,7 +303,7 @@ public sealed class VoiceActivityDetector
         }
     }
 
-    /// <summary>The first voiced frame of a core, and the loud ones that lead up to it.</summary>
+    /// <summary>The first voiced frame of a core, or the first of the loud frames before it.</summary>
     private long StartOfSegment(ReadOnlySpan<Frame> frames, int index)
     {
         while (!frames[index].Voiced)
@@ -317,7 +313,7 @@ public sealed class VoiceActivityDetector
         return _firstFrame + index;
     }
 
-    /// <summary>The segment that began with a frame, as far as it is known to last.</summary>
+    /// <summary>The segment that starts with a frame, as far as it is known.</summary>
     private SpeechSegment Segment(long start)
     {
         var first = (start - Margin) * Hop * _sampleRate / Rate;
@@ -384,8 +380,8 @@ public sealed class VoiceActivityDetector
         }
 
         /// <summary>
-        /// Lets what nobody hears end. In digital silence it would fade for ever, in numbers so small that
-        /// processors take a hundred times as long over each.
+        /// Clears an inaudible state. In digital silence it would decay into denormal numbers, with which processors are a hundred
+        /// times slower.
         /// </summary>
         public void Settle()
         {
