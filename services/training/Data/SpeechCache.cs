@@ -145,10 +145,10 @@ internal static class SpeechCache
     {
         using var process = Process.Start(
             new ProcessStartInfo("ffmpeg", ["-v", "error", "-i", path, "-f", "wav", "-c:a", "pcm_s16le", "pipe:1"])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        })!;
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            })!;
         using var output = new MemoryStream();
         var errors = process.StandardError.ReadToEndAsync(cancellation);
         await process.StandardOutput.BaseStream.CopyToAsync(output, cancellation);

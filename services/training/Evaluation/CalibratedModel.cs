@@ -43,8 +43,11 @@ internal sealed record CalibratedModel(byte[] Model, Normalization Normalization
 
     /// <summary>Sets the abstention threshold to the coverage of <see cref="Calibration.AbstainShare"/> on validation samples.</summary>
     public CalibratedModel WithCoverage(Architecture architecture, Samples validation, CancellationToken cancellation) =>
-        this with { AbstainBelow = Calibration.AbstainBelow(
-            Predict(architecture, validation, cancellation).Select(prediction => prediction.Scores)) };
+        this with
+        {
+            AbstainBelow = Calibration.AbstainBelow(
+                Predict(architecture, validation, cancellation).Select(prediction => prediction.Scores)),
+        };
 
     /// <summary>Predicts samples.</summary>
     public List<Prediction> Predict(Architecture architecture, Samples samples, CancellationToken cancellation)

@@ -146,8 +146,14 @@ internal sealed class OnnxGraph(WeightFormat format = WeightFormat.Float32)
             TensorType = new()
             {
                 ElemType = (int)DataType.Float,
-                Shape = new() { Dim = { new TensorShapeProto.Types.Dimension { DimParam = "N" },
-                    shape.Select(size => new TensorShapeProto.Types.Dimension { DimValue = size }) } },
+                Shape = new()
+                {
+                    Dim =
+                    {
+                        new TensorShapeProto.Types.Dimension { DimParam = "N" },
+                        shape.Select(size => new TensorShapeProto.Types.Dimension { DimValue = size }),
+                    },
+                },
             },
         },
     };

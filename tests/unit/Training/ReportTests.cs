@@ -38,8 +38,10 @@ public sealed class ReportTests : IDisposable
     [Fact]
     public void ToMarkdown_FaceModels_CountsDuplicates()
     {
-        var face = Foreign with { Metrics = [Measured("fer2013-official", null, 10, 0.7),
-            Measured("fer2013-official", Condition.WithoutDuplicates, 7, 0.6)] };
+        var face = Foreign with
+        {
+            Metrics = [Measured("fer2013-official", null, 10, 0.7), Measured("fer2013-official", Condition.WithoutDuplicates, 7, 0.6)],
+        };
 
         var text = new ModelReport([face]).ToMarkdown(new Dictionary<string, IReadOnlyList<string>>());
 
@@ -106,8 +108,12 @@ public sealed class ReportTests : IDisposable
             var root = XDocument.Parse(svg).Root!;
             Assert.Equal("svg", root.Name.LocalName);
             var texts = root.Descendants().Where(element => element.Name.LocalName == "text").Select(element => element.Value).ToList();
-            Assert.Contains(name switch { "confusion.svg" => "true emotion", "learning.svg" => "cross-entropy (nats)",
-                _ => "accuracy (%)" }, texts);
+            Assert.Contains(name switch
+            {
+                "confusion.svg" => "true emotion",
+                "learning.svg" => "cross-entropy (nats)",
+                _ => "accuracy (%)"
+            }, texts);
             Assert.InRange(svg.Length, 1000, 60_000);
         }
         // 70 % of the sad samples are predicted as sad.
@@ -188,7 +194,14 @@ public sealed class ReportTests : IDisposable
         var scores = Enumerable.Range(0, samples)
             .Select(i => EmotionScores.FromWeights(i < correct ? [0, 0, 0.8f, 0.2f, 0, 0, 0] : [0, 0, 0.4f, 0.6f, 0, 0, 0])).ToList();
         var metrics = Metrics.Compute(split, "RAVDESS+SAVEE+TESS test", scores, [.. Enumerable.Repeat(Emotion.Sad, samples)]);
-        return metrics with { Split = split, Condition = condition, Accuracy = accuracy, MacroPrecision = 0.1,
-            UnweightedAverageRecall = 0.1, MacroF1 = 0.1 };
+        return metrics with
+        {
+            Split = split,
+            Condition = condition,
+            Accuracy = accuracy,
+            MacroPrecision = 0.1,
+            UnweightedAverageRecall = 0.1,
+            MacroF1 = 0.1
+        };
     }
 }

@@ -139,10 +139,26 @@ public sealed class SplitTests : IDisposable
     {
         var emotion = id.Split('/') switch
         {
-            ["ravdess", _, var name] => name.Split('-')[2] switch { "01" or "02" => "Neutral", "03" => "Happy", "04" => "Sad",
-                "05" => "Angry", "06" => "Fear", "07" => "Disgust", _ => "Surprise" },
-            ["savee", _, var name] => name.TrimEnd("0123456789".ToCharArray()) switch { "a" => "Angry", "d" => "Disgust", "f" => "Fear",
-                "h" => "Happy", "n" => "Neutral", "sa" => "Sad", _ => "Surprise" },
+            ["ravdess", _, var name] => name.Split('-')[2] switch
+            {
+                "01" or "02" => "Neutral",
+                "03" => "Happy",
+                "04" => "Sad",
+                "05" => "Angry",
+                "06" => "Fear",
+                "07" => "Disgust",
+                _ => "Surprise"
+            },
+            ["savee", _, var name] => name.TrimEnd("0123456789".ToCharArray()) switch
+            {
+                "a" => "Angry",
+                "d" => "Disgust",
+                "f" => "Fear",
+                "h" => "Happy",
+                "n" => "Neutral",
+                "sa" => "Sad",
+                _ => "Surprise"
+            },
             [_, _, var name] => name.Split('_')[1] switch { "ps" => "Surprise", var said => char.ToUpperInvariant(said[0]) + said[1..] },
             _ => "",
         };
