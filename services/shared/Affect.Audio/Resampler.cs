@@ -280,7 +280,8 @@ public sealed class Resampler
         /// </remarks>
         public void Apply(ReadOnlySpan<float> input, int phase, Span<float> output)
         {
-            var periods = Math.Max(4, BlockLength / _from);
+            // A multiple of four: four periods are computed together.
+            var periods = Math.Max(4, BlockLength / _from / 4 * 4);
             while (!output.IsEmpty)
             {
                 var block = output[..(int)Math.Min((long)periods * _to, output.Length)];
