@@ -184,6 +184,7 @@ internal sealed class FeatureStream : IDisposable
 
             await connection.CancelAsync();
             await resending;
+            await DetachAsync();
             lock (_lock)
                 if (generation != _generation)
                     continue;
@@ -212,6 +213,9 @@ internal sealed class FeatureStream : IDisposable
             if (generation != _generation)
                 return null;
             _state = response.State;
+            // Calls without windows never ask for arrivals: those before the audio that is still needed are dropped here.
+            while (_arrivals.TryPeek(out var arrival) && arrival.Received < _state.Position)
+                _arrivals.Dequeue();
             return new(response, generation);
         }
     }
@@ -248,6 +252,14 @@ internal sealed class FeatureStream : IDisposable
         {
             // ReadAsync gets the same failure and opens another stream.
         }
+    }
+
+    /// <summary>Keeps audio from being written to a stream that failed: what was sent to it may be forgotten from now on.</summary>
+    private async Task DetachAsync()
+    {
+        await _sending.WaitAsync(_caller);
+        _requests = null;
+        _sending.Release();
     }
 
     /// <summary>Writes the audio that has not been sent. Without a stream it stays in <see cref="CallAudio"/>.</summary>
