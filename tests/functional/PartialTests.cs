@@ -4,6 +4,7 @@ using Affect.V1;
 using Google.Protobuf;
 using Google.Rpc;
 using Grpc.Core;
+using Grpc.Net.Client;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Affect.FunctionalTests;
@@ -16,6 +17,7 @@ public sealed class PartialTests : IAsyncLifetime
         ["Fusion:ModalityTimeout"] = "00:00:01.5",
         // Model lists are not cached, so that a missing service is noticed immediately.
         ["Fusion:ModelsMaxAge"] = "00:00:00",
+        ["Fusion:WindowTimeout"] = "00:00:02",
     };
 
     private AffectHost? _host;
@@ -70,6 +72,66 @@ public sealed class PartialTests : IAsyncLifetime
 
         Assert.Equal(Outcome.Unavailable, analysis.Speech.Judgement.Outcome);
         Assert.Equal(Outcome.NoFace, analysis.Face.Judgement.Outcome);
+    }
+
+    [Theory]
+    [InlineData(SpeakerRole.Customer)]
+    [InlineData(SpeakerRole.Agent)]
+    public async Task AnalyzeStream_FeaturesDownBeyondWindowTimeout_CallProceedsAndRecovers(SpeakerRole role)
+    {
+        using var channel = GrpcChannel.ForAddress(Host.Gateway.GrpcAddress);
+        using var call = new EmotionService.EmotionServiceClient(channel).AnalyzeStream(cancellationToken: Cancellation);
+        var speech = TestMedia.Speech()[44..];
+        await call.RequestStream.WriteAsync(
+            new()
+            {
+                Config = new()
+                {
+                    Audio = new() { Encoding = AudioEncoding.L16, SampleRate = TestMedia.SampleRate, Channels = { new AudioChannel { Role = role } } },
+                },
+            },
+            Cancellation);
+        Assert.True(await call.ResponseStream.MoveNext(Cancellation));
+        var responses = ReadAsync();
+        await SendAsync(0);
+        await Host.Features.StopAsync();
+        // Longer than the timeout, in steps as in a call: audio is released while no server takes it.
+        for (var chunk = 1; chunk <= 5; chunk++)
+        {
+            await SendAsync(chunk);
+            await Task.Delay(TimeSpan.FromSeconds(1), Cancellation);
+        }
+
+        await Host.Features.StartAsync();
+        for (var chunk = 6; chunk <= 8; chunk++)
+            await SendAsync(chunk);
+        await call.RequestStream.CompleteAsync();
+
+        var received = await responses;
+        var windows = received.Where(response => response.Window is not null).Select(response => response.Window).ToList();
+        Assert.Equal(9 * speech.Length / 2.0 / TestMedia.SampleRate, received[^1].Summary.Duration.ToTimeSpan().TotalSeconds, 0.01);
+        Assert.Equal(CallEnd.Completed, received[^1].Summary.End);
+        Assert.Equal(Enumerable.Range(0, windows.Count).Select(index => (long)index), windows.Select(window => window.Index));
+        if (role == SpeakerRole.Agent)
+        {
+            Assert.Empty(windows);
+            return;
+        }
+
+        Assert.Contains(windows, window => window.Voice.Judgement.Outcome == Outcome.Unavailable);
+        Assert.NotEqual(Outcome.Unavailable, windows[^1].Voice.Judgement.Outcome);
+        Assert.Equal(received[^1].Summary.Duration, windows[^1].End);
+
+        Task SendAsync(int chunk) => call.RequestStream.WriteAsync(
+            new() { Audio = new() { Position = (long)chunk * speech.Length, Data = ByteString.CopyFrom(speech) } }, Cancellation);
+
+        async Task<List<AnalyzeStreamResponse>> ReadAsync()
+        {
+            var all = new List<AnalyzeStreamResponse>();
+            await foreach (var response in call.ResponseStream.ReadAllAsync(Cancellation))
+                all.Add(response);
+            return all;
+        }
     }
 
     [Theory]
