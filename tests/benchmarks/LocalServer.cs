@@ -34,7 +34,7 @@ internal sealed class LocalServer : IAsyncDisposable
     public static async Task<LocalServer> StartAsync(string dll, string? model)
     {
         var (httpPort, grpcPort) = (Loopback.FreePort(), Loopback.FreePort());
-        // Every call is a request of the same client: the default rate limit would reject a thousand of them.
+        // All calls come from one client, and the default rate limit would reject a thousand of them.
         List<string> arguments =
             [dll, $"--Server:HttpPort={httpPort}", $"--Server:GrpcPort={grpcPort}", "--Gateway:Anonymous:RequestsPerMinute=1000000"];
         var models = model is null ? null : CopyModel(Path.Combine(Path.GetDirectoryName(dll)!, "models", model));

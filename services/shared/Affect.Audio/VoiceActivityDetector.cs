@@ -359,7 +359,7 @@ public sealed class VoiceActivityDetector
         public void Process(ReadOnlySpan<float> input, Span<float> output)
         {
             var (s1, s2) = (_s1, _s2);
-            // Half of a call is often digital silence: one side listens.
+            // A channel of a call is often digital silence while the other speaker talks.
             if (s1 == 0 && s2 == 0 && !input.ContainsAnyExcept(0f))
             {
                 output[..input.Length].Clear();
