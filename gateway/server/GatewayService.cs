@@ -12,19 +12,19 @@ internal sealed class GatewayService(FusionClient fusion, CallRelay relay) : Emo
 {
     [Authorize(Scopes.Analyze)]
     public override async Task<AnalyzeResponse> Analyze(AnalyzeRequest request, ServerCallContext context) =>
-        new() { Analysis = await fusion.AnalyzeAsync(request.Clip, context.Deadline, context.CancellationToken) };
+        new() { Analysis = await fusion.AnalyzeAsync(request.Clip, context.GetHttpContext().GetPartitionKey(), context.Deadline, context.CancellationToken) };
 
     [Authorize(Scopes.Stream)]
     public override Task AnalyzeStream(
         IAsyncStreamReader<AnalyzeStreamRequest> requestStream, IServerStreamWriter<AnalyzeStreamResponse> responseStream,
         ServerCallContext context) =>
-        relay.RunAsync(context.GetHttpContext().GetClient(), requestStream.ReadAllAsync(), responseStream.WriteAsync, context.CancellationToken);
+        relay.RunAsync(context.GetHttpContext(), requestStream.ReadAllAsync(), responseStream.WriteAsync, context.CancellationToken);
 
     [Authorize(Scopes.Analyze)]
     public override async Task<ListModelsResponse> ListModels(ListModelsRequest request, ServerCallContext context) =>
-        new() { Models = { await fusion.ListModelsAsync(request.Modality, context.Deadline, context.CancellationToken) } };
+        new() { Models = { await fusion.ListModelsAsync(request.Modality, context.GetHttpContext().GetPartitionKey(), context.Deadline, context.CancellationToken) } };
 
     [Authorize(Scopes.Analyze)]
     public override async Task<GetModelResponse> GetModel(GetModelRequest request, ServerCallContext context) =>
-        new() { Model = await fusion.GetModelAsync(request.Name, context.Deadline, context.CancellationToken) };
+        new() { Model = await fusion.GetModelAsync(request.Name, context.GetHttpContext().GetPartitionKey(), context.Deadline, context.CancellationToken) };
 }

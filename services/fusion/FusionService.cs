@@ -31,7 +31,7 @@ internal sealed class FusionService(
     {
         using var lease = Admit(clipLimiter, $"{options.MaxClips} clips are being analyzed, the maximum");
         var violations = new Violations();
-        var analysis = await clips.AnalyzeAsync(request.Clip, violations, Deadline(context), context.CancellationToken);
+        var analysis = await clips.AnalyzeAsync(request.Clip, violations, context.GetTenant(), Deadline(context), context.CancellationToken);
         if (violations.Any)
             throw RpcErrors.InvalidArgument(violations.Ordered);
         if ((analysis.Speech?.Judgement.Outcome ?? Outcome.Unavailable) == Outcome.Unavailable
@@ -47,6 +47,7 @@ internal sealed class FusionService(
         await calls.RunAsync(
             new Unwrapped(requestStream),
             response => responseStream.WriteAsync(new AnalyzeStreamResponse { Call = response }),
+            context.GetTenant(),
             context.CancellationToken);
     }
 
@@ -62,7 +63,7 @@ internal sealed class FusionService(
 
         async Task<IReadOnlyList<Model>?> ListAsync(Modality modality)
         {
-            using var requests = new PeerRequests(options.ClipBudget, time, Deadline(context), context.CancellationToken);
+            using var requests = new PeerRequests(context.GetTenant(), options.ClipBudget, time, Deadline(context), context.CancellationToken);
             try
             {
                 return await models.ListAsync(modality, requests);

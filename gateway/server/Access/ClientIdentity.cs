@@ -17,4 +17,11 @@ internal static class ClientIdentityExtensions
     /// <summary>The identity that authentication found, or the anonymous one.</summary>
     public static ClientIdentity GetClient(this HttpContext context) =>
         context.Features.Get<ClientIdentity>() ?? context.RequestServices.GetRequiredService<ApiKeyStore>().Anonymous;
+
+    /// <summary>
+    /// The key by which clients are limited and their work is scheduled: the key or token subject, or the remote address of an anonymous
+    /// client. The prefixes keep key names apart from addresses.
+    /// </summary>
+    public static string GetPartitionKey(this HttpContext context) =>
+        context.GetClient() is { IsAuthenticated: true, Name: var name } ? $"key {name}" : $"address {context.Connection.RemoteIpAddress}";
 }

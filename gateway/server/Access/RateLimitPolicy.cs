@@ -16,7 +16,7 @@ internal sealed class RateLimitPolicy(ILogger<RateLimitPolicy> logger) : IRateLi
     public RateLimitPartition<string> GetPartition(HttpContext httpContext)
     {
         var client = httpContext.GetClient();
-        return RateLimitPartition.GetTokenBucketLimiter(GetPartitionKey(httpContext, client), _ => new TokenBucketRateLimiterOptions
+        return RateLimitPartition.GetTokenBucketLimiter(httpContext.GetPartitionKey(), _ => new TokenBucketRateLimiterOptions
         {
             TokenLimit = client.RequestsPerMinute,
             TokensPerPeriod = 1,
@@ -35,8 +35,4 @@ internal sealed class RateLimitPolicy(ILogger<RateLimitPolicy> logger) : IRateLi
         Log.RequestRejected(logger, rejected.HttpContext, reason);
         await rejected.HttpContext.WriteErrorAsync(RpcErrors.ResourceExhausted(reason, retryAfter));
     };
-
-    // The prefixes keep key names apart from addresses.
-    private static string GetPartitionKey(HttpContext context, ClientIdentity client) =>
-        client.IsAuthenticated ? $"key {client.Name}" : $"address {context.Connection.RemoteIpAddress}";
 }

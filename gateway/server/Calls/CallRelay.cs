@@ -24,21 +24,21 @@ internal sealed class CallRelay(
     private readonly FusionService.FusionServiceClient _fusion = new(channel);
 
     /// <summary>Runs until fusion ends its side of the call, even if the client has not ended its own.</summary>
-    /// <param name="client">Owner of the call.</param>
+    /// <param name="context">The client's request; its client owns the call.</param>
     /// <param name="requests">Its end is the half-close. An RpcException that it throws is returned to the client.</param>
     /// <param name="respond">Writes a response to the client. Calls do not overlap.</param>
     /// <param name="cancellation">Canceled when the client disconnects.</param>
     /// <exception cref="RpcException">Can be shown to clients.</exception>
     /// <exception cref="OperationCanceledException">The client disconnected.</exception>
     public async Task RunAsync(
-        ClientIdentity client, IAsyncEnumerable<AnalyzeStreamRequest> requests, Func<AnalyzeStreamResponse, Task> respond,
+        HttpContext context, IAsyncEnumerable<AnalyzeStreamRequest> requests, Func<AnalyzeStreamResponse, Task> respond,
         CancellationToken cancellation)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellation, lifetime.ApplicationStopping);
         // Without a deadline: a call lasts as long as the conversation.
-        using var stream = _fusion.AnalyzeStream(new CallOptions(cancellationToken: ended.Token));
+        using var stream = _fusion.AnalyzeStream(new CallOptions(cancellationToken: ended.Token).WithTenant(context.GetPartitionKey()));
         var sending = SendAsync();
-        await using var events = publisher.BeginCall(client.Tenant);
+        await using var events = publisher.BeginCall(context.GetClient().Tenant);
         try
         {
             while (await stream.ResponseStream.MoveNext(ended.Token))

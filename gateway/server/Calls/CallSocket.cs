@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Net.WebSockets;
 using System.Text;
 using System.Threading.Channels;
-using Affect.Gateway.Access;
 using Affect.Gateway.Errors;
 using Affect.Hosting;
 using Affect.V1;
@@ -75,7 +74,7 @@ internal sealed class CallSocket(WebSocket socket)
         RpcException? error = null;
         try
         {
-            await relay.RunAsync(context.GetClient(), _requests.Reader.ReadAllAsync(CancellationToken.None), SendAsync, closed.Token);
+            await relay.RunAsync(context, _requests.Reader.ReadAllAsync(CancellationToken.None), SendAsync, closed.Token);
         }
         catch (Exception) when (closed.IsCancellationRequested)
         {

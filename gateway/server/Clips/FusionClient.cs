@@ -7,34 +7,38 @@ using Grpc.Core;
 namespace Affect.Gateway.Clips;
 
 /// <summary>
-/// Unary requests to fusion, shared by gRPC and REST: applies the deadline, adds the notice and removes inner details from errors.
+/// Unary requests to fusion, shared by gRPC and REST: applies the deadline, names the tenant, adds the notice and removes inner details from errors.
 /// </summary>
 internal sealed class FusionClient(FusionService.FusionServiceClient fusion, GatewayOptions options, TimeProvider time)
 {
+    /// <param name="clip">The clip; fusion validates it.</param>
+    /// <param name="tenant">Key by which fusion schedules the work.</param>
+    /// <param name="deadline">Deadline of the client, UTC.</param>
+    /// <param name="cancellation">Canceled when the client disconnects.</param>
     /// <exception cref="RpcException">Can be shown to clients.</exception>
-    public async Task<Analysis> AnalyzeAsync(Clip? clip, DateTime deadline, CancellationToken cancellation)
+    public async Task<Analysis> AnalyzeAsync(Clip? clip, string tenant, DateTime deadline, CancellationToken cancellation)
     {
         var response = await SendAsync(
-            requestOptions => fusion.AnalyzeAsync(new() { Clip = clip }, requestOptions), deadline, cancellation);
+            requestOptions => fusion.AnalyzeAsync(new() { Clip = clip }, requestOptions), tenant, deadline, cancellation);
         response.Analysis.Notice = options.Notice;
         return response.Analysis;
     }
 
     /// <exception cref="RpcException">Can be shown to clients.</exception>
-    public async Task<IReadOnlyList<Model>> ListModelsAsync(Modality modality, DateTime deadline, CancellationToken cancellation)
+    public async Task<IReadOnlyList<Model>> ListModelsAsync(Modality modality, string tenant, DateTime deadline, CancellationToken cancellation)
     {
         if (!Enum.IsDefined(modality))
             throw RpcErrors.InvalidArgument("modality", "Must be MODALITY_SPEECH or MODALITY_FACE.");
-        var response = await SendAsync(requestOptions => fusion.ListModelsAsync(new(), requestOptions), deadline, cancellation);
+        var response = await SendAsync(requestOptions => fusion.ListModelsAsync(new(), requestOptions), tenant, deadline, cancellation);
         return [.. response.Models.Where(model => modality is Modality.Unspecified || model.Modality == modality)];
     }
 
     /// <exception cref="RpcException">Can be shown to clients; NOT_FOUND if the model does not exist.</exception>
-    public async Task<Model> GetModelAsync(string name, DateTime deadline, CancellationToken cancellation)
+    public async Task<Model> GetModelAsync(string name, string tenant, DateTime deadline, CancellationToken cancellation)
     {
         if (name.Length == 0)
             throw RpcErrors.InvalidArgument("name", "Required.");
-        var models = await ListModelsAsync(Modality.Unspecified, deadline, cancellation);
+        var models = await ListModelsAsync(Modality.Unspecified, tenant, deadline, cancellation);
         if (models.FirstOrDefault(model => model.Reference.Name == name) is { } found)
             return found;
         // A modality without models is one whose service did not answer; it may have the model.
@@ -44,12 +48,12 @@ internal sealed class FusionClient(FusionService.FusionServiceClient fusion, Gat
             : RpcErrors.NotFound("model", name);
     }
 
-    private async Task<T> SendAsync<T>(Func<CallOptions, AsyncUnaryCall<T>> send, DateTime deadline, CancellationToken cancellation)
+    private async Task<T> SendAsync<T>(Func<CallOptions, AsyncUnaryCall<T>> send, string tenant, DateTime deadline, CancellationToken cancellation)
     {
         var latest = time.GetUtcNow().UtcDateTime + options.Deadline;
         try
         {
-            using var request = send(new CallOptions(deadline: deadline < latest ? deadline : latest, cancellationToken: cancellation));
+            using var request = send(new CallOptions(deadline: deadline < latest ? deadline : latest, cancellationToken: cancellation).WithTenant(tenant));
             return await request;
         }
         catch (RpcException exception) when (!cancellation.IsCancellationRequested)

@@ -35,7 +35,7 @@ internal static class RestEndpoints
             return Results.Empty;
         }
         var clip = await ClipReader.ReadAsync(context.Request, context.RequestAborted);
-        return Json(await fusion.AnalyzeAsync(clip, DateTime.MaxValue, context.RequestAborted));
+        return Json(await fusion.AnalyzeAsync(clip, context.GetPartitionKey(), DateTime.MaxValue, context.RequestAborted));
     }
 
     private static async Task<IResult> ListModelsAsync(HttpContext context, FusionClient fusion, string? modality)
@@ -47,11 +47,11 @@ internal static class RestEndpoints
             "face" or "MODALITY_FACE" => Modality.Face,
             _ => throw RpcErrors.InvalidArgument("modality", "Must be speech or face."),
         };
-        return Json(new ListModelsResponse { Models = { await fusion.ListModelsAsync(filter, DateTime.MaxValue, context.RequestAborted) } });
+        return Json(new ListModelsResponse { Models = { await fusion.ListModelsAsync(filter, context.GetPartitionKey(), DateTime.MaxValue, context.RequestAborted) } });
     }
 
     private static async Task<IResult> GetModelAsync(HttpContext context, FusionClient fusion, string name) =>
-        Json(await fusion.GetModelAsync(name, DateTime.MaxValue, context.RequestAborted));
+        Json(await fusion.GetModelAsync(name, context.GetPartitionKey(), DateTime.MaxValue, context.RequestAborted));
 
     private static IResult Json(IMessage message) => Results.Text(ProtoJson.Format(message), "application/json", Encoding.UTF8);
 }

@@ -42,14 +42,16 @@ internal sealed class CallAnalysis(
 
     /// <param name="stream">Messages of the client.</param>
     /// <param name="write">Writes a response; never called concurrently.</param>
+    /// <param name="tenant">Tenant of the call, passed on to the peers.</param>
     /// <param name="caller">Canceled when the client disconnects.</param>
     /// <exception cref="RpcException">The client broke the contract; UNAVAILABLE if the call should be resumed on another server.</exception>
-    public async Task RunAsync(IAsyncStreamReader<AnalyzeStreamRequest> stream, Func<AnalyzeStreamResponse, Task> write, CancellationToken caller)
+    public async Task RunAsync(
+        IAsyncStreamReader<AnalyzeStreamRequest> stream, Func<AnalyzeStreamResponse, Task> write, string tenant, CancellationToken caller)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(caller, lifetime.ApplicationStopping);
         try
         {
-            await RunAsync(new CallRequests(stream, options.StallTimeout, time), write, ended.Token);
+            await RunAsync(new CallRequests(stream, options.StallTimeout, time), write, tenant, ended.Token);
         }
         catch (OperationCanceledException) when (lifetime.ApplicationStopping.IsCancellationRequested && !caller.IsCancellationRequested)
         {
@@ -57,10 +59,10 @@ internal sealed class CallAnalysis(
         }
     }
 
-    private async Task RunAsync(CallRequests requests, Func<AnalyzeStreamResponse, Task> write, CancellationToken cancellation)
+    private async Task RunAsync(CallRequests requests, Func<AnalyzeStreamResponse, Task> write, string tenant, CancellationToken cancellation)
     {
         var config = await requests.ReadConfigAsync(cancellation);
-        var plan = await PlanAsync(config, cancellation);
+        var plan = await PlanAsync(config, tenant, cancellation);
         var state = config.Resume.IsEmpty
             ? CallStates.Create(plan)
             : CallStates.Parse(config.Resume, plan)
@@ -72,7 +74,7 @@ internal sealed class CallAnalysis(
         try
         {
             using var responses = new CallResponses(write, cancellation);
-            using var session = new CallSession(plan, state, this, requests, responses, cancellation);
+            using var session = new CallSession(plan, state, tenant, this, requests, responses, cancellation);
             await session.RunAsync();
         }
         finally
@@ -82,12 +84,13 @@ internal sealed class CallAnalysis(
     }
 
     /// <summary>The requests of one window or frame.</summary>
-    public PeerRequests CreateRequests(CancellationToken cancellation) => new(options.WindowBudget, time, DateTimeOffset.MaxValue, cancellation);
+    public PeerRequests CreateRequests(string tenant, CancellationToken cancellation) =>
+        new(tenant, options.WindowBudget, time, DateTimeOffset.MaxValue, cancellation);
 
-    private async Task<CallPlan> PlanAsync(StreamConfig config, CancellationToken caller)
+    private async Task<CallPlan> PlanAsync(StreamConfig config, string tenant, CancellationToken caller)
     {
         var violations = new Violations();
-        using var requests = CreateRequests(caller);
+        using var requests = CreateRequests(tenant, caller);
         try
         {
             return await CallPlan.CreateAsync(config, options, (modality, name) => models.FindAsync(modality, name, requests), violations)

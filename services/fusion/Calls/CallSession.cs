@@ -18,6 +18,7 @@ namespace Affect.Fusion.Calls;
 internal sealed class CallSession : IDisposable
 {
     private readonly CallPlan _plan;
+    private readonly string _tenant;
     private readonly CallAnalysis _services;
     private readonly CallRequests _requests;
     private readonly CallResponses _responses;
@@ -45,14 +46,16 @@ internal sealed class CallSession : IDisposable
 
     /// <param name="plan">The validated configuration.</param>
     /// <param name="state">The state from which the call starts; the session owns it.</param>
+    /// <param name="tenant">Tenant of the call, passed on to the peers.</param>
     /// <param name="services">Peers and settings.</param>
     /// <param name="requests">Messages of the client.</param>
     /// <param name="responses">Messages to the client.</param>
     /// <param name="cancellation">Canceled when the client disconnects or the server shuts down.</param>
     public CallSession(
-        CallPlan plan, V1.CallState state, CallAnalysis services, CallRequests requests, CallResponses responses, CancellationToken cancellation)
+        CallPlan plan, V1.CallState state, string tenant, CallAnalysis services, CallRequests requests, CallResponses responses,
+        CancellationToken cancellation)
     {
-        (_plan, _services, _requests, _responses, _cancellation) = (plan, services, requests, responses, cancellation);
+        (_plan, _tenant, _services, _requests, _responses, _cancellation) = (plan, tenant, services, requests, responses, cancellation);
         _ended = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         _record = new(plan, state, services.Options);
         _frames = new(plan, AnalyzeFrameAsync, frame => responses.WriteAsync(new() { Frame = frame }), services.Options, services.Time)
@@ -63,7 +66,7 @@ internal sealed class CallSession : IDisposable
         if (plan.AudioChannels > 0)
         {
             _audio = new(plan, state.Audio.Position, state.Missing);
-            _features = new(services.Features, plan, _audio, state.Audio.Clone(), services.Options, services.Time, _ended.Token);
+            _features = new(services.Features, plan, tenant, _audio, state.Audio.Clone(), services.Options, services.Time, _ended.Token);
         }
 
         if (plan.Channels is [.., { HasAudio: false, Emotion: true }])
@@ -275,7 +278,7 @@ internal sealed class CallSession : IDisposable
     private async Task<bool> TryRewindAsync()
     {
         var name = _plan.Speech!.Reference.Name;
-        using var requests = _services.CreateRequests(_ended.Token);
+        using var requests = _services.CreateRequests(_tenant, _ended.Token);
         _services.Models.Expire(Modality.Speech);
         if (await _services.Models.FindAsync(Modality.Speech, name, requests) is not { } model || model.Input.Equals(_features!.Input))
             return false;
@@ -291,7 +294,7 @@ internal sealed class CallSession : IDisposable
     {
         if (window.Features.IsEmpty)
             return new() { Outcome = Outcome.Unavailable };
-        using var requests = _services.CreateRequests(_ended.Token);
+        using var requests = _services.CreateRequests(_tenant, _ended.Token);
         var request = new ClassifyRequest { Modality = Modality.Speech, Model = _plan.Speech!.Reference.Name, Input = window.Features };
         try
         {
@@ -306,7 +309,7 @@ internal sealed class CallSession : IDisposable
 
     private async Task<ImageResult> AnalyzeFrameAsync(ByteString image)
     {
-        using var requests = _services.CreateRequests(_ended.Token);
+        using var requests = _services.CreateRequests(_tenant, _ended.Token);
         try
         {
             return await _services.Faces.AnalyzeImageAsync(image, "frame.image", _plan.Face!, new FaceResult(), new Clips.Violations(), requests);

@@ -30,6 +30,7 @@ internal sealed class FeatureStream : IDisposable
 
     private readonly FeaturesService.FeaturesServiceClient _features;
     private readonly CallPlan _plan;
+    private readonly string _tenant;
     private readonly CallAudio _audio;
     private readonly FusionOptions _options;
     private readonly TimeProvider _time;
@@ -56,10 +57,10 @@ internal sealed class FeatureStream : IDisposable
     private volatile bool _complete;
 
     public FeatureStream(
-        FeaturesService.FeaturesServiceClient features, CallPlan plan, CallAudio audio, CallAudioState state,
+        FeaturesService.FeaturesServiceClient features, CallPlan plan, string tenant, CallAudio audio, CallAudioState state,
         FusionOptions options, TimeProvider time, CancellationToken caller)
     {
-        (_features, _plan, _audio, _state, _options, _time, _caller) = (features, plan, audio, state, options, time, caller);
+        (_features, _plan, _tenant, _audio, _state, _options, _time, _caller) = (features, plan, tenant, audio, state, options, time, caller);
         _input = plan.Speech?.Input;
         _nextDue = plan.Channels.Index().Where(channel => channel.Item is { HasAudio: true, Emotion: true })
             .Select(channel => state.Channels[channel.Index].NextWindow).DefaultIfEmpty(0).Min();
@@ -159,7 +160,7 @@ internal sealed class FeatureStream : IDisposable
                 (generation, state) = (_generation, _state);
             }
 
-            using var call = _features.ExtractCall(cancellationToken: connection.Token);
+            using var call = _features.ExtractCall(new CallOptions(cancellationToken: connection.Token).WithTenant(_tenant));
             var resending = OpenAsync(call.RequestStream, state, connection.Token);
             TimeSpan delay;
             while (true)

@@ -9,9 +9,11 @@ internal sealed class ClipSession(VoiceAnalysis voice, FaceAnalysis faces, Fuser
 {
     /// <param name="clip">The clip, not yet checked.</param>
     /// <param name="violations">Receives violations; if it has any, the analysis is invalid.</param>
+    /// <param name="tenant">Tenant of the clip, passed on to the peers.</param>
     /// <param name="deadline">Deadline of the caller; <see cref="DateTimeOffset.MaxValue"/> for none.</param>
     /// <param name="cancellation">Fires when the caller disconnects.</param>
-    public async Task<Analysis> AnalyzeAsync(Clip? clip, Violations violations, DateTimeOffset deadline, CancellationToken cancellation)
+    public async Task<Analysis> AnalyzeAsync(
+        Clip? clip, Violations violations, string tenant, DateTimeOffset deadline, CancellationToken cancellation)
     {
         ClipRules.Check(clip, violations);
         var analysis = new Analysis();
@@ -19,8 +21,8 @@ internal sealed class ClipSession(VoiceAnalysis voice, FaceAnalysis faces, Fuser
             return analysis;
 
         // Each modality has a separate budget, so that a failing one does not affect the other.
-        using var speechRequests = new PeerRequests(options.ClipBudget, time, deadline, cancellation);
-        using var faceRequests = new PeerRequests(options.ClipBudget, time, deadline, cancellation);
+        using var speechRequests = new PeerRequests(tenant, options.ClipBudget, time, deadline, cancellation);
+        using var faceRequests = new PeerRequests(tenant, options.ClipBudget, time, deadline, cancellation);
         var speech = clip.Audio.IsEmpty ? null : voice.RunAsync(clip, violations, speechRequests);
         var face = clip.Images.Count == 0 ? null : faces.RunAsync(clip, violations, faceRequests);
         await Task.WhenAll(((Task?[])[speech, face]).OfType<Task>());

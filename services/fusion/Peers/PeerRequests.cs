@@ -26,15 +26,17 @@ internal sealed class PeerRequests : IDisposable
     private readonly CancellationTokenSource _linked;
     private readonly SemaphoreSlim _slots;
     private readonly int _retriesPerRequest;
+    private readonly string _tenant;
     private int _retriesLeft;
 
+    /// <param name="tenant">Tenant of the clip or call, passed on to the peers.</param>
     /// <param name="budget">Limits of the requests.</param>
     /// <param name="time">The clock.</param>
     /// <param name="callerDeadline">Deadline of the caller; <see cref="DateTimeOffset.MaxValue"/> for none.</param>
     /// <param name="cancellation">Fires when the caller disconnects.</param>
-    public PeerRequests(RequestBudget budget, TimeProvider time, DateTimeOffset callerDeadline, CancellationToken cancellation)
+    public PeerRequests(string tenant, RequestBudget budget, TimeProvider time, DateTimeOffset callerDeadline, CancellationToken cancellation)
     {
-        _time = time;
+        (_tenant, _time) = (tenant, time);
         var now = time.GetUtcNow();
         var available = AvailableTime(budget.Time, callerDeadline - now);
         _deadline = now + available;
@@ -52,8 +54,8 @@ internal sealed class PeerRequests : IDisposable
     /// <summary>Fires when the caller disconnects.</summary>
     public CancellationToken Caller { get; }
 
-    /// <summary>Deadline and cancellation of each request.</summary>
-    public CallOptions Options => new(deadline: _deadline.UtcDateTime, cancellationToken: Token);
+    /// <summary>Deadline, cancellation and tenant of each request.</summary>
+    public CallOptions Options => new CallOptions(deadline: _deadline.UtcDateTime, cancellationToken: Token).WithTenant(_tenant);
 
     /// <summary>
     /// The time of the budget, or the caller's remaining time if that is shorter, less a tenth of it (at most 0.5 s) for

@@ -128,7 +128,7 @@ public sealed class ModelCatalogTests
 
     private async Task UseAsync(ModelCatalog models, string name, Violations violations, Func<Model, Task> analyze)
     {
-        using var requests = new PeerRequests(_options.ClipBudget, _time, DateTimeOffset.MaxValue, CancellationToken.None);
+        using var requests = new PeerRequests("", _options.ClipBudget, _time, DateTimeOffset.MaxValue, CancellationToken.None);
         await models.UseAsync(Modality.Speech, name, "clip.speech_model", violations, requests, analyze);
     }
 
@@ -136,7 +136,7 @@ public sealed class ModelCatalogTests
 
     private async Task<Model?> FindAsync(ModelCatalog models, string name)
     {
-        using var requests = new PeerRequests(_options.ClipBudget, _time, DateTimeOffset.MaxValue, CancellationToken.None);
+        using var requests = new PeerRequests("", _options.ClipBudget, _time, DateTimeOffset.MaxValue, CancellationToken.None);
         return await models.FindAsync(Modality.Speech, name, requests);
     }
 

@@ -109,7 +109,7 @@ public sealed class PeerRequestsTests
     public void IsOutage_CallerDisconnected_IsFalse()
     {
         using var caller = new CancellationTokenSource();
-        using var requests = new PeerRequests(_options.ClipBudget, _time, DateTimeOffset.MaxValue, caller.Token);
+        using var requests = new PeerRequests("", _options.ClipBudget, _time, DateTimeOffset.MaxValue, caller.Token);
 
         caller.Cancel();
 
@@ -126,7 +126,7 @@ public sealed class PeerRequestsTests
     public void AvailableTime_NearerDeadline_IsShorter(double budget, double caller, double expected) =>
         Assert.Equal(expected, PeerRequests.AvailableTime(TimeSpan.FromSeconds(budget), TimeSpan.FromSeconds(caller)).TotalSeconds, 1e-6);
 
-    private PeerRequests Create() => new(_options.ClipBudget, _time, DateTimeOffset.MaxValue, CancellationToken.None);
+    private PeerRequests Create() => new("", _options.ClipBudget, _time, DateTimeOffset.MaxValue, CancellationToken.None);
 
     /// <summary>Advances the clock until a request completes.</summary>
     private async Task<T> RunAsync<T>(Task<T> request)
