@@ -11,8 +11,8 @@ internal static class LocalHosting
     private const string Loopback = "127.0.0.1";
 
     /// <summary>
-    /// Adds the defaults for one machine: listens on loopback, requires no keys, and connects the services to each other in
-    /// memory. Environment and command line override them.
+    /// Adds the defaults for one machine: listens on loopback, requires no keys, connects the services to each other in memory, and
+    /// keeps the key of checkpoints in a file. Environment and command line override them.
     /// </summary>
     public static void AddLocalDefaults(this WebApplicationBuilder builder)
     {
@@ -33,6 +33,8 @@ internal static class LocalHosting
                 ["Speech:IntraOpThreads"] = "1",
             },
         });
+        if (CheckpointKeyFile.ReadOrCreate() is { } key)
+            builder.Configuration.Sources.Insert(0, new MemoryConfigurationSource { InitialData = [new("Fusion:CheckpointKeys:0", key)] });
         LocalServer.Replace(builder.Services);
     }
 

@@ -42,6 +42,7 @@ public static class FusionHosting
         services.AddSingleton<FaceAnalysis>();
         services.AddSingleton<Fuser>();
         services.AddSingleton<ClipSession>();
+        services.AddSingleton<CheckpointSigner>();
         services.AddSingleton<CallAnalysis>();
         AddLimiter(Clips, options => options.MaxClips);
         AddLimiter(Calls, options => options.MaxCalls);
@@ -68,8 +69,12 @@ public static class FusionHosting
     }
 
     /// <summary>Maps fusion's gRPC service.</summary>
-    public static void MapFusion(this WebApplication app) =>
+    public static void MapFusion(this WebApplication app)
+    {
         app.MapGrpcService<FusionService>().WithMetadata(new BodyLimit());
+        // Created at the start, so that the log says early that keys are missing.
+        app.Lifetime.ApplicationStarted.Register(() => app.Services.GetRequiredService<CheckpointSigner>());
+    }
 
     private static GrpcChannel Channel(IServiceProvider provider, string peer) =>
         provider.GetRequiredKeyedService<GrpcChannel>(Key(peer));

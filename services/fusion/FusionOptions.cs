@@ -13,6 +13,11 @@ public sealed class FusionOptions : IValidatableObject
     /// <summary>Largest request: the gateway accepts at most 32 MiB, and fusion's own message adds a few bytes.</summary>
     public const int MaxRequestBytes = 33 << 20;
 
+    /// <summary>Shortest key of <see cref="CheckpointKeys"/>: the size of SHA-256.</summary>
+    internal const int MinCheckpointKeyBytes = 32;
+
+    private const int MaxCheckpointKeys = 16;
+
     /// <summary>Address of the peer: "http://host:8081", "https://host:8081" or "dns:///headless-service:8081".</summary>
     [Required]
     public string FeaturesAddress { get; set; } = "http://localhost:8081";
@@ -100,6 +105,12 @@ public sealed class FusionOptions : IValidatableObject
     [Range(typeof(TimeSpan), "00:00:01", "00:01:00")]
     public TimeSpan CheckpointInterval { get; set; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>
+    /// Keys of the HMAC-SHA256 that authenticates checkpoints, in base64, at least 32 bytes each. The first signs, all verify. Every
+    /// process that resumes the calls of another needs the same keys; if empty, a random key is generated at the start.
+    /// </summary>
+    public IList<string> CheckpointKeys { get; set; } = [];
+
     /// <summary>Time for which a window waits for late frames after its voice has been scored.</summary>
     [Range(typeof(TimeSpan), "00:00:00", "00:00:10")]
     public TimeSpan MaxVideoLag { get; set; } = TimeSpan.FromSeconds(0.3);
@@ -141,6 +152,12 @@ public sealed class FusionOptions : IValidatableObject
         if (SpeechWeight + FaceWeight == 0)
             yield return new("SpeechWeight or FaceWeight must be positive.", [nameof(SpeechWeight)]);
 
+        if (CheckpointKeys.Count > MaxCheckpointKeys)
+            yield return new($"CheckpointKeys must have at most {MaxCheckpointKeys} keys; it has {CheckpointKeys.Count}.", [nameof(CheckpointKeys)]);
+        foreach (var (index, key) in CheckpointKeys.Index())
+            if (!IsKey(key))
+                yield return new($"CheckpointKeys:{index} must be at least {MinCheckpointKeyBytes} bytes in base64.", [nameof(CheckpointKeys)]);
+
         // The generated validator does not look into dictionaries.
         foreach (var (name, rule) in Alerts)
         {
@@ -160,6 +177,12 @@ public sealed class FusionOptions : IValidatableObject
             yield return new($"Prior: '{name}' must have a positive weight.", [nameof(Prior)]);
         foreach (var name in Prior.Keys.Except(EmotionLabels.Names))
             yield return new($"Prior: the key '{name}' must be one of the seven emotions.", [nameof(Prior)]);
+    }
+
+    private static bool IsKey(string? key)
+    {
+        var bytes = new byte[key?.Length ?? 0];
+        return key is not null && Convert.TryFromBase64String(key, bytes, out var count) && count >= MinCheckpointKeyBytes;
     }
 }
 

@@ -25,6 +25,10 @@ internal static partial class Log
         Message = "A window of call {Session} was lost: {Status}")]
     public static partial void WindowLost(ILogger logger, string session, StatusCode status);
 
+    [LoggerMessage(EventName = "checkpoint.key_generated", Level = LogLevel.Warning,
+        Message = "Fusion:CheckpointKeys is empty: calls can be resumed in this process alone, not after a restart or in another replica")]
+    public static partial void CheckpointKeyGenerated(ILogger logger);
+
     [LoggerMessage(EventName = "policy.agent_emotion", Level = LogLevel.Warning,
         Message = "Fusion:AgentEmotion is on: emotion inference is enabled for a non-customer channel of call {Session}")]
     public static partial void AgentEmotionEnabled(ILogger logger, string session);

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Affect.Face;
 using Affect.Features;
 using Affect.Fusion;
@@ -24,6 +25,9 @@ public sealed class AffectHost : IAsyncDisposable
         Gateway = gateway;
     }
 
+    /// <summary>Key of the checkpoints of this process, so that fusion can be restarted.</summary>
+    public static string CheckpointKey { get; } = Convert.ToBase64String(RandomNumberGenerator.GetBytes(32));
+
     /// <summary>Log of all services.</summary>
     public FakeLogCollector Logs { get; }
 
@@ -47,6 +51,7 @@ public sealed class AffectHost : IAsyncDisposable
         {
             ["Features:FaceDetectorPath"] = Environment.GetEnvironmentVariable("AFFECT_YUNET"),
             ["Gateway:RequireApiKey"] = "false",
+            ["Fusion:CheckpointKeys:0"] = CheckpointKey,
         };
         foreach (var (key, value) in configuration ?? new Dictionary<string, string?>())
             settings[key] = value;

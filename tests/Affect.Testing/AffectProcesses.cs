@@ -11,6 +11,7 @@ public sealed class AffectProcesses : IAsyncDisposable
         Fusion = new("Fusion",
         [
             .. environment, ("Fusion__FeaturesAddress", Features.Address), ("Fusion__SpeechAddress", Speech.Address), ("Fusion__FaceAddress", Face.Address),
+            ("Fusion__CheckpointKeys__0", AffectHost.CheckpointKey),
         ]);
         Gateway = new("Gateway",
         [

@@ -1,5 +1,6 @@
 using System.Net.ServerSentEvents;
 using System.Net.WebSockets;
+using System.Security.Cryptography;
 using Affect.Testing;
 using Affect.V1;
 using Google.Protobuf;
@@ -407,6 +408,7 @@ public sealed class StreamTests(AffectFixture fixture)
         [
             changed => changed.Format++,
             changed => changed.Missing = -1,
+            changed => changed.Missing = 1L << 62,
             changed => changed.Audio = null,
             changed => changed.Audio.Position = -2,
             changed => changed.Audio.Position = long.MaxValue,
@@ -416,22 +418,92 @@ public sealed class StreamTests(AffectFixture fixture)
             changed => changed.Audio.Channels[0].Segments.Add(1),
             changed => changed.Audio.Channels[0].Open = -1,
             changed => changed.Conversation.Ticks = long.MinValue,
+            changed => changed.Conversation.Overlap = -1L << 60,
             changed => changed.Conversation.Speakers.Clear(),
+            changed => changed.Conversation.MonologueChannel = 1,
+            changed => changed.Conversation.MonologueStart = long.MinValue,
+            changed => changed.Conversation.Speakers[0].Talk = long.MaxValue,
+            changed => changed.Conversation.Speakers[0].LongestMonologue = -1,
+            changed => changed.Conversation.Speakers[0].Interruptions = -1,
+            changed => changed.Conversation.Speakers[0].BlockTicks = int.MinValue,
+            changed => changed.Conversation.Speakers[0].SumLevel = double.NaN,
             changed => changed.Timelines.Clear(),
             changed => changed.Timelines[0].Belief.Add(1),
             changed => changed.Timelines[0].Belief[0] = float.NaN,
             changed => changed.Timelines[0].Stretch = 0,
+            changed => changed.Timelines[0].Stretch = 1,
+            changed => changed.Timelines[0].Windows = -1,
+            changed => changed.Timelines[0].Sum.Clear(),
+            changed => changed.Timelines[0].Peaks.Add(new Peak { Emotion = Emotion.Happy, Time = new() { Seconds = -1 } }),
+            changed => changed.Timelines[0].Alerts["angry"].Run.Add(new AlertEvidence { Start = new(), End = new() { Seconds = long.MaxValue } }),
             changed => changed.NewestFrame = long.MaxValue,
         ];
         foreach (var change in changes)
         {
-            var changed = Affect.Fusion.V1.CallState.Parser.ParseFrom(state);
+            var changed = Affect.Fusion.V1.CallState.Parser.ParseFrom(state.Span[32..]);
             change(changed);
-            var resumed = config.Clone();
-            resumed.Resume = changed.ToByteString();
-            var refusal = await Assert.ThrowsAsync<RpcException>(() => CallAsync(resumed, []));
-            Assert.Equal("config.resume", Assert.Single(refusal.GetRpcStatus()!.GetDetail<BadRequest>()!.FieldViolations).Field);
+            // Signed, so that the values themselves are rejected.
+            await ResumeIsRejectedAsync(config, Signed(changed, AffectHost.CheckpointKey));
         }
+    }
+
+    [Fact]
+    public async Task Stream_CheckpointWithoutItsSignature_IsRejected()
+    {
+        var config = Config(AudioEncoding.L16, 22050, SpeakerRole.Customer);
+        var call = await CallAsync(config, Chunks(Pcm(Talk), 20_000));
+        var checkpoint = call.First(message => message.Checkpoint is not null).Checkpoint;
+        var state = Affect.Fusion.V1.CallState.Parser.ParseFrom(checkpoint.State.Span[32..]);
+        Assert.Equal(checkpoint.State, Signed(state, AffectHost.CheckpointKey));
+
+        await ResumeIsRejectedAsync(config, state.ToByteString());
+        await ResumeIsRejectedAsync(config, Signed(state, Convert.ToBase64String(new byte[32])));
+        await ResumeIsRejectedAsync(config, ByteString.CopyFrom(checkpoint.State.Span[..^1]));
+        await ResumeIsRejectedAsync(config, ByteString.CopyFrom(checkpoint.State.Span[..32]));
+        await ResumeIsRejectedAsync(config, ByteString.CopyFrom(new byte[900_000]));
+        foreach (var index in (int[])[0, 31, 32, checkpoint.State.Length - 1])
+        {
+            var flipped = checkpoint.State.ToByteArray();
+            flipped[index] ^= 1;
+            await ResumeIsRejectedAsync(config, ByteString.CopyFrom(flipped));
+        }
+    }
+
+    [Fact]
+    public async Task Stream_KeysRotated_ResumesCheckpointsOfEveryKey()
+    {
+        var (old, current) = (AffectHost.CheckpointKey, Convert.ToBase64String(Enumerable.Repeat((byte)7, 48).ToArray()));
+        await using var rotated = await AffectHost.StartAsync(new Dictionary<string, string?>
+        {
+            ["Fusion:CheckpointKeys:0"] = current,
+            ["Fusion:CheckpointKeys:1"] = old,
+        });
+        var config = Config(AudioEncoding.L16, 22050, SpeakerRole.Customer);
+        var audio = Pcm(Talk);
+        var checkpoint = (await CallAsync(config, Chunks(audio, 20_000))).First(message => message.Checkpoint is not null).Checkpoint;
+
+        var resumed = config.Clone();
+        resumed.Resume = checkpoint.State;
+        var position = (int)checkpoint.AudioPosition;
+        using var channel = rotated.Gateway.CreateChannel();
+        var call = await CallAsync(resumed, Chunks(audio[position..], 20_000, position), channel);
+        Assert.NotNull(call[^1].Summary);
+        var next = call.First(message => message.Checkpoint is not null).Checkpoint.State;
+        Assert.Equal(next, Signed(Affect.Fusion.V1.CallState.Parser.ParseFrom(next.Span[32..]), current));
+        await ResumeIsRejectedAsync(config, next);
+    }
+
+    /// <summary>HMAC-SHA256 of the state, then the state.</summary>
+    private static ByteString Signed(Affect.Fusion.V1.CallState state, string key) =>
+        ByteString.CopyFrom([.. HMACSHA256.HashData(Convert.FromBase64String(key), state.ToByteArray()), .. state.ToByteArray()]);
+
+    private async Task ResumeIsRejectedAsync(StreamConfig config, ByteString checkpoint)
+    {
+        var resumed = config.Clone();
+        resumed.Resume = checkpoint;
+        var refusal = await Assert.ThrowsAsync<RpcException>(() => CallAsync(resumed, []));
+        Assert.Equal(StatusCode.InvalidArgument, refusal.StatusCode);
+        Assert.Equal("config.resume", Assert.Single(refusal.GetRpcStatus()!.GetDetail<BadRequest>()!.FieldViolations).Field);
     }
 
     [Fact]

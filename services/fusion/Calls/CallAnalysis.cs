@@ -16,6 +16,7 @@ internal sealed class CallAnalysis(
     FaceAnalysis faces,
     ModelCatalog models,
     Fuser fuser,
+    CheckpointSigner signer,
     FusionOptions options,
     FusionMetrics metrics,
     TimeProvider time,
@@ -31,6 +32,8 @@ internal sealed class CallAnalysis(
     public ModelCatalog Models => models;
 
     public Fuser Fuser => fuser;
+
+    public CheckpointSigner Signer => signer;
 
     public FusionOptions Options => options;
 
@@ -65,7 +68,7 @@ internal sealed class CallAnalysis(
         var plan = await PlanAsync(config, tenant, cancellation);
         var state = config.Resume.IsEmpty
             ? CallStates.Create(plan)
-            : CallStates.Parse(config.Resume, plan)
+            : CallStates.Parse(signer.Verify(config.Resume), plan)
                 ?? throw RpcErrors.InvalidArgument("config.resume", "must be the state of a checkpoint of a call with this configuration");
         if (options.AgentEmotion && plan.Channels.Any(channel => channel.Role != SpeakerRole.Customer))
             Log.AgentEmotionEnabled(logger, plan.SessionId);

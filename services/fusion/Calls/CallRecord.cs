@@ -2,7 +2,6 @@ using Affect.Features.V1;
 using Affect.Fusion.Timeline;
 using Affect.Fusion.V1;
 using Affect.V1;
-using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 
 namespace Affect.Fusion.Calls;
@@ -63,7 +62,7 @@ internal sealed class CallRecord
     public void Conclude(CallAudioState audio) => _state.Audio = audio;
 
     /// <summary>Creates the checkpoint from which any server resumes the call.</summary>
-    public Checkpoint CreateCheckpoint(TimeSpan newestFrame, long missing)
+    public Checkpoint CreateCheckpoint(TimeSpan newestFrame, long missing, CheckpointSigner signer)
     {
         _state.NewestFrame = (long)newestFrame.TotalMicroseconds;
         _state.Missing = missing;
@@ -71,7 +70,7 @@ internal sealed class CallRecord
         foreach (var (index, channel) in _plan.Channels.Index())
             if (channel.Video)
                 firstFrame = _plan.HopTime * Math.Max(0, (channel.HasAudio ? _state.Audio.Channels[index].NextWindow : _state.NextVideoWindow) - 1);
-        return new() { AudioPosition = AudioPosition, VideoTime = Duration.FromTimeSpan(firstFrame), State = _state.ToByteString() };
+        return new() { AudioPosition = AudioPosition, VideoTime = Duration.FromTimeSpan(firstFrame), State = signer.Sign(_state) };
     }
 
     public CallSummary Summarize(CallEnd end, TimeSpan duration, long missing)

@@ -271,7 +271,7 @@ internal sealed class CallSession : IDisposable
         if (time - _lastCheckpoint < _services.Options.CheckpointInterval)
             return;
         _lastCheckpoint = time;
-        await _responses.WriteAsync(new() { Checkpoint = _record.CreateCheckpoint(_frames.Newest, _audio?.Missing ?? 0) });
+        await _responses.WriteAsync(new() { Checkpoint = _record.CreateCheckpoint(_frames.Newest, _audio?.Missing ?? 0, _services.Signer) });
     }
 
     /// <summary>Restarts feature extraction after the last concluded window if a newer version of the model has another input.</summary>

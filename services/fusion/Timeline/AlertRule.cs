@@ -17,7 +17,7 @@ public sealed class AlertRule
     internal const int MaxEvidence = 60;
 
     /// <summary>Largest number of windows kept for <see cref="Within"/>.</summary>
-    private const int MaxSpan = 600;
+    internal const int MaxSpan = 600;
 
     /// <summary>False disables the rule, including a default one.</summary>
     public bool Enabled { get; set; } = true;

@@ -27,6 +27,22 @@ public sealed class FusionOptionsTests
     public void Validate_BothWeightsZero_Fails() =>
         Assert.Contains(Validate(new() { SpeechWeight = 0, FaceWeight = 0 }).Failures!, failure => failure.Contains("SpeechWeight", StringComparison.Ordinal));
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("not base64")]
+    [InlineData("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==")] // 31 bytes
+    public void Validate_CheckpointKeyInvalid_FailsWithoutShowingIt(string key)
+    {
+        var failure = Assert.Single(Validate(new() { CheckpointKeys = [Convert.ToBase64String(new byte[32]), key] }).Failures!);
+
+        Assert.Contains("CheckpointKeys:1", failure, StringComparison.Ordinal);
+        Assert.True(key.Length == 0 || !failure.Contains(key, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Validate_TooManyCheckpointKeys_Fails() =>
+        Assert.True(Validate(new() { CheckpointKeys = [.. Enumerable.Repeat(Convert.ToBase64String(new byte[32]), 17)] }).Failed);
+
     [Fact]
     public void PriorScores_AnyWeights_SumToOne()
     {
