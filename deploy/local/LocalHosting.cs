@@ -23,6 +23,8 @@ internal static class LocalHosting
                 ["Server:Address"] = Loopback,
                 ["Server:Reflection"] = "true",
                 ["Gateway:RequireApiKey"] = "false",
+                // Without a name in this list, keys would open the gateway to every name.
+                ["Gateway:AllowedHosts:0"] = "localhost",
                 ["Gateway:FusionAddress"] = PeerChannel.InProcess,
                 ["Fusion:FeaturesAddress"] = PeerChannel.InProcess,
                 ["Fusion:SpeechAddress"] = PeerChannel.InProcess,

@@ -16,6 +16,7 @@ builder.AddFusion();
 builder.AddGateway();
 
 var app = builder.Build();
+LocalServer.HideInternalServices(app);
 app.MapAffectDefaults();
 app.MapFeatures();
 app.MapSpeech();
