@@ -46,9 +46,14 @@ internal static class ProtoJson
         var seen = new HashSet<FieldDescriptor>();
         foreach (var property in json.EnumerateObject())
         {
-            if (fields.FirstOrDefault(field => field.Name == property.Name || field.JsonName == property.Name) is not { } field)
+            if (!TryReadName(property, out var name))
             {
-                violations.Add(($"{path}.{property.Name}", reserved?.Contains(property.Name) == true
+                violations.Add((path, "Names must be valid Unicode."));
+                continue;
+            }
+            if (fields.FirstOrDefault(field => field.Name == name || field.JsonName == name) is not { } field)
+            {
+                violations.Add(($"{path}.{name}", reserved?.Contains(name) == true
                     ? NotSupported
                     : Unknown(fields.Select(known => known.Name))));
                 continue;
@@ -60,6 +65,13 @@ internal static class ProtoJson
                 ReadField(field, property.Value, into, fieldPath, violations);
         }
     }
+
+    /// <summary>
+    /// True for the exceptions of parsing input that is not valid JSON. Strings with an unpaired surrogate or invalid UTF-8 throw
+    /// when they are read, not when the document is parsed.
+    /// </summary>
+    public static bool IsInvalidInput(Exception exception) => exception
+        is JsonException or InvalidOperationException or ArgumentException or FormatException or InvalidProtocolBufferException or InvalidJsonException;
 
     /// <summary>The violation of a field that does not exist.</summary>
     public static string Unknown(IEnumerable<string> names) => $"Unknown field; must be one of {string.Join(", ", names)}.";
@@ -105,44 +117,49 @@ internal static class ProtoJson
             Read(json, message, path, violations);
             return message;
         }
-        var value = field.FieldType switch
-        {
-            FieldType.Bytes => ParseBytes(json),
-            FieldType.Message => json.ValueKind == JsonValueKind.String && json.GetString() is { Length: > 1 } text && text.EndsWith('s')
-                && TryParseSeconds(text, out var duration) ? duration : null,
-            _ => ParseScalar(field, json, parent),
-        };
-        if (value is null)
-            violations.Add((path, $"Must be {DescribeType(field)}."));
-        return value;
+        if (ParseValue(field, json, parent) is { } value)
+            return value;
+        violations.Add((path, $"Must be {DescribeType(field)}."));
+        return null;
     }
 
-    private static ByteString? ParseBytes(JsonElement json)
+    private static object? ParseValue(FieldDescriptor field, JsonElement json, MessageDescriptor parent)
     {
-        if (json.ValueKind != JsonValueKind.String)
-            return null;
-        if (json.TryGetBytesFromBase64(out var bytes))
-            return UnsafeByteOperations.UnsafeWrap(bytes);
-        // The URL-safe alphabet and missing padding are valid too.
         try
         {
-            return UnsafeByteOperations.UnsafeWrap(Base64Url.DecodeFromChars(json.GetString()));
+            return field.FieldType switch
+            {
+                FieldType.Bytes => ParseBytes(json),
+                FieldType.Message => ParseDuration(json),
+                _ => field.Accessor.GetValue(JsonParser.Default.Parse($$"""{"{{field.JsonName}}":{{json.GetRawText()}}}""", parent)),
+            };
         }
-        catch (FormatException)
+        catch (Exception exception) when (IsInvalidInput(exception))
         {
             return null;
         }
     }
 
-    private static object? ParseScalar(FieldDescriptor field, JsonElement json, MessageDescriptor parent)
+    // The URL-safe alphabet and missing padding are valid too.
+    private static ByteString? ParseBytes(JsonElement json) => json.ValueKind != JsonValueKind.String
+        ? null
+        : UnsafeByteOperations.UnsafeWrap(json.TryGetBytesFromBase64(out var bytes) ? bytes : Base64Url.DecodeFromChars(json.GetString()));
+
+    private static Duration? ParseDuration(JsonElement json) =>
+        json.ValueKind == JsonValueKind.String && json.GetString() is { Length: > 1 } text && text.EndsWith('s')
+        && TryParseSeconds(text, out var duration) ? duration : null;
+
+    private static bool TryReadName(JsonProperty property, out string name)
     {
         try
         {
-            return field.Accessor.GetValue(JsonParser.Default.Parse($$"""{"{{field.JsonName}}":{{json.GetRawText()}}}""", parent));
+            name = property.Name;
+            return true;
         }
-        catch (Exception exception) when (exception is InvalidProtocolBufferException or InvalidJsonException)
+        catch (InvalidOperationException)
         {
-            return null;
+            name = "";
+            return false;
         }
     }
 

@@ -43,8 +43,7 @@ internal static class SocketMessage
     {
         var config = new StreamConfig();
         var violations = new List<(string, string)>();
-        using var json = ParseJson(text, "config");
-        ProtoJson.Read(json.RootElement, config, "config", violations);
+        ReadJson(text, "config", json => ProtoJson.Read(json, config, "config", violations));
         return violations.Count == 0 ? new() { Config = config } : throw RpcErrors.InvalidArgument(violations);
     }
 
@@ -52,10 +51,12 @@ internal static class SocketMessage
     /// <exception cref="RpcException">INVALID_ARGUMENT.</exception>
     public static void ParseEnd(ReadOnlyMemory<byte> text)
     {
-        using var json = ParseJson(text, "end");
-        if (json.RootElement.ValueKind != JsonValueKind.Object || json.RootElement.GetPropertyCount() != 1
-            || !json.RootElement.TryGetProperty("end", out var end) || end.ValueKind != JsonValueKind.True)
-            throw RpcErrors.InvalidArgument("end", "A text message after the configuration must be {\"end\": true}.");
+        ReadJson(text, "end", json =>
+        {
+            if (json.ValueKind != JsonValueKind.Object || json.GetPropertyCount() != 1
+                || !json.TryGetProperty("end", out var end) || end.ValueKind != JsonValueKind.True)
+                throw RpcErrors.InvalidArgument("end", "A text message after the configuration must be {\"end\": true}.");
+        });
     }
 
     /// <summary>The status that a WebSocket closes with (RFC 6455, 7.4; 1013 is IANA's "try again later").</summary>
@@ -67,13 +68,14 @@ internal static class SocketMessage
         _ => WebSocketCloseStatus.InternalServerError,
     };
 
-    private static JsonDocument ParseJson(ReadOnlyMemory<byte> text, string field)
+    private static void ReadJson(ReadOnlyMemory<byte> text, string field, Action<JsonElement> read)
     {
         try
         {
-            return JsonDocument.Parse(text);
+            using var json = JsonDocument.Parse(text);
+            read(json.RootElement);
         }
-        catch (JsonException)
+        catch (Exception exception) when (ProtoJson.IsInvalidInput(exception))
         {
             throw RpcErrors.InvalidArgument(field, ProtoJson.InvalidJson);
         }

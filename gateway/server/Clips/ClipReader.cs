@@ -16,6 +16,9 @@ internal static class ClipReader
     /// <summary>The multipart name of <c>images</c>; other parts have the proto's names.</summary>
     private const string ImagePart = "image";
 
+    /// <summary>RFC 2046, 5.1.1.</summary>
+    private const int MaxBoundaryLength = 70;
+
     private static readonly string[] Parts = ["audio", ImagePart, "speech_model", "face_model", "hop"];
 
     /// <summary>Reserved for later versions of the API.</summary>
@@ -57,9 +60,9 @@ internal static class ClipReader
     {
         var clip = new Clip();
         var boundary = HeaderUtilities.RemoveQuotes(MediaTypeHeaderValue.Parse(request.ContentType).Boundary).Value;
-        if (string.IsNullOrEmpty(boundary))
+        if (string.IsNullOrEmpty(boundary) || boundary.Length > MaxBoundaryLength)
         {
-            violations.Add(("clip", "The content type must have a boundary."));
+            violations.Add(("clip", $"The content type must have a boundary of at most {MaxBoundaryLength} characters."));
             return clip;
         }
         try
@@ -101,7 +104,7 @@ internal static class ClipReader
                 }
             }
         }
-        catch (Exception exception) when (exception is InvalidDataException or IOException and not BadHttpRequestException)
+        catch (Exception exception) when (ProtoJson.IsInvalidInput(exception) || exception is InvalidDataException or IOException and not BadHttpRequestException)
         {
             violations.Add(("clip", "Must be complete multipart/form-data."));
         }
@@ -120,7 +123,7 @@ internal static class ClipReader
                 && audio.ValueKind == JsonValueKind.String && audio.ValueEquals(""))
                 violations.Add(("clip.audio", ProtoJson.EmptyFile));
         }
-        catch (JsonException)
+        catch (Exception exception) when (ProtoJson.IsInvalidInput(exception))
         {
             violations.Add(("clip", ProtoJson.InvalidJson));
         }
