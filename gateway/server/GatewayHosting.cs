@@ -16,6 +16,7 @@ using Microsoft.AspNetCore.ResponseCompression;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
+using Microsoft.Net.Http.Headers;
 
 namespace Affect.Gateway;
 
@@ -24,6 +25,9 @@ public static class GatewayHosting
 {
     /// <summary>Channel of streams. It does not retry: a retry of a stream would have to buffer what was sent.</summary>
     internal const string StreamChannel = "gateway->fusion, streams";
+
+    /// <summary>Methods of what can be read.</summary>
+    internal static readonly string[] GetAndHead = [HttpMethods.Get, HttpMethods.Head];
 
     private const string UnaryChannel = "gateway->fusion";
     private const string KeyOrToken = "key or token";
@@ -47,8 +51,11 @@ public static class GatewayHosting
         AddEvents(services);
         AddAuthentication(services);
         AddCompression(services);
+        services.AddCors();
         services.AddRateLimiter(limiter => limiter.AddPolicy<string, RateLimitPolicy>(RateLimitPolicy.Name));
-        services.AddGrpc().AddServiceOptions<GatewayService>(grpc => grpc.MaxReceiveMessageSize = LimitOptions.MaxRequestBytesLimit);
+        // The endpoint of unknown services would match every path of two segments, and hide that only the method is wrong.
+        services.AddGrpc(grpc => grpc.IgnoreUnknownServices = true)
+            .AddServiceOptions<GatewayService>(grpc => grpc.MaxReceiveMessageSize = LimitOptions.MaxRequestBytesLimit);
         // Ready as soon as it listens: without fusion it still answers with an error.
         services.AddHealthChecks().AddCheck("gateway", () => HealthCheckResult.Healthy());
     }
@@ -56,7 +63,9 @@ public static class GatewayHosting
     /// <summary>Maps the public API over gRPC, REST and WebSocket, the web page, and health over HTTP.</summary>
     public static void MapGateway(this WebApplication app)
     {
-        app.UseWhen(context => context.Request.Path.StartsWithSegments("/v1"), UseRestStatusPages);
+        app.UseStatusCodePages(page => WriteStatusPageAsync(page.HttpContext));
+        UseCors(app);
+        app.UseMiddleware<BrowserRequestMiddleware>();
         // Keeps proxies from closing idle connections; fusion ends calls that stall.
         app.UseWebSockets(new WebSocketOptions { KeepAliveInterval = TimeSpan.FromSeconds(15) });
         app.UseAuthentication();
@@ -69,8 +78,8 @@ public static class GatewayHosting
         AddLimits(app.MapRest());
         app.MapDapr();
         app.MapPages();
-        app.MapHealthChecks("/healthz/live", new HealthCheckOptions { Predicate = _ => false });
-        app.MapHealthChecks("/healthz/ready");
+        app.MapHealthChecks("/healthz/live", new HealthCheckOptions { Predicate = _ => false }).WithMetadata(new HttpMethodMetadata(GetAndHead));
+        app.MapHealthChecks("/healthz/ready").WithMetadata(new HttpMethodMetadata(GetAndHead));
     }
 
     private static void AddOptions(IServiceCollection services)
@@ -107,6 +116,7 @@ public static class GatewayHosting
     private static void AddAuthentication(IServiceCollection services)
     {
         services.AddSingleton<ApiKeyStore>();
+        services.AddSingleton<IdentityProvider>();
         // Not AddAuthentication: it adds DataProtection for cookies, which writes a key file into the home folder.
         services.AddAuthenticationCore(authentication => authentication.DefaultScheme = KeyOrToken);
         services.AddWebEncoders();
@@ -120,8 +130,11 @@ public static class GatewayHosting
         services.AddSingleton<IConfigureOptions<AuthorizationOptions>, Scopes.Policies>();
     }
 
+    /// <summary>A token is validated only where it matters: that may wait for the identity provider. A key takes precedence.</summary>
     private static string SelectScheme(HttpContext context) =>
-        context.RequestServices.GetRequiredService<GatewayOptions>().Jwt.Authority.Length > 0 && BearerTokenSetup.HasToken(context)
+        context.RequestServices.GetRequiredService<GatewayOptions>().Jwt.Authority.Length > 0
+        && context.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>() is not null
+        && BearerTokenSetup.HasToken(context) && !ApiKeyHandler.HasKey(context)
             ? BearerTokenSetup.SchemeName
             : ApiKeyHandler.SchemeName;
 
@@ -132,8 +145,28 @@ public static class GatewayHosting
         compression.MimeTypes = [.. ResponseCompressionDefaults.MimeTypes, "image/svg+xml"];
     });
 
-    private static void UseRestStatusPages(IApplicationBuilder rest) => rest.UseStatusCodePages(page => page.HttpContext.WriteErrorAsync(
-        RpcErrors.Status(StatusCode.NotFound, "No such endpoint; see /openapi.json."), page.HttpContext.Response.StatusCode));
+    /// <summary>Lets pages of <see cref="GatewayOptions.AllowedOrigins"/> use the API and read its errors.</summary>
+    private static void UseCors(WebApplication app)
+    {
+        var origins = app.Services.GetRequiredService<GatewayOptions>().AllowedOrigins;
+        app.UseCors(policy => policy
+            .SetIsOriginAllowed(origin => origins.Contains(origin, StringComparer.OrdinalIgnoreCase))
+            .WithMethods(HttpMethods.Get, HttpMethods.Head, HttpMethods.Post)
+            .WithHeaders(ApiKeyHandler.Header, HeaderNames.Authorization, HeaderNames.ContentType, "Last-Event-ID")
+            .WithExposedHeaders(HeaderNames.RetryAfter, HeaderNames.WWWAuthenticate)
+            .SetPreflightMaxAge(TimeSpan.FromHours(1)));
+    }
+
+    private static Task WriteStatusPageAsync(HttpContext context) => context.Response.StatusCode switch
+    {
+        StatusCodes.Status404NotFound when context.IsGrpc() =>
+            context.WriteErrorAsync(RpcErrors.Status(StatusCode.Unimplemented, "No such service.")),
+        StatusCodes.Status404NotFound => context.WriteErrorAsync(RpcErrors.Status(StatusCode.NotFound, "No such endpoint; see /openapi.json.")),
+        StatusCodes.Status405MethodNotAllowed => context.WriteErrorAsync(
+            RpcErrors.Status(StatusCode.Unimplemented, $"Method not allowed; must be {context.Response.Headers.Allow}."),
+            StatusCodes.Status405MethodNotAllowed),
+        _ => Task.CompletedTask,
+    };
 
     // Each endpoint requires its scope itself.
     private static void AddLimits(IEndpointConventionBuilder endpoints) =>

@@ -36,10 +36,16 @@ public sealed class GatewayOptions : IValidatableObject
         + "concerned are informed. Scores are probabilities, not facts, and must not be the sole basis of a decision.";
 
     /// <summary>
-    /// Origins whose pages may open a WebSocket, for example "https://app.example". The gateway's own origin is always
-    /// allowed; programs send no origin and are not restricted.
+    /// Origins whose pages may use the API, for example "https://app.example". The gateway's own origin is always allowed;
+    /// programs send no origin and are not restricted.
     /// </summary>
     public IList<string> AllowedOrigins { get; set; } = [];
+
+    /// <summary>
+    /// Host names by which clients may address the gateway, besides localhost and IP addresses: "affect.example",
+    /// "*.affect.example", or "*" for any. Empty means any name if keys are required, otherwise none.
+    /// </summary>
+    public IList<string> AllowedHosts { get; set; } = [];
 
     /// <summary>Publishing of call events.</summary>
     [Required, ValidateObjectMembers]
@@ -61,6 +67,9 @@ public sealed class GatewayOptions : IValidatableObject
         foreach (var origin in AllowedOrigins)
             if (!Uri.TryCreate(origin, UriKind.Absolute, out var uri) || uri.GetLeftPart(UriPartial.Authority) != origin)
                 yield return new($"AllowedOrigins: '{origin}' must be an origin such as https://app.example.", [nameof(AllowedOrigins)]);
+        foreach (var host in AllowedHosts)
+            if (host != "*" && Uri.CheckHostName(host.StartsWith("*.", StringComparison.Ordinal) ? host[2..] : host) is not UriHostNameType.Dns)
+                yield return new($"AllowedHosts: '{host}' must be a host name such as affect.example or *.affect.example, or *.", [nameof(AllowedHosts)]);
         if (Events.AtLeastOnce && Events.PubSub.Length == 0)
             yield return new("Events:AtLeastOnce: requires Events:PubSub.", [nameof(Events)]);
 

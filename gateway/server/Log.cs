@@ -19,6 +19,9 @@ internal static partial class Log
     [LoggerMessage(EventName = "request.failed", Level = LogLevel.Error, Message = "Request {Path} failed")]
     public static partial void RequestFailed(ILogger logger, string path, Exception exception);
 
+    [LoggerMessage(EventName = "identity.failed", Level = LogLevel.Warning, Message = "The keys of {Authority} cannot be fetched: {Reason}")]
+    public static partial void IdentityProviderFailed(ILogger logger, string authority, string reason);
+
     [LoggerMessage(EventName = "events.dropped", Level = LogLevel.Warning,
         Message = "Dropped {Count} call events ({Reason}); the next report follows in a minute at the earliest")]
     public static partial void EventsDropped(ILogger logger, long count, string reason);

@@ -46,16 +46,16 @@ internal static class Pages
         {
             app.UseStaticFiles(new StaticFileOptions { FileProvider = new PhysicalFileProvider(files), OnPrepareResponse = file => SetCacheControl(file.Context) });
             foreach (var route in Routes)
-                app.MapMethods(route, [HttpMethods.Get, HttpMethods.Head], (HttpContext context) =>
+                app.MapMethods(route, GatewayHosting.GetAndHead, (HttpContext context) =>
                 {
                     SetCacheControl(context);
                     return Results.File(index.FullName, "text/html; charset=utf-8", lastModified: index.LastWriteTimeUtc);
                 });
         }
         else
-            app.MapGet("/", () => Results.Text(NotBuilt, MediaTypeNames.Text.Html));
+            app.MapMethods("/", GatewayHosting.GetAndHead, () => Results.Text(NotBuilt, MediaTypeNames.Text.Html));
 
-        app.MapGet("/openapi.json", () => Results.Bytes(OpenApi, "application/json"));
+        app.MapMethods("/openapi.json", GatewayHosting.GetAndHead, () => Results.Bytes(OpenApi, "application/json"));
         app.MapScalarApiReference("/docs", options => options
             .WithTitle("Affect")
             .WithOpenApiRoutePattern("/openapi.json")

@@ -111,7 +111,7 @@ public sealed partial class RestTests(AffectFixture fixture) : IDisposable
     [InlineData("GET", "v1/models/nonsuch", HttpStatusCode.NotFound, "NOT_FOUND")]
     [InlineData("GET", "v1/models?modality=smell", HttpStatusCode.BadRequest, "INVALID_ARGUMENT")]
     [InlineData("GET", "v1/nothing", HttpStatusCode.NotFound, "NOT_FOUND")]
-    [InlineData("GET", "v1/analyze", HttpStatusCode.NotFound, "NOT_FOUND")]
+    [InlineData("GET", "v1/analyze", HttpStatusCode.MethodNotAllowed, "UNIMPLEMENTED")]
     public async Task Rest_Errors_AreProblemDetails(string method, string path, HttpStatusCode status, string code)
     {
         using var request = new HttpRequestMessage(new(method), path);

@@ -1,16 +1,10 @@
 using System.Net;
-using System.Net.Http.Headers;
 using System.Net.ServerSentEvents;
-using System.Security.Claims;
 using System.Security.Cryptography;
 using System.Text;
 using Affect.Testing;
 using Affect.V1;
 using Grpc.Core;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Logging;
-using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 
 namespace Affect.FunctionalTests;
@@ -18,8 +12,6 @@ namespace Affect.FunctionalTests;
 /// <summary>Permissions of keys and tokens over gRPC, REST, WebSocket and server-sent events.</summary>
 public sealed class ScopesTests : IDisposable
 {
-    private const string Audience = "affect";
-
     // Small models: their answers do not matter here.
     private readonly ModelFolder _models = new();
 
@@ -124,6 +116,7 @@ public sealed class ScopesTests : IDisposable
     [InlineData("too old")]
     [InlineData("signed by another key")]
     [InlineData("without subject")]
+    [InlineData("with an unknown critical parameter")]
     [InlineData("no token")]
     public async Task Token_Invalid_IsUnauthorized(string wrong)
     {
@@ -136,6 +129,7 @@ public sealed class ScopesTests : IDisposable
             "of another issuer" => issuer.Token("analyze", from: "https://elsewhere.example"),
             "too old" => issuer.Token("analyze", expires: DateTime.UtcNow.AddHours(-1)),
             "signed by another key" => issuer.Token("analyze", key: new RsaSecurityKey(RSA.Create(2048))),
+            "with an unknown critical parameter" => issuer.Token("analyze", critical: "exp"),
             "without subject" => issuer.Token("analyze", subject: null),
             _ => new("Bearer", "nonsense"),
         };
@@ -202,59 +196,5 @@ public sealed class ScopesTests : IDisposable
             // Permitted.
         }
         return HttpStatusCode.OK;
-    }
-
-    /// <summary>A fake identity provider, because tests cannot use a real one: discovery and keys over HTTP, arbitrary tokens.</summary>
-    private sealed class Issuer : IAsyncDisposable
-    {
-        private readonly RsaSecurityKey _key = new(RSA.Create(2048)) { KeyId = "1" };
-        private readonly WebApplication _app;
-
-        private Issuer(WebApplication app) => _app = app;
-
-        public Dictionary<string, string?> Configuration => new()
-        {
-            ["Gateway:RequireApiKey"] = "true",
-            ["Gateway:Jwt:Authority"] = Address,
-            ["Gateway:Jwt:Audience"] = Audience,
-        };
-
-        private string Address => _app.Urls.Single();
-
-        public static async Task<Issuer> StartAsync()
-        {
-            var builder = WebApplication.CreateSlimBuilder();
-            builder.Logging.ClearProviders();
-            builder.WebHost.UseSetting("urls", "http://127.0.0.1:0");
-            var issuer = new Issuer(builder.Build());
-            // https://openid.net/specs/openid-connect-discovery-1_0.html
-            issuer._app.MapGet("/.well-known/openid-configuration", () => Results.Text(
-                $$"""{"issuer": "{{issuer.Address}}", "jwks_uri": "{{issuer.Address}}/keys"}""", "application/json"));
-            var key = JsonWebKeyConverter.ConvertFromRSASecurityKey(new(issuer._key.Rsa.ExportParameters(false)) { KeyId = "1" });
-            issuer._app.MapGet("/keys", () => Results.Text(
-                $$"""{"keys": [{"kty": "RSA", "use": "sig", "kid": "1", "n": "{{key.N}}", "e": "{{key.E}}"}]}""", "application/json"));
-            await issuer._app.StartAsync(Cancellation);
-            return issuer;
-        }
-
-        public AuthenticationHeaderValue Token(
-            string scope, string? subject = "someone", string audience = Audience, string? from = null, DateTime? expires = null, SecurityKey? key = null)
-        {
-            var claims = new ClaimsIdentity([new("scope", scope)]);
-            if (subject is not null)
-                claims.AddClaim(new("sub", subject));
-            var until = expires ?? DateTime.UtcNow.AddHours(1);
-            return new("Bearer", new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
-            {
-                Issuer = from ?? Address,
-                Audience = audience,
-                Subject = claims,
-                NotBefore = until.AddHours(-2),
-                Expires = until,
-                SigningCredentials = new(key ?? _key, SecurityAlgorithms.RsaSha256),
-            }));
-        }
-
-        public ValueTask DisposeAsync() => _app.DisposeAsync();
     }
 }

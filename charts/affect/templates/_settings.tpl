@@ -35,6 +35,15 @@
 {{- end }}
 {{- if $gateway }}
 "Gateway:RequireApiKey": {{ $values.gateway.requireApiKey }}
+{{- if not $values.gateway.requireApiKey }}
+{{- /* Names of the gateway; without keys, it rejects others. */}}
+{{- $name := printf "%s-gateway" (include "affect.fullname" $.root) }}
+{{- $service := printf "%s.%s" $name $.root.Release.Namespace }}
+{{- $hosts := list $name $service (printf "%s.svc" $service) (printf "%s.svc.cluster.local" $service) $values.ingress.host $values.ingress.grpcHost }}
+{{- range $index, $host := concat $hosts $values.gatewayApi.hostnames $values.gatewayApi.grpcHostnames | compact }}
+"Gateway:AllowedHosts:{{ $index }}": {{ quote $host }}
+{{- end }}
+{{- end }}
 {{- with $values.gateway.jwt.authority }}
 "Gateway:Jwt:Authority": {{ . | quote }}
 "Gateway:Jwt:Audience": {{ required "gateway.jwt.audience is required with gateway.jwt.authority" $values.gateway.jwt.audience | quote }}

@@ -22,6 +22,10 @@ internal sealed class ApiKeyHandler(
 
     private const string SubprotocolPrefix = "affect.key.";
 
+    /// <summary>True if a request carries a key.</summary>
+    public static bool HasKey(HttpContext context) =>
+        context.Request.Headers.ContainsKey(Header) || CallSocket.GetSubprotocols(context, SubprotocolPrefix).Count > 0;
+
     protected override Task<AuthenticateResult> HandleAuthenticateAsync()
     {
         var values = Request.Headers[Header];

@@ -5,6 +5,7 @@ using Grpc.Core;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.Extensions.Options;
+using Microsoft.IdentityModel.JsonWebTokens;
 
 namespace Affect.Gateway.Access;
 
@@ -12,29 +13,30 @@ namespace Affect.Gateway.Access;
 /// Configures ASP.NET Core's bearer authentication (RFC 6750) for tokens of an identity provider, whose keys come from
 /// OpenID Connect discovery. The token's subject is the client; its scopes are the client's.
 /// </summary>
-internal sealed class BearerTokenSetup(GatewayOptions gateway, ILogger<BearerTokenSetup> logger) : IConfigureNamedOptions<JwtBearerOptions>
+internal sealed class BearerTokenSetup(GatewayOptions gateway, IdentityProvider provider, ILogger<BearerTokenSetup> logger)
+    : IConfigureNamedOptions<JwtBearerOptions>
 {
     public const string SchemeName = "Bearer";
+
+    private const string HeaderPrefix = "Bearer ";
 
     /// <summary>Carries the token of a browser's WebSocket, which cannot have headers.</summary>
     private const string SubprotocolPrefix = "affect.bearer.";
 
-    /// <summary>True if a request carries a token rather than a key.</summary>
+    /// <summary>True if a request carries a token.</summary>
     public static bool HasToken(HttpContext context) =>
-        context.Request.Headers.Authorization.ToString().StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)
+        context.Request.Headers.Authorization.ToString().StartsWith(HeaderPrefix, StringComparison.OrdinalIgnoreCase)
         || CallSocket.GetSubprotocols(context, SubprotocolPrefix).Count > 0;
 
     public void Configure(string? name, JwtBearerOptions options)
     {
-        var jwt = gateway.Jwt;
-        options.Authority = jwt.Authority;
-        options.Audience = jwt.Audience;
-        options.RequireHttpsMetadata = !new Uri(jwt.Authority).IsLoopback;
+        options.Audience = gateway.Jwt.Audience;
+        options.ConfigurationManager = provider;
         // Claims keep the token's names.
         options.MapInboundClaims = false;
         options.Events = new JwtBearerEvents
         {
-            OnMessageReceived = ReadSubprotocol,
+            OnMessageReceived = LoadKeysAsync,
             OnTokenValidated = SetClient,
             OnChallenge = ChallengeAsync,
             OnForbidden = context => context.HttpContext.WriteForbiddenAsync(logger),
@@ -43,16 +45,47 @@ internal sealed class BearerTokenSetup(GatewayOptions gateway, ILogger<BearerTok
 
     public void Configure(JwtBearerOptions options) => Configure(Options.DefaultName, options);
 
-    private static Task ReadSubprotocol(MessageReceivedContext context)
+    private async Task LoadKeysAsync(MessageReceivedContext context)
     {
-        if (CallSocket.GetSubprotocols(context.HttpContext, SubprotocolPrefix) is [{ } token])
-            context.Token = token;
-        return Task.CompletedTask;
+        var http = context.HttpContext;
+        context.Token = CallSocket.GetSubprotocols(http, SubprotocolPrefix) is [{ } token]
+            ? token
+            : http.Request.Headers.Authorization.ToString()[HeaderPrefix.Length..].Trim();
+        try
+        {
+            await provider.LoadAsync(ReadKeyId(context.Token), http.RequestAborted);
+        }
+        catch (RpcException error)
+        {
+            http.Features.Set(new IdentityUnavailable(error));
+            context.Fail(error);
+        }
+        catch (OperationCanceledException)
+        {
+            // The client disconnected.
+            context.NoResult();
+        }
+    }
+
+    /// <summary>Null also for a malformed token, which the handler rejects.</summary>
+    private static string? ReadKeyId(string token)
+    {
+        try
+        {
+            return new JsonWebToken(token) is { Kid.Length: > 0 } parsed ? parsed.Kid : null;
+        }
+        catch (Exception)
+        {
+            return null;
+        }
     }
 
     private Task SetClient(TokenValidatedContext context)
     {
-        if (context.Principal?.FindFirst("sub")?.Value is not { Length: > 0 } subject)
+        // RFC 7515, 4.1.11: a token is invalid if the recipient does not understand a parameter that it lists. None is understood here.
+        if (context.SecurityToken is not JsonWebToken token || token.TryGetHeaderValue<object>("crit", out _))
+            context.Fail("the token has critical header parameters");
+        else if (context.Principal?.FindFirst("sub")?.Value is not { Length: > 0 } subject)
             context.Fail("the token has no subject");
         else
             // Key names cannot contain a colon, the configuration's separator: a subject never equals a key's name.
@@ -64,11 +97,14 @@ internal sealed class BearerTokenSetup(GatewayOptions gateway, ILogger<BearerTok
     private Task ChallengeAsync(JwtBearerChallengeContext context)
     {
         context.HandleResponse();
+        var http = context.HttpContext;
+        if (http.Features.Get<IdentityUnavailable>() is { } unavailable)
+            return http.WriteErrorAsync(unavailable.Error);
         const string reason = "Invalid token.";
-        Log.RequestRejected(logger, context.HttpContext, reason);
-        if (!context.HttpContext.IsGrpc())
+        Log.RequestRejected(logger, http, reason);
+        if (!http.IsGrpc())
             context.Response.Headers.WWWAuthenticate = $"{SchemeName} realm=\"affect\", error=\"invalid_token\"";
-        return context.HttpContext.WriteErrorAsync(RpcErrors.Status(StatusCode.Unauthenticated, reason));
+        return http.WriteErrorAsync(RpcErrors.Status(StatusCode.Unauthenticated, reason));
     }
 
     /// <summary>Replaces ASP.NET Core's configuration section <c>Authentication</c>: <see cref="GatewayOptions"/> has all settings.</summary>
@@ -77,3 +113,6 @@ internal sealed class BearerTokenSetup(GatewayOptions gateway, ILogger<BearerTok
         public IConfiguration AuthenticationConfiguration { get; } = new ConfigurationBuilder().Build();
     }
 }
+
+/// <summary>Feature of a request whose token cannot be validated because the provider has not answered yet.</summary>
+internal sealed record IdentityUnavailable(RpcException Error);

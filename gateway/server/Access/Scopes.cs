@@ -24,7 +24,10 @@ internal static class Scopes
     /// <summary>The scopes of a key that is configured without any.</summary>
     public static readonly string[] Default = [Analyze, Stream];
 
-    /// <summary>Adds a policy per scope. Where keys are not required, every scope except admin is open to all.</summary>
+    /// <summary>
+    /// Adds a policy per scope. Where keys are not required, every scope except admin is open to all; a token that cannot be
+    /// validated now is rejected all the same, because its calls would be another tenant's.
+    /// </summary>
     public sealed class Policies(GatewayOptions options) : IConfigureOptions<AuthorizationOptions>
     {
         public void Configure(AuthorizationOptions authorization)
@@ -32,7 +35,8 @@ internal static class Scopes
             foreach (var scope in All)
             {
                 var open = !options.RequireApiKey && scope != Admin;
-                authorization.AddPolicy(scope, policy => policy.RequireAssertion(context => open || context.User.HasScope(scope)));
+                authorization.AddPolicy(scope, policy => policy.RequireAssertion(context =>
+                    (open && (context.Resource as HttpContext)?.Features.Get<IdentityUnavailable>() is null) || context.User.HasScope(scope)));
             }
         }
     }

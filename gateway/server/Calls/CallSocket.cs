@@ -36,7 +36,7 @@ internal sealed class CallSocket(WebSocket socket)
             .Select(protocol => protocol[prefix.Length..]).ToArray();
 
     /// <summary>Accepts a WebSocket and returns when its call has ended.</summary>
-    public static async Task<IResult> AcceptAsync(HttpContext context, CallRelay relay, GatewayOptions options, ILogger<CallSocket> logger)
+    public static async Task<IResult> AcceptAsync(HttpContext context, CallRelay relay, ILogger<CallSocket> logger)
     {
         if (!context.WebSockets.IsWebSocketRequest)
         {
@@ -46,8 +46,6 @@ internal sealed class CallSocket(WebSocket socket)
                 StatusCodes.Status426UpgradeRequired);
             return Results.Empty;
         }
-        if (!IsOriginAllowed(context.Request, options.AllowedOrigins))
-            throw RpcErrors.Status(StatusCode.PermissionDenied, "The page's origin is not allowed; see AllowedOrigins.");
         var offered = context.WebSockets.WebSocketRequestedProtocols;
         if (offered.Count > 0 && !offered.Contains(Protocol))
             throw RpcErrors.InvalidArgument("Sec-WebSocket-Protocol", $"Must include {Protocol}.");
@@ -59,18 +57,10 @@ internal sealed class CallSocket(WebSocket socket)
         return Results.Empty;
     }
 
-    // A browser lets any page connect to any host, localhost included, hence the check; other programs send no origin.
-    private static bool IsOriginAllowed(HttpRequest request, IList<string> allowed) =>
-        request.Headers.Origin is not [{ } origin]
-            ? request.Headers.Origin.Count == 0
-            // Compares host and port only: the scheme differs behind a proxy that terminates TLS.
-            : Uri.TryCreate(origin, UriKind.Absolute, out var uri) && uri.Authority.Equals(request.Host.Value, StringComparison.OrdinalIgnoreCase)
-                || allowed.Contains(origin, StringComparer.OrdinalIgnoreCase);
-
     private async Task RunAsync(CallRelay relay, HttpContext context, ILogger logger)
     {
         using var closed = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
-        var receiving = ReceiveAsync(closed);
+        var receiving = ReceiveAsync(closed, context.Request.Path, logger);
         RpcException? error = null;
         try
         {
@@ -102,7 +92,7 @@ internal sealed class CallSocket(WebSocket socket)
     }
 
     /// <summary>Receives until the client closes. Drops messages after the half-close or an invalid message.</summary>
-    private async Task ReceiveAsync(CancellationTokenSource closed)
+    private async Task ReceiveAsync(CancellationTokenSource closed, string path, ILogger logger)
     {
         var buffer = new byte[InitialBufferBytes];
         var (configured, accepting) = (false, true);
@@ -132,6 +122,12 @@ internal sealed class CallSocket(WebSocket socket)
         catch (Exception exception) when (exception is WebSocketException or OperationCanceledException or IOException)
         {
             // The connection was lost, or CloseAsync aborted it.
+        }
+        catch (Exception exception)
+        {
+            Log.RequestFailed(logger, path, exception);
+            _requests.Writer.TryComplete(RpcErrors.Status(StatusCode.Internal, "Internal error."));
+            return;
         }
         await closed.CancelAsync();
 

@@ -17,8 +17,8 @@ internal static class RestEndpoints
     {
         var v1 = routes.MapGroup("/v1").AddEndpointFilter<RestErrorFilter>();
         v1.MapPost("/analyze", AnalyzeAsync).RequireAuthorization(Scopes.Analyze);
-        v1.MapGet("/models", ListModelsAsync).RequireAuthorization(Scopes.Analyze);
-        v1.MapGet("/models/{name}", GetModelAsync).RequireAuthorization(Scopes.Analyze);
+        v1.MapMethods("/models", GatewayHosting.GetAndHead, ListModelsAsync).RequireAuthorization(Scopes.Analyze);
+        v1.MapMethods("/models/{name}", GatewayHosting.GetAndHead, GetModelAsync).RequireAuthorization(Scopes.Analyze);
         v1.MapGet("/stream", CallSocket.AcceptAsync).RequireAuthorization(Scopes.Stream);
         v1.MapGet("/events", EventEndpoints.GetOwn).RequireAuthorization(Scopes.Stream);
         v1.MapGet("/admin/events", EventEndpoints.GetAll).RequireAuthorization(Scopes.Admin);

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;
@@ -43,6 +44,10 @@ public static class AffectHosting
         if (options.Reflection)
             app.MapGrpcReflectionService();
     }
+
+    /// <summary>True for the paths of probes and of Prometheus.</summary>
+    public static bool IsProbe(PathString path) =>
+        path.StartsWithSegments(HealthPath) || path.StartsWithSegments("/healthz") || path.StartsWithSegments(MetricsPath);
 
     private static void AddServerOptions(this WebApplicationBuilder builder)
     {

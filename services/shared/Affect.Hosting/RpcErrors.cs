@@ -35,6 +35,10 @@ public static class RpcErrors
     public static RpcException ResourceExhausted(string description, TimeSpan retryAfter) =>
         Error(Code.ResourceExhausted, description, new RetryInfo { RetryDelay = Duration.FromTimeSpan(retryAfter) });
 
+    /// <summary>UNAVAILABLE with RetryInfo: a retry can succeed after the delay.</summary>
+    public static RpcException Unavailable(string description, TimeSpan retryAfter) =>
+        Error(Code.Unavailable, description, new RetryInfo { RetryDelay = Duration.FromTimeSpan(retryAfter) });
+
     /// <summary>Any other status, without details.</summary>
     public static RpcException Status(StatusCode code, string description) => Error((Code)(int)code, description);
 

@@ -35,7 +35,7 @@ internal static class Telemetry
             telemetry
                 .WithTracing(traces => traces
                     .AddSource("Affect.*")
-                    .AddAspNetCoreInstrumentation(http => http.Filter = context => !IsProbe(context.Request.Path))
+                    .AddAspNetCoreInstrumentation(http => http.Filter = context => !AffectHosting.IsProbe(context.Request.Path))
                     .AddHttpClientInstrumentation())
                 .WithLogging(null, logs => logs.IncludeFormattedMessage = true)
                 .UseOtlpExporter();
@@ -59,7 +59,4 @@ internal static class Telemetry
         var header = context.Response.Headers[GrpcStatus];
         return header.Count > 0 ? header : context.Features.Get<IHttpResponseTrailersFeature>()?.Trailers[GrpcStatus] ?? default;
     }
-
-    private static bool IsProbe(PathString path) =>
-        path.StartsWithSegments(AffectHosting.HealthPath) || path.StartsWithSegments("/healthz") || path.StartsWithSegments(AffectHosting.MetricsPath);
 }

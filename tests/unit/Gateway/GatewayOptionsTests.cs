@@ -23,6 +23,7 @@ public sealed class GatewayOptionsTests
             Deadline = TimeSpan.Zero,
             Notice = "",
             AllowedOrigins = ["app.example", "https://app.example/"],
+            AllowedHosts = ["https://app.example", "app.example:8080", "a.*", "affect.example", "*.affect.example", "*", "localhost"],
             Events = new() { AtLeastOnce = true, QueueLength = 1 },
             Anonymous = new() { RequestsPerMinute = 0 },
             ApiKeys =
@@ -34,8 +35,9 @@ public sealed class GatewayOptionsTests
         });
 
         foreach (var error in (string[])
-            ["'fusion'", "Deadline", "Notice", "RequestsPerMinute", "'app.example'", "'https://app.example/'", "AtLeastOnce", "QueueLength", "ApiKeys:short: Sha256", "ApiKeys:huge:", "huge and twin have the same key"])
+            ["'https://app.example'", "'app.example:8080'", "'a.*'", "'fusion'", "Deadline", "Notice", "RequestsPerMinute", "'app.example'", "'https://app.example/'", "AtLeastOnce", "QueueLength", "ApiKeys:short: Sha256", "ApiKeys:huge:", "huge and twin have the same key"])
             Assert.Contains(failures, failure => failure.Contains(error, StringComparison.Ordinal));
+        Assert.Equal(3, failures.Count(failure => failure.Contains("AllowedHosts", StringComparison.Ordinal)));
     }
 
     private static List<string> Failures(GatewayOptions options) =>

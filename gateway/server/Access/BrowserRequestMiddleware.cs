@@ -1,0 +1,54 @@
+using System.Net;
+using Affect.Gateway.Errors;
+using Affect.Hosting;
+using Grpc.Core;
+using Microsoft.Extensions.Primitives;
+
+namespace Affect.Gateway.Access;
+
+/// <summary>
+/// Rejects what a foreign web page sends through a visitor's browser: requests for a host name that is not the gateway's (DNS
+/// rebinding), and requests of pages with another origin, which browsers send before they check whether the page may read the
+/// response. Programs send no origin and are not restricted.
+/// </summary>
+internal sealed class BrowserRequestMiddleware(RequestDelegate next, GatewayOptions options, ILogger<BrowserRequestMiddleware> logger)
+{
+    private const string Localhost = "localhost";
+
+    // Where keys are required, a page that reaches the gateway under another name has none to send.
+    private readonly bool _anyHost = options.AllowedHosts.Contains("*") || (options.AllowedHosts.Count == 0 && options.RequireApiKey);
+    private readonly StringSegment[] _hosts = [.. options.AllowedHosts.Select(host => new StringSegment(host))];
+
+    public Task InvokeAsync(HttpContext context)
+    {
+        if (AffectHosting.IsProbe(context.Request.Path))
+            return next(context);
+        if (!IsHostAllowed(context.Request.Host.Host))
+            return RejectAsync(context, RpcErrors.InvalidArgument("host", "Must be a name of the gateway; see AllowedHosts."));
+        if (context.GetEndpoint()?.Metadata.GetMetadata<PublicApiMetadata>() is not null && !IsOriginAllowed(context.Request))
+            return RejectAsync(context, RpcErrors.Status(StatusCode.PermissionDenied, "The page's origin is not allowed; see AllowedOrigins."));
+        return next(context);
+    }
+
+    /// <summary>Addresses cannot be rebound, and <c>localhost</c> cannot be registered. Only programs send no host.</summary>
+    private bool IsHostAllowed(string host)
+    {
+        var name = host.TrimEnd('.');
+        return _anyHost || name.Length == 0 || IPAddress.TryParse(name, out _)
+            || name.Equals(Localhost, StringComparison.OrdinalIgnoreCase) || name.EndsWith($".{Localhost}", StringComparison.OrdinalIgnoreCase)
+            || HostString.MatchesAny(name, _hosts);
+    }
+
+    private bool IsOriginAllowed(HttpRequest request) =>
+        request.Headers.Origin is not [{ } origin]
+            ? request.Headers.Origin.Count == 0
+            // Compares host and port only: the scheme differs behind a proxy that terminates TLS.
+            : Uri.TryCreate(origin, UriKind.Absolute, out var uri) && uri.Authority.Equals(request.Host.Value, StringComparison.OrdinalIgnoreCase)
+                || options.AllowedOrigins.Contains(origin, StringComparer.OrdinalIgnoreCase);
+
+    private Task RejectAsync(HttpContext context, RpcException error)
+    {
+        Log.RequestRejected(logger, context, error.Status.Detail);
+        return context.WriteErrorAsync(error);
+    }
+}
