@@ -79,7 +79,7 @@ internal static class Pages
         // Safari before 15.4 does not match WebSockets with 'self'.
         headers.ContentSecurityPolicy = context.Request.Path.StartsWithSegments("/docs")
             ? DocsPolicy
-            : $"default-src 'self'; connect-src 'self' ws://{context.Request.Host} wss://{context.Request.Host}; img-src 'self' blob:; "
+            : $"default-src 'self'; connect-src 'self' ws://{context.Request.Headers.Host} wss://{context.Request.Headers.Host}; img-src 'self' blob:; "
                 + "media-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
         return next(context);
     }

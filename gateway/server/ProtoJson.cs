@@ -66,13 +66,6 @@ internal static class ProtoJson
         }
     }
 
-    /// <summary>
-    /// True for the exceptions of parsing input that is not valid JSON. Strings with an unpaired surrogate or invalid UTF-8 throw
-    /// when they are read, not when the document is parsed.
-    /// </summary>
-    public static bool IsInvalidInput(Exception exception) => exception
-        is JsonException or InvalidOperationException or ArgumentException or FormatException or InvalidProtocolBufferException or InvalidJsonException;
-
     /// <summary>The violation of a field that does not exist.</summary>
     public static string Unknown(IEnumerable<string> names) => $"Unknown field; must be one of {string.Join(", ", names)}.";
 
@@ -134,8 +127,9 @@ internal static class ProtoJson
                 _ => field.Accessor.GetValue(JsonParser.Default.Parse($$"""{"{{field.JsonName}}":{{json.GetRawText()}}}""", parent)),
             };
         }
-        catch (Exception exception) when (IsInvalidInput(exception))
+        catch (Exception)
         {
+            // Among others, strings with an unpaired surrogate or invalid UTF-8 throw when they are read.
             return null;
         }
     }

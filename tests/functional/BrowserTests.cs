@@ -44,6 +44,7 @@ public sealed class BrowserTests : IAsyncLifetime
     [InlineData("evil.example", false)]
     [InlineData("localhost.evil.example", false)]
     [InlineData("notlocalhost", false)]
+    [InlineData("xn--", false)] // not valid punycode
     [InlineData("127.0.0.1.evil.example", false)]
     public async Task Host_NoKeyRequired_IsLocalhostOrAddress(string name, bool accepted)
     {
@@ -90,14 +91,16 @@ public sealed class BrowserTests : IAsyncLifetime
     [InlineData("*.affect.example", "a.affect.example", true)]
     [InlineData("*.affect.example", "affect.example.evil.example", false)]
     [InlineData("*", "anything.example", true)]
+    [InlineData("*", "xn--", true)]
     public async Task Host_KeyRequired_IsAllowedHost(string? allowed, string name, bool accepted)
     {
         await _gateway!.DisposeAsync();
         await StartAsync(("Gateway:RequireApiKey", "true"), ("Gateway:ApiKeys:app:Sha256", new string('a', 64)), ("Gateway:AllowedHosts:0", allowed));
 
         using var response = await SendAsync(HttpMethod.Get, "v1/models", ("Host", name));
-
         Assert.Equal(accepted ? HttpStatusCode.Unauthorized : HttpStatusCode.BadRequest, response.StatusCode);
+        using var page = await SendAsync(HttpMethod.Get, "", ("Host", name));
+        Assert.Equal(accepted ? HttpStatusCode.OK : HttpStatusCode.BadRequest, page.StatusCode);
     }
 
     [Theory]

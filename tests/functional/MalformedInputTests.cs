@@ -80,6 +80,7 @@ public sealed class MalformedInputTests : IAsyncLifetime
         { Multipart, "--b\r\nno header\r\n\r\nRIFF\r\n--b--\r\n", "body" },
         { Multipart, "--b\r\nContent-Disposition: form-data; name=\"ÿ\"\r\n\r\n1\r\n--b--\r\n", "\ufffd" },
         { Multipart, "--b\r\nContent-Disposition: nonsense; ;;=\r\n\r\n1\r\n--b--\r\n", "" },
+        { Multipart, Part("hop\r\nContent-Type: text/plain; charset=utf-7", "1"), "body" }, // .NET refuses to decode it
         { Multipart, Part("hop", "ÿ"), "hop" },
         { Multipart, Part("hop", new string('9', 100)), "hop" },
     };

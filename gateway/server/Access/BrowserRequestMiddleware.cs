@@ -21,11 +21,11 @@ internal sealed class BrowserRequestMiddleware(RequestDelegate next, GatewayOpti
 
     public Task InvokeAsync(HttpContext context)
     {
-        if (AffectHosting.IsProbe(context.Request.Path))
-            return next(context);
-        if (!IsHostAllowed(context.Request.Host.Host))
+        // The header itself: HttpRequest.Host decodes internationalized names and throws if it cannot.
+        var host = new HostString(context.Request.Headers.Host.ToString());
+        if (!IsHostAllowed(host.Host) && !AffectHosting.IsProbe(context.Request.Path))
             return RejectAsync(context, RpcErrors.InvalidArgument("host", "Must be a name of the gateway; see AllowedHosts."));
-        if (context.GetEndpoint()?.Metadata.GetMetadata<PublicApiMetadata>() is not null && !IsOriginAllowed(context.Request))
+        if (context.GetEndpoint()?.Metadata.GetMetadata<PublicApiMetadata>() is not null && !IsOriginAllowed(context.Request.Headers.Origin, host))
             return RejectAsync(context, RpcErrors.Status(StatusCode.PermissionDenied, "The page's origin is not allowed; see AllowedOrigins."));
         return next(context);
     }
@@ -34,16 +34,17 @@ internal sealed class BrowserRequestMiddleware(RequestDelegate next, GatewayOpti
     private bool IsHostAllowed(string host)
     {
         var name = host.TrimEnd('.');
-        return _anyHost || name.Length == 0 || IPAddress.TryParse(name, out _)
+        return _anyHost || host.Length == 0 || IPAddress.TryParse(name, out _)
             || name.Equals(Localhost, StringComparison.OrdinalIgnoreCase) || name.EndsWith($".{Localhost}", StringComparison.OrdinalIgnoreCase)
             || HostString.MatchesAny(name, _hosts);
     }
 
-    private bool IsOriginAllowed(HttpRequest request) =>
-        request.Headers.Origin is not [{ } origin]
-            ? request.Headers.Origin.Count == 0
+    private bool IsOriginAllowed(StringValues origins, HostString host) =>
+        origins is not [{ } origin]
+            ? origins.Count == 0
             // Compares host and port only: the scheme differs behind a proxy that terminates TLS.
-            : Uri.TryCreate(origin, UriKind.Absolute, out var uri) && uri.Authority.Equals(request.Host.Value, StringComparison.OrdinalIgnoreCase)
+            : (Uri.TryCreate(origin, UriKind.Absolute, out var uri) && uri.Host.Equals(host.Host, StringComparison.OrdinalIgnoreCase)
+                    && (host.Port is { } port ? uri.Port == port : uri.IsDefaultPort))
                 || options.AllowedOrigins.Contains(origin, StringComparer.OrdinalIgnoreCase);
 
     private Task RejectAsync(HttpContext context, RpcException error)

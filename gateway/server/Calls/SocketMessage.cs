@@ -75,7 +75,7 @@ internal static class SocketMessage
             using var json = JsonDocument.Parse(text);
             read(json.RootElement);
         }
-        catch (Exception exception) when (ProtoJson.IsInvalidInput(exception))
+        catch (Exception exception) when (exception is not RpcException)
         {
             throw RpcErrors.InvalidArgument(field, ProtoJson.InvalidJson);
         }

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Affect.Hosting;
 using Affect.V1;
 using Google.Protobuf;
+using Grpc.Core;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Net.Http.Headers;
 
@@ -27,7 +28,7 @@ internal static class ClipReader
     /// <summary>True if the body's media type is supported.</summary>
     public static bool CanRead(HttpRequest request) => IsJson(request) || IsMultipart(request);
 
-    /// <exception cref="Grpc.Core.RpcException">INVALID_ARGUMENT with fields named as in the proto.</exception>
+    /// <exception cref="RpcException">INVALID_ARGUMENT with fields named as in the proto.</exception>
     /// <exception cref="BadHttpRequestException">The body exceeds the limit or is incomplete.</exception>
     public static async Task<Clip> ReadAsync(HttpRequest request, CancellationToken cancellation)
     {
@@ -54,6 +55,10 @@ internal static class ClipReader
     private static bool HasType(HttpRequest request, string type) =>
         MediaTypeHeaderValue.TryParse(request.ContentType, out var parsed)
         && parsed.MediaType.Equals(type, StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>Parsers throw many types, and each is due to the content. The excluded ones are about the request as a whole.</summary>
+    private static bool IsInvalidContent(Exception exception) =>
+        exception is not (BadHttpRequestException or OperationCanceledException or RpcException);
 
     private static async Task<Clip> ReadMultipartAsync(
         HttpRequest request, List<(string, string)> violations, CancellationToken cancellation)
@@ -104,7 +109,7 @@ internal static class ClipReader
                 }
             }
         }
-        catch (Exception exception) when (ProtoJson.IsInvalidInput(exception) || exception is InvalidDataException or IOException and not BadHttpRequestException)
+        catch (Exception exception) when (IsInvalidContent(exception))
         {
             violations.Add(("clip", "Must be complete multipart/form-data."));
         }
@@ -123,7 +128,7 @@ internal static class ClipReader
                 && audio.ValueKind == JsonValueKind.String && audio.ValueEquals(""))
                 violations.Add(("clip.audio", ProtoJson.EmptyFile));
         }
-        catch (Exception exception) when (ProtoJson.IsInvalidInput(exception))
+        catch (Exception exception) when (IsInvalidContent(exception))
         {
             violations.Add(("clip", ProtoJson.InvalidJson));
         }

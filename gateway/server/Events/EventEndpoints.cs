@@ -53,7 +53,7 @@ internal static class EventEndpoints
             using var json = await JsonDocument.ParseAsync(context.Request.Body, cancellationToken: context.RequestAborted);
             callEvent = CallEvent.Parse(json.RootElement);
         }
-        catch (Exception exception) when (ProtoJson.IsInvalidInput(exception) || exception is BadHttpRequestException)
+        catch (Exception exception) when (exception is not OperationCanceledException)
         {
             callEvent = null;
         }
