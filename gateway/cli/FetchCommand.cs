@@ -61,7 +61,7 @@ internal static class FetchCommand
 
                 file.Position = 0;
                 await using var tar = new GZipStream(file, CompressionMode.Decompress);
-                await TarFile.ExtractToDirectoryAsync(tar, folder.FullName, overwriteFiles: true, cancellation);
+                await UnpackAsync(tar, folder.FullName, cancellation);
             }
             return ExitCode.Ok;
         }
@@ -78,6 +78,32 @@ internal static class FetchCommand
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {
             return ExitCode.Interrupted;
+        }
+    }
+
+    /// <summary>
+    /// Unpacks folders and files with the modes of new ones. <see cref="TarFile"/> would create a folder in /tmp to learn the umask, and set
+    /// the mode of the target folder, which only its owner may: in a container, /tmp is read-only and root owns the volume.
+    /// </summary>
+    private static async Task UnpackAsync(Stream tar, string folder, CancellationToken cancellation)
+    {
+        var root = Path.TrimEndingDirectorySeparator(folder) + Path.DirectorySeparatorChar;
+        await using var reader = new TarReader(tar);
+        while (await reader.GetNextEntryAsync(copyData: false, cancellation) is { } entry)
+        {
+            if (entry.EntryType == TarEntryType.GlobalExtendedAttributes)
+                continue;
+            var path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(Path.Combine(root, entry.Name)));
+            if (!(path + Path.DirectorySeparatorChar).StartsWith(root, StringComparison.Ordinal))
+                throw new InvalidDataException($"'{entry.Name}' must be inside the folder");
+            if (entry.EntryType is not (TarEntryType.Directory or TarEntryType.RegularFile or TarEntryType.V7RegularFile))
+                throw new InvalidDataException($"'{entry.Name}' must be a file or a folder");
+            Directory.CreateDirectory(entry.EntryType == TarEntryType.Directory ? path : Path.GetDirectoryName(path)!);
+            if (entry.EntryType == TarEntryType.Directory)
+                continue;
+            await using var file = File.Create(path);
+            if (entry.DataStream is { } data)
+                await data.CopyToAsync(file, cancellation);
         }
     }
 }

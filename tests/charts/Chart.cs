@@ -19,6 +19,9 @@ internal sealed record Chart(string Text, IReadOnlyList<object> Objects)
     /// <summary>Every example, and the defaults.</summary>
     public static TheoryData<string> ExamplesAndDefaults => [.. Examples, Defaults];
 
+    // A version, because each release of Helm assumes another one; 1.33 is the oldest with image volumes.
+    private static readonly string[] Common = ["--namespace", "affect", "--kube-version", "1.33.0"];
+
     private static readonly Dictionary<string, Type> Kinds = new(ModelTypes.Builtin.Concat(CustomResources.Kinds));
 
     /// <summary>Renders an example as the release affect.</summary>
@@ -28,7 +31,13 @@ internal sealed record Chart(string Text, IReadOnlyList<object> Objects)
     public static async Task<Chart> RenderReleaseAsync(string release, string example, params string[] settings)
     {
         string[] values = example == Defaults ? [] : ["--values", Path.Combine(Folder, "examples", example, "values.yaml")];
-        var (exit, output, error) = await HelmAsync(release, [.. values, .. settings.SelectMany(setting => (string[])["--set", setting])]);
+        return await RenderFolderAsync(Folder, release, [.. values, .. settings.SelectMany(setting => (string[])["--set", setting])]);
+    }
+
+    /// <summary>Renders the chart in a folder, with arguments of helm template.</summary>
+    public static async Task<Chart> RenderFolderAsync(string folder, string release, params string[] arguments)
+    {
+        var (exit, output, error) = await HelmAsync(["template", release, folder, .. Common, .. arguments]);
         Assert.True(exit == 0, error);
         return new(output, KubernetesYaml.LoadAllFromString(output, Kinds, strict: true));
     }
@@ -36,7 +45,8 @@ internal sealed record Chart(string Text, IReadOnlyList<object> Objects)
     /// <summary>Renders invalid values and returns Helm's error.</summary>
     public static async Task<string> RejectAsync(params string[] settings)
     {
-        var (exit, _, error) = await HelmAsync("affect", [.. settings.SelectMany(setting => (string[])["--set", setting])]);
+        var (exit, _, error) = await HelmAsync(
+            ["template", "affect", Folder, .. Common, .. settings.SelectMany(setting => (string[])["--set", setting])]);
         Assert.NotEqual(0, exit);
         return error;
     }
@@ -54,11 +64,12 @@ internal sealed record Chart(string Text, IReadOnlyList<object> Objects)
     public static bool Selects(IDictionary<string, string>? selector, IDictionary<string, string> labels) =>
         selector is null || selector.All(label => labels.TryGetValue(label.Key, out var value) && value == label.Value);
 
-    private static async Task<(int Exit, string Output, string Error)> HelmAsync(string release, string[] arguments)
+    /// <summary>Runs helm; skips the test if it is not available.</summary>
+    public static async Task<(int Exit, string Output, string Error)> HelmAsync(params string[] arguments)
     {
         var helm = Environment.GetEnvironmentVariable("AFFECT_HELM") is { Length: > 0 } named ? named : OnPath();
         Assert.SkipWhen(helm is null, "requires helm on the PATH or in AFFECT_HELM");
-        using var process = Process.Start(new ProcessStartInfo(helm!, ["template", release, Folder, "--namespace", "affect", .. arguments])
+        using var process = Process.Start(new ProcessStartInfo(helm!, arguments)
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

@@ -1,6 +1,8 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using k8s.Models;
+using YamlDotNet.Serialization;
+using YamlDotNet.Serialization.NamingConventions;
 
 namespace Affect.ChartTests;
 
@@ -60,6 +62,30 @@ public sealed partial class MonitoringTests
         Assert.Equal("1", Assert.Single(chart.All<V1ConfigMap>()).Metadata.Labels["grafana_dashboard"]);
     }
 
+    [Fact]
+    public async Task PrometheusAdapter_Rule_ServesTheMetricOfTheAutoscalers()
+    {
+        var rule = Assert.Single(new DeserializerBuilder().WithNamingConvention(CamelCaseNamingConvention.Instance).Build()
+            .Deserialize<Adapter>(string.Join('\n', Document("prometheus-adapter.yaml"))).Rules.External);
+        string[] scaling = ["services.speech.autoscaling.metric=queue", "services.face.autoscaling.metric=queue"];
+        var external = await Chart.RenderAsync(Chart.Defaults, [.. scaling, "queueScaling.through=external"]);
+        var keda = await Chart.RenderAsync(Chart.Defaults, scaling);
+
+        foreach (var service in (string[])["speech", "face"])
+        {
+            var autoscaler = Assert.Single(external.All<V2HorizontalPodAutoscaler>(), it => it.Metadata.Name == $"affect-{service}");
+            var metric = Assert.Single(autoscaler.Spec.Metrics).External.Metric;
+            Assert.Equal(rule.Name.As, metric.Name);
+            Assert.Equal(new Dictionary<string, string> { ["service"] = service }, metric.Selector.MatchLabels);
+            // The adapter expands <<…>> as a Go template.
+            var query = rule.MetricsQuery.Replace("<<.Series>>", rule.SeriesQuery, StringComparison.Ordinal)
+                .Replace("<<index .LabelValuesByName \"service\">>", service, StringComparison.Ordinal);
+            var scaledObject = Assert.Single(keda.All<ScaledObject>(), it => it.Metadata.Name == $"affect-{service}");
+            Assert.Equal(scaledObject.Spec.Triggers[0].Metadata.Query, query);
+        }
+        Assert.False(rule.Resources.Namespaced);
+    }
+
     private static List<PrometheusRule.Rule> Alerts(Chart chart) =>
         [.. chart.All<PrometheusRule>().SelectMany(it => it.Spec.Groups).SelectMany(group => group.Rules)];
 
@@ -74,6 +100,34 @@ public sealed partial class MonitoringTests
 
     private static IEnumerable<string> Document(string name) =>
         File.ReadLines(Path.Combine(AppContext.BaseDirectory, "observability", name));
+
+    private sealed class Adapter
+    {
+        public AdapterRules Rules { get; set; } = new();
+    }
+
+    private sealed class AdapterRules
+    {
+        public List<AdapterRule> External { get; set; } = [];
+    }
+
+    private sealed class AdapterRule
+    {
+        public string SeriesQuery { get; set; } = "";
+        public AdapterName Name { get; set; } = new();
+        public AdapterResources Resources { get; set; } = new();
+        public string MetricsQuery { get; set; } = "";
+    }
+
+    private sealed class AdapterName
+    {
+        public string As { get; set; } = "";
+    }
+
+    private sealed class AdapterResources
+    {
+        public bool Namespaced { get; set; } = true;
+    }
 
     [GeneratedRegex("(affect|http|kestrel|dotnet|kube|container)_[a-z_]+")]
     private static partial Regex Name();

@@ -140,6 +140,34 @@ public sealed partial class NamingTests
             label => Assert.False(label is "helm.sh/chart" or "app.kubernetes.io/version", label));
     }
 
+    /// <summary>A changed pod template would restart all pods of all services at once.</summary>
+    [Fact]
+    public async Task PodTemplates_OtherVersionOfTheChart_DoNotChange()
+    {
+        var folder = Directory.CreateTempSubdirectory("affect-chart-").FullName;
+        try
+        {
+            foreach (var file in Directory.EnumerateFiles(Chart.Folder, "*", SearchOption.AllDirectories))
+            {
+                var copy = Path.Combine(folder, Path.GetRelativePath(Chart.Folder, file));
+                Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+                File.Copy(file, copy);
+            }
+            var metadata = Path.Combine(folder, "Chart.yaml");
+            File.WriteAllText(metadata, File.ReadAllText(metadata).Replace("\nversion: 0.1.0", "\nversion: 0.2.0", StringComparison.Ordinal));
+
+            var changed = await Chart.RenderFolderAsync(folder, "affect");
+            Assert.Contains(Objects(changed), it => it.Metadata.Labels["helm.sh/chart"] == "affect-0.2.0");
+            Assert.Equal(Templates(await Chart.RenderAsync(Chart.Defaults)), Templates(changed));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+
+        static IEnumerable<string> Templates(Chart chart) => chart.All<V1Deployment>().Select(it => Write(it.Spec.Template));
+    }
+
     private static Task<Chart> RenderAsync(string example, string release, string settings) =>
         Chart.RenderReleaseAsync(release, example, settings.Length == 0 ? [] : [settings]);
 

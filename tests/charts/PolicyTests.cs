@@ -32,6 +32,7 @@ public sealed class PolicyTests
                 Assert.True(security.ReadOnlyRootFilesystem, name);
                 Assert.Equal(["ALL"], security.Capabilities.Drop);
                 Assert.Empty(security.Capabilities.Add ?? []);
+                Assert.Equal("FallbackToLogsOnError", container.TerminationMessagePolicy);
                 Assert.All(container.Ports ?? [], port => Assert.Null(port.HostPort));
             }
         }
@@ -72,10 +73,41 @@ public sealed class PolicyTests
 
             var drain = int.Parse(Assert.Single(container.Env, it => it.Name == "DOTNET_SHUTDOWNTIMEOUTSECONDS").Value);
             var preStop = container.Lifecycle.PreStop.Sleep.Seconds;
-            // Clients resolve headless services every 15 s.
-            Assert.InRange(preStop, 16, int.MaxValue);
+            // Clients resolve headless services every 15 s, and DNS caches of the cluster keep addresses for 30 s.
+            Assert.InRange(preStop, 15 + 30 + 1, int.MaxValue);
             Assert.InRange(pod.TerminationGracePeriodSeconds!.Value, preStop + drain + 1, int.MaxValue);
         }
+    }
+
+    [Theory]
+    [InlineData(15 + 60 + 5, "drain.dnsCacheSeconds=60")]
+    [InlineData(15 + 0 + 5, "drain.dnsCacheSeconds=0")]
+    [InlineData(90, "services.fusion.preStopSeconds=90")]
+    public async Task PreStop_DnsCache_IsOutlasted(int seconds, string setting)
+    {
+        var chart = await Chart.RenderAsync(Chart.Defaults, setting);
+        var pod = chart.All<V1Deployment>().Single(it => it.Metadata.Name == "affect-fusion").Spec.Template.Spec;
+        Assert.Equal(seconds, pod.Containers[0].Lifecycle.PreStop.Sleep.Seconds);
+        Assert.Equal(seconds + 30 + 5, pod.TerminationGracePeriodSeconds);
+    }
+
+    /// <summary>Requests of all pods while every Deployment rolls out at once, and of one pod of helm test; system pods need the rest.</summary>
+    [Fact]
+    public async Task MinimalExample_RolloutOfAllServices_FitsOneNodeOfTwoCoresAnd8GiB()
+    {
+        var chart = await Chart.RenderAsync("minimal");
+        foreach (var (resource, available) in (ReadOnlySpan<(string, decimal)>)[("cpu", 1.6m), ("memory", 6m * (1 << 30))])
+        {
+            var requested = chart.All<V1Deployment>().Sum(deployment =>
+                (deployment.Spec.Replicas!.Value + int.Parse(deployment.Spec.Strategy.RollingUpdate.MaxSurge.Value))
+                    * Request(deployment.Spec.Template.Spec, resource))
+                + chart.All<V1Pod>().Max(test => Request(test.Spec, resource));
+            Assert.InRange(requested, 0.1m, available);
+        }
+
+        static decimal Request(V1PodSpec pod, string resource) => Math.Max(
+            pod.Containers.Sum(container => container.Resources.Requests[resource].ToDecimal()),
+            (pod.InitContainers ?? []).Select(container => container.Resources.Requests[resource].ToDecimal()).DefaultIfEmpty().Max());
     }
 
     [Theory]

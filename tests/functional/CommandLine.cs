@@ -11,6 +11,13 @@ internal static class CommandLine
 {
     private const int SigInt = 2;
 
+    /// <summary>The command, from its own output folder: the copy in the tests' folder lacks the ASP.NET Core runtime configuration.</summary>
+    public static string[] Program { get; } =
+    [
+        "dotnet",
+        Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../Affect.Cli", new DirectoryInfo(AppContext.BaseDirectory).Name, "affect.dll")),
+    ];
+
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     /// <summary>Runs it until it exits.</summary>
@@ -30,10 +37,7 @@ internal static class CommandLine
     /// <summary>Starts it, with its streams redirected.</summary>
     public static Process Start(string address, (string Name, string Value)[] environment, params string[] arguments)
     {
-        // From its own output folder: the copy in the tests' folder lacks the ASP.NET Core runtime configuration.
-        var configuration = new DirectoryInfo(AppContext.BaseDirectory).Name;
-        var program = Path.Combine(AppContext.BaseDirectory, "../../Affect.Cli", configuration, "affect.dll");
-        var start = new ProcessStartInfo("dotnet", [program, .. arguments])
+        var start = new ProcessStartInfo(Program[0], [.. Program[1..], .. arguments])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,

@@ -39,6 +39,13 @@ The services by name, as JSON for fromJson. Templates that render an object per 
 {{- if and $scaling.enabled $queue (not $service.models) }}
 {{- fail (printf "services.%s.autoscaling.metric: queue is valid only for speech and face" $name) }}
 {{- end }}
+{{- if and $scaling.enabled (gt (int $scaling.minReplicas) (int $scaling.maxReplicas)) }}
+{{- fail (printf "services.%s.autoscaling: minReplicas (%d) must not exceed maxReplicas (%d)" $name (int $scaling.minReplicas) (int $scaling.maxReplicas)) }}
+{{- end }}
+{{- $zero := "^0+%?$" }}
+{{- if and (regexMatch $zero (toString $spec.rollout.maxSurge)) (regexMatch $zero (toString $spec.rollout.maxUnavailable)) }}
+{{- fail (printf "services.%s.rollout: maxSurge and maxUnavailable must not both be 0; with maxSurge 0, set maxUnavailable to 1" $name) }}
+{{- end }}
 {{- $clients := list }}
 {{- range $client, $other := $services }}
 {{- if has $name $other.peers }}
@@ -73,9 +80,15 @@ Labels of a pod template, (dict "root" $ "component" NAME "labels" MORE). Withou
 chart's version restarts no pod.
 */}}
 {{- define "affect.podLabels" -}}
-{{ include "affect.selector" . }}
+{{- $labels := merge (dict) (.labels | default dict) (.root.Values.commonLabels | default dict) (dict "app.kubernetes.io/part-of" "affect") }}
+{{- range $label, $_ := $labels }}
+{{- if regexMatch "^(app[.]kubernetes[.]io/(name|instance|component|version|managed-by)|helm[.]sh/chart)$" $label }}
+{{- fail (printf "commonLabels, podLabels and telemetry.metrics.labels must not contain %s, which the chart sets" $label) }}
+{{- end }}
+{{- end }}
+{{- include "affect.selector" . }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-{{ toYaml (merge (dict) (.labels | default dict) (.root.Values.commonLabels | default dict) (dict "app.kubernetes.io/part-of" "affect")) }}
+{{ toYaml $labels }}
 {{- end }}
 
 {{- /* Labels of an object; the argument is that of affect.podLabels. */}}
@@ -88,6 +101,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- /* (dict "root" $ "image" NAME "gpu" BOOL) */}}
 {{- define "affect.image" -}}
 {{- $image := .root.Values.image -}}
+{{- if eq $image.tag "latest" }}
+{{- fail "image.tag must be a version: latest does not identify an image" }}
+{{- end }}
 {{- $tag := printf "%s%s" ($image.tag | default .root.Chart.AppVersion) (ternary "-gpu" "" (default false .gpu)) -}}
 image: {{ $image.repository }}/{{ .image }}:{{ $tag }}{{ with index $image.digests .image }}@{{ . }}{{ end }}
 imagePullPolicy: {{ $image.pullPolicy }}
@@ -126,19 +142,38 @@ affinity: {{ toJson . }}
 {{- end }}
 
 {{- define "affect.container" -}}
+# The message of a container that failed: the end of its log, such as the list of invalid settings.
+terminationMessagePolicy: FallbackToLogsOnError
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
   capabilities: { drop: [ALL] }
 {{- end }}
 
-{{- /* Requests and limits, including GPUs: (dict "resources" … "gpu" …). */}}
+{{- /* A Kubernetes quantity, such as 250m, 1.5 or 2Gi, as a number. */}}
+{{- define "affect.quantity" -}}
+{{- $number := regexFind "^[0-9.]+([eE][+-]?[0-9]+)?" (toString .) }}
+{{- $units := dict "" 1 "n" 1e-9 "u" 1e-6 "m" 1e-3 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18
+      "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 "Ei" 1152921504606846976 }}
+{{- mulf $number (index $units (toString . | trimPrefix $number)) }}
+{{- end }}
+
+{{- /* Requests and limits, including GPUs: (dict "spec" VALUES "path" "services.speech"). */}}
 {{- define "affect.resources" -}}
-{{- $count := int .gpu.count -}}
-{{- $gpus := ternary (dict .gpu.resource $count) (dict) (gt $count 0) -}}
+{{- $resources := .spec.resources -}}
+{{- $path := .path -}}
+{{- range $name, $request := $resources.requests }}
+{{- with index ($resources.limits | default dict) $name }}
+{{- if lt (include "affect.quantity" . | float64) (include "affect.quantity" $request | float64) }}
+{{- fail (printf "%s.resources: the limit of %s (%v) must not be below the request (%v)" $path $name . $request) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+{{- $count := int .spec.gpu.count -}}
+{{- $gpus := ternary (dict .spec.gpu.resource $count) (dict) (gt $count 0) -}}
 resources:
-  requests: {{ toJson .resources.requests }}
-  limits: {{ toJson (merge $gpus .resources.limits) }}
+  requests: {{ toJson $resources.requests }}
+  limits: {{ toJson (merge $gpus $resources.limits) }}
 {{- end }}
 
 {{- /* Resources of containers that run the command line. */}}
@@ -174,6 +209,19 @@ scaleDown:
 {{- /* "true" if the chart creates the API key of its tests and batch jobs. */}}
 {{- define "affect.createsClientKey" -}}
 {{- if and .Values.gateway.requireApiKey (not .Values.client.keySecret) }}true{{ end }}
+{{- end }}
+
+{{- /* Secret with the keys that sign checkpoints of calls, as settings of fusion. */}}
+{{- define "affect.checkpointSecret" -}}
+{{ .Values.checkpoints.existingSecret | default (printf "%s-checkpoints" (include "affect.fullname" .)) }}
+{{- end }}
+
+{{- /*
+Seconds between removal from the endpoints and SIGTERM, (dict "root" $ "spec" VALUES): clients resolve a name every 15 s, the cluster's
+DNS cache may then answer with its last copy, and 5 s are a margin for the endpoints to reach the DNS server.
+*/}}
+{{- define "affect.preStopSeconds" -}}
+{{ .spec.preStopSeconds | default (add 15 .root.Values.drain.dnsCacheSeconds 5) }}
 {{- end }}
 
 {{- /* Address and API key of the gateway, for containers that run the command line. */}}

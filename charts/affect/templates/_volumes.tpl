@@ -28,6 +28,9 @@ name: models
 {{- if eq $models.source "claim" }}
 persistentVolumeClaim: { claimName: {{ required "models.claim must name a PersistentVolumeClaim" $models.claim }}, readOnly: true }
 {{- else if eq $models.source "oci" }}
+{{- if semverCompare "<1.33.0-0" .Capabilities.KubeVersion.Version }}
+{{- fail (printf "models.source: oci requires Kubernetes 1.33 or later with image volumes, not %s" .Capabilities.KubeVersion.Version) }}
+{{- end }}
 image:
   reference: {{ required "models.oci.reference must name an image" $models.oci.reference | quote }}
   pullPolicy: {{ $models.oci.pullPolicy }}

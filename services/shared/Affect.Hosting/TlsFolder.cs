@@ -7,12 +7,12 @@ namespace Affect.Hosting;
 
 /// <summary>
 /// A TLS secret as Kubernetes mounts it: <c>tls.crt</c> (with intermediate certificates), <c>tls.key</c>, and optionally
-/// <c>ca.crt</c>, the authority that must have issued the certificates of the other side. Read again every minute, because
+/// <c>ca.crt</c>, the authority that must have issued the certificates of the other side. Read again every ten seconds, because
 /// certificates are renewed while the process runs. Thread-safe.
 /// </summary>
 public sealed class TlsFolder
 {
-    private static readonly TimeSpan Refresh = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Refresh = TimeSpan.FromSeconds(10);
     private static readonly Oid ServerAuthentication = new("1.3.6.1.5.5.7.3.1");
 
     private readonly string _path;
