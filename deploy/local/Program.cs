@@ -15,7 +15,7 @@ builder.AddFace();
 builder.AddFusion();
 builder.AddGateway();
 
-var app = builder.Build();
+var app = builder.BuildOrExit();
 LocalServer.HideInternalServices(app);
 app.MapAffectDefaults();
 app.MapFeatures();

@@ -5,7 +5,7 @@ var builder = WebApplication.CreateBuilder(args);
 builder.AddAffectDefaults("affect-gateway", http: true);
 builder.AddGateway();
 
-var app = builder.Build();
+var app = builder.BuildOrExit();
 app.MapAffectDefaults();
 app.MapGateway();
 app.Run();

@@ -5,7 +5,7 @@ var builder = WebApplication.CreateBuilder(args);
 builder.AddAffectDefaults("affect-face");
 builder.AddFace();
 
-var app = builder.Build();
+var app = builder.BuildOrExit();
 app.MapAffectDefaults();
 app.MapFace();
 app.Run();

@@ -4,7 +4,7 @@ using Affect.Hosting;
 var builder = WebApplication.CreateBuilder(args);
 builder.AddAffectDefaults("affect-features");
 builder.AddFeatures();
-var app = builder.Build();
+var app = builder.BuildOrExit();
 app.MapAffectDefaults();
 app.MapFeatures();
 app.Run();

@@ -5,7 +5,7 @@ var builder = WebApplication.CreateBuilder(args);
 builder.AddAffectDefaults("affect-fusion");
 builder.AddFusion();
 
-var app = builder.Build();
+var app = builder.BuildOrExit();
 app.MapAffectDefaults();
 app.MapFusion();
 app.Run();

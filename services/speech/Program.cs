@@ -5,7 +5,7 @@ var builder = WebApplication.CreateBuilder(args);
 builder.AddAffectDefaults("affect-speech");
 builder.AddSpeech();
 
-var app = builder.Build();
+var app = builder.BuildOrExit();
 app.MapAffectDefaults();
 app.MapSpeech();
 app.Run();
