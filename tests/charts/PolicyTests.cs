@@ -80,8 +80,8 @@ public sealed class PolicyTests
     }
 
     [Theory]
-    [InlineData(15 + 60 + 5, "drain.dnsCacheSeconds=60")]
-    [InlineData(15 + 0 + 5, "drain.dnsCacheSeconds=0")]
+    [InlineData(15 + 60 + 10, "drain.dnsCacheSeconds=60")]
+    [InlineData(15 + 0 + 10, "drain.dnsCacheSeconds=0")]
     [InlineData(90, "services.fusion.preStopSeconds=90")]
     public async Task PreStop_DnsCache_IsOutlasted(int seconds, string setting)
     {
@@ -236,8 +236,12 @@ public sealed class PolicyTests
     [MemberData(nameof(Chart.ExamplesAndDefaults), MemberType = typeof(Chart))]
     public async Task Settings_Environment_MatchesOptions(string example)
     {
-        foreach (var (name, _, pod) in (await Chart.RenderAsync(example)).Pods)
+        var chart = await Chart.RenderAsync(example);
+        foreach (var (name, _, pod) in chart.Pods)
             foreach (var setting in pod.Containers.SelectMany(container => container.Env ?? []))
                 Assert.True(Settings.IsKnown(setting.Name), $"{name}: {setting.Name}");
+        Assert.All(
+            chart.All<V1Secret>().SelectMany(secret => (IEnumerable<string>)[.. secret.Data?.Keys ?? [], .. secret.StringData?.Keys ?? []]),
+            setting => Assert.True(Settings.IsKnown(setting), setting));
     }
 }

@@ -218,10 +218,10 @@ scaleDown:
 
 {{- /*
 Seconds between removal from the endpoints and SIGTERM, (dict "root" $ "spec" VALUES): clients resolve a name every 15 s, the cluster's
-DNS cache may then answer with its last copy, and 5 s are a margin for the endpoints to reach the DNS server.
+DNS cache may then answer with its last copy, and 10 s are a margin: until the DNS server knows, and for the least TTL of a second cache.
 */}}
 {{- define "affect.preStopSeconds" -}}
-{{ .spec.preStopSeconds | default (add 15 .root.Values.drain.dnsCacheSeconds 5) }}
+{{ .spec.preStopSeconds | default (add 15 .root.Values.drain.dnsCacheSeconds 10) }}
 {{- end }}
 
 {{- /* Address and API key of the gateway, for containers that run the command line. */}}
