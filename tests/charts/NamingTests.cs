@@ -140,7 +140,7 @@ public sealed partial class NamingTests
             label => Assert.False(label is "helm.sh/chart" or "app.kubernetes.io/version", label));
     }
 
-    /// <summary>A changed pod template would restart all pods of all services at once.</summary>
+    /// <summary>A changed pod template would restart the pods of all services together.</summary>
     [Fact]
     public async Task PodTemplates_OtherVersionOfTheChart_DoNotChange()
     {

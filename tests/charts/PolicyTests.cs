@@ -91,7 +91,7 @@ public sealed class PolicyTests
         Assert.Equal(seconds + 30 + 5, pod.TerminationGracePeriodSeconds);
     }
 
-    /// <summary>Requests of all pods while every Deployment rolls out at once, and of one pod of helm test; system pods need the rest.</summary>
+    /// <summary>Requests of all pods while all Deployments roll out together, and of one pod of helm test; system pods need the rest.</summary>
     [Fact]
     public async Task MinimalExample_RolloutOfAllServices_FitsOneNodeOfTwoCoresAnd8GiB()
     {
