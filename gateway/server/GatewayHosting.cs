@@ -12,6 +12,7 @@ using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
+using Microsoft.AspNetCore.RateLimiting;
 using Microsoft.AspNetCore.ResponseCompression;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
@@ -52,7 +53,8 @@ public static class GatewayHosting
         AddAuthentication(services);
         AddCompression(services);
         services.AddCors();
-        services.AddRateLimiter(limiter => limiter.AddPolicy<string, RateLimitPolicy>(RateLimitPolicy.Name));
+        services.AddRateLimiter();
+        services.AddSingleton<IConfigureOptions<RateLimiterOptions>, ClientLimits>();
         // The endpoint of unknown services would match every path of two segments, and hide that only the method is wrong.
         services.AddGrpc(grpc => grpc.IgnoreUnknownServices = true)
             .AddServiceOptions<GatewayService>(grpc => grpc.MaxReceiveMessageSize = LimitOptions.MaxRequestBytesLimit);
@@ -169,6 +171,5 @@ public static class GatewayHosting
     };
 
     // Each endpoint requires its scope itself.
-    private static void AddLimits(IEndpointConventionBuilder endpoints) =>
-        endpoints.WithMetadata(new PublicApiMetadata()).RequireRateLimiting(RateLimitPolicy.Name);
+    private static void AddLimits(IEndpointConventionBuilder endpoints) => endpoints.WithMetadata(new PublicApiMetadata());
 }

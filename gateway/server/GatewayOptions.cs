@@ -113,16 +113,16 @@ public sealed class EventsOptions
     [Range(typeof(TimeSpan), "00:00:00.1", "00:01:00")]
     public TimeSpan PublishTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>Number of dashboards that may be open concurrently.</summary>
+    /// <summary>Dashboards of all clients that may be open concurrently; <see cref="LimitOptions.MaxEventStreams"/> limits each client.</summary>
     [Range(1, 10_000)]
-    public int MaxDashboards { get; set; } = 100;
+    public int MaxDashboards { get; set; } = 1000;
 
     /// <summary>Events queued for one dashboard; the oldest are dropped first.</summary>
     [Range(1, 100_000)]
     public int DashboardQueueLength { get; set; } = 256;
 }
 
-/// <summary>Limits of one client.</summary>
+/// <summary>Limits of one client: a key, the subject of a token, or a remote address.</summary>
 public class LimitOptions
 {
     /// <summary>Upper bound of <see cref="MaxRequestBytes"/>, 32 MiB; the limits of fusion and features are slightly higher.</summary>
@@ -135,6 +135,18 @@ public class LimitOptions
     /// <summary>Largest request in bytes: the message over gRPC, the body over REST.</summary>
     [Range(1024, MaxRequestBytesLimit)]
     public int MaxRequestBytes { get; set; } = MaxRequestBytesLimit;
+
+    /// <summary>Concurrent calls.</summary>
+    [Range(1, 100_000)]
+    public int MaxConcurrentCalls { get; set; } = 1000;
+
+    /// <summary>Concurrent clips, each from the first byte of its upload to its answer.</summary>
+    [Range(1, 10_000)]
+    public int MaxConcurrentClips { get; set; } = 16;
+
+    /// <summary>Streams of events that are open concurrently.</summary>
+    [Range(1, 10_000)]
+    public int MaxEventStreams { get; set; } = 20;
 }
 
 /// <summary>A key, its scopes and its limits.</summary>

@@ -10,11 +10,11 @@ namespace Affect.Gateway;
 /// <summary>The public API over gRPC.</summary>
 internal sealed class GatewayService(FusionClient fusion, CallRelay relay) : EmotionService.EmotionServiceBase
 {
-    [Authorize(Scopes.Analyze)]
+    [Authorize(Scopes.Analyze), LimitConcurrency(ConcurrentResource.Clips)]
     public override async Task<AnalyzeResponse> Analyze(AnalyzeRequest request, ServerCallContext context) =>
         new() { Analysis = await fusion.AnalyzeAsync(request.Clip, context.GetHttpContext().GetPartitionKey(), context.Deadline, context.CancellationToken) };
 
-    [Authorize(Scopes.Stream)]
+    [Authorize(Scopes.Stream), LimitConcurrency(ConcurrentResource.Calls)]
     public override Task AnalyzeStream(
         IAsyncStreamReader<AnalyzeStreamRequest> requestStream, IServerStreamWriter<AnalyzeStreamResponse> responseStream,
         ServerCallContext context) =>

@@ -11,7 +11,7 @@ internal sealed class ApiKeyStore
     public ApiKeyStore(GatewayOptions options)
     {
         _keys = [.. options.ApiKeys.Select(key => (Convert.FromHexString(key.Value.Sha256), CreateClient(key.Key, key.Value)))];
-        Anonymous = new("anonymous", false, [], options.Anonymous.RequestsPerMinute, options.Anonymous.MaxRequestBytes);
+        Anonymous = new("anonymous", false, [], options.Anonymous);
     }
 
     /// <summary>The client without a key.</summary>
@@ -31,5 +31,5 @@ internal sealed class ApiKeyStore
     }
 
     private static ClientIdentity CreateClient(string name, ApiKeyOptions key) =>
-        new(name, true, key.Scopes is [] ? Scopes.Default : [.. key.Scopes], key.RequestsPerMinute, key.MaxRequestBytes);
+        new(name, true, key.Scopes is [] ? Scopes.Default : [.. key.Scopes], key);
 }

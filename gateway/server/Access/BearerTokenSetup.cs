@@ -89,8 +89,7 @@ internal sealed class BearerTokenSetup(GatewayOptions gateway, IdentityProvider 
             context.Fail("the token has no subject");
         else
             // Key names cannot contain a colon, the configuration's separator: a subject never equals a key's name.
-            context.HttpContext.Features.Set(
-                new ClientIdentity($"jwt:{subject}", true, [], gateway.Jwt.RequestsPerMinute, gateway.Jwt.MaxRequestBytes));
+            context.HttpContext.Features.Set(new ClientIdentity($"jwt:{subject}", true, [], gateway.Jwt));
         return Task.CompletedTask;
     }
 

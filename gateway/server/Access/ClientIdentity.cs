@@ -4,9 +4,8 @@ namespace Affect.Gateway.Access;
 /// <param name="Name">The key's name, <c>jwt:SUBJECT</c> for a token, or "anonymous".</param>
 /// <param name="IsAuthenticated">True if a key or token identified the client.</param>
 /// <param name="Scopes">Scopes of a key; the scopes of a token are in its claims.</param>
-/// <param name="RequestsPerMinute">Rate limit.</param>
-/// <param name="MaxRequestBytes">Largest request in bytes.</param>
-internal sealed record ClientIdentity(string Name, bool IsAuthenticated, IReadOnlyList<string> Scopes, int RequestsPerMinute, int MaxRequestBytes)
+/// <param name="Limits">Limits of the client.</param>
+internal sealed record ClientIdentity(string Name, bool IsAuthenticated, IReadOnlyList<string> Scopes, LimitOptions Limits)
 {
     /// <summary>Owner of the client's calls: <see cref="Name"/>, or empty for all anonymous clients.</summary>
     public string Tenant => IsAuthenticated ? Name : "";

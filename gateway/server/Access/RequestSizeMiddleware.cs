@@ -25,7 +25,7 @@ internal sealed class RequestSizeMiddleware(RequestDelegate next, ILogger<Reques
             return;
         }
 
-        var limit = context.GetClient().MaxRequestBytes;
+        var limit = context.GetClient().Limits.MaxRequestBytes;
         var grpc = context.IsGrpc();
         // Kestrel enforces the limit on bodies without Content-Length while they are read.
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } body)
@@ -53,8 +53,8 @@ internal sealed class RequestSizeMiddleware(RequestDelegate next, ILogger<Reques
     // Streams are not limited: a call may last for hours. grpc-dotnet lifts Kestrel's size and data rate limits for streams,
     // unless the body was read before; CallRelay limits each message instead.
     private static bool IsLimited(Endpoint? endpoint) =>
-        endpoint?.Metadata.GetMetadata<PublicApiMetadata>() is not null
-        && endpoint.Metadata.GetMetadata<GrpcMethodMetadata>()?.Method.Type is not MethodType.DuplexStreaming;
+        endpoint.IsPublicApi()
+        && endpoint!.Metadata.GetMetadata<GrpcMethodMetadata>()?.Method.Type is not MethodType.DuplexStreaming;
 
     private static async Task<long?> PeekMessageLengthAsync(HttpContext context)
     {
@@ -73,6 +73,3 @@ internal sealed class RequestSizeMiddleware(RequestDelegate next, ILogger<Reques
         return BinaryPrimitives.ReadUInt32BigEndian(prefix[1..]);
     }
 }
-
-/// <summary>Marks the endpoints that require keys and have limits. Other services in the same process have neither.</summary>
-internal sealed class PublicApiMetadata;

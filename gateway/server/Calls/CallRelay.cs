@@ -75,7 +75,7 @@ internal sealed class CallRelay(
             {
                 await foreach (var request in requests.WithCancellation(ended.Token))
                 {
-                    CheckSize(request);
+                    Check(request);
                     if (!await TryAsync(() => stream.RequestStream.WriteAsync(new() { Call = request }, ended.Token)))
                         return null;
                 }
@@ -115,8 +115,10 @@ internal sealed class CallRelay(
 
     /// <summary>Checks sizes only; fusion validates the content.</summary>
     /// <exception cref="RpcException">INVALID_ARGUMENT.</exception>
-    private static void CheckSize(AnalyzeStreamRequest request)
+    private static void Check(AnalyzeStreamRequest request)
     {
+        if (request.Config is { } config && RequestLimits.Check(config).ToList() is { Count: > 0 } violations)
+            throw RpcErrors.InvalidArgument(violations);
         var (field, bytes) = request.MessageCase switch
         {
             AnalyzeStreamRequest.MessageOneofCase.Audio => ("audio.data", request.Audio.Data.Length),

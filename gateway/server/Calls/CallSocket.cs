@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Net.WebSockets;
 using System.Text;
 using System.Threading.Channels;
+using Affect.Gateway.Access;
 using Affect.Gateway.Errors;
 using Affect.Hosting;
 using Affect.V1;
@@ -36,6 +37,7 @@ internal sealed class CallSocket(WebSocket socket)
             .Select(protocol => protocol[prefix.Length..]).ToArray();
 
     /// <summary>Accepts a WebSocket and returns when its call has ended.</summary>
+    [LimitConcurrency(ConcurrentResource.Calls)]
     public static async Task<IResult> AcceptAsync(HttpContext context, CallRelay relay, ILogger<CallSocket> logger)
     {
         if (!context.WebSockets.IsWebSocketRequest)

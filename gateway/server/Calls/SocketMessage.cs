@@ -19,6 +19,7 @@ internal static class SocketMessage
     /// <summary>Largest message.</summary>
     public const int MaxBytes = CallRelay.MaxMessageBytes + HeaderBytes;
 
+    private const int MaxEndBytes = 1024;
     private const byte Audio = 1;
     private const byte Frame = 2;
     private const long MicrosecondsPerSecond = 1_000_000;
@@ -43,7 +44,8 @@ internal static class SocketMessage
     {
         var config = new StreamConfig();
         var violations = new List<(string, string)>();
-        ReadJson(text, "config", json => ProtoJson.Read(json, config, "config", violations));
+        // A copy, because the buffer of the socket gets the next message.
+        ProtoJson.Read(text.ToArray(), config, "config", violations);
         return violations.Count == 0 ? new() { Config = config } : throw RpcErrors.InvalidArgument(violations);
     }
 
@@ -51,12 +53,8 @@ internal static class SocketMessage
     /// <exception cref="RpcException">INVALID_ARGUMENT.</exception>
     public static void ParseEnd(ReadOnlyMemory<byte> text)
     {
-        ReadJson(text, "end", json =>
-        {
-            if (json.ValueKind != JsonValueKind.Object || json.GetPropertyCount() != 1
-                || !json.TryGetProperty("end", out var end) || end.ValueKind != JsonValueKind.True)
-                throw RpcErrors.InvalidArgument("end", "A text message after the configuration must be {\"end\": true}.");
-        });
+        if (text.Length > MaxEndBytes || !IsEnd(text))
+            throw RpcErrors.InvalidArgument("end", "A text message after the configuration must be {\"end\": true}.");
     }
 
     /// <summary>The status that a WebSocket closes with (RFC 6455, 7.4; 1013 is IANA's "try again later").</summary>
@@ -68,16 +66,17 @@ internal static class SocketMessage
         _ => WebSocketCloseStatus.InternalServerError,
     };
 
-    private static void ReadJson(ReadOnlyMemory<byte> text, string field, Action<JsonElement> read)
+    private static bool IsEnd(ReadOnlyMemory<byte> text)
     {
         try
         {
             using var json = JsonDocument.Parse(text);
-            read(json.RootElement);
+            return json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.GetPropertyCount() == 1
+                && json.RootElement.TryGetProperty("end", out var end) && end.ValueKind == JsonValueKind.True;
         }
-        catch (Exception exception) when (exception is not RpcException)
+        catch (Exception)
         {
-            throw RpcErrors.InvalidArgument(field, ProtoJson.InvalidJson);
+            return false;
         }
     }
 

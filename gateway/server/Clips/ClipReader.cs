@@ -1,8 +1,7 @@
-using System.Text.Json;
+using System.Text;
 using Affect.Hosting;
 using Affect.V1;
 using Google.Protobuf;
-using Grpc.Core;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Net.Http.Headers;
 
@@ -20,7 +19,14 @@ internal static class ClipReader
     /// <summary>RFC 2046, 5.1.1.</summary>
     private const int MaxBoundaryLength = 70;
 
+    private const int InitialBodyBytes = 1 << 16;
+
+    /// <summary>More bytes than any text may have.</summary>
+    private const int MaxTextBytes = 8 * RequestLimits.MaxNameLength;
+
     private static readonly string[] Parts = ["audio", ImagePart, "speech_model", "face_model", "hop"];
+
+    private static readonly HashSet<string> Charsets = new(StringComparer.OrdinalIgnoreCase) { "utf-8", "us-ascii" };
 
     /// <summary>Reserved for later versions of the API.</summary>
     private static readonly string[] Reserved = ["text", "video"];
@@ -28,14 +34,14 @@ internal static class ClipReader
     /// <summary>True if the body's media type is supported.</summary>
     public static bool CanRead(HttpRequest request) => IsJson(request) || IsMultipart(request);
 
-    /// <exception cref="RpcException">INVALID_ARGUMENT with fields named as in the proto.</exception>
+    /// <exception cref="Grpc.Core.RpcException">INVALID_ARGUMENT with fields named as in the proto.</exception>
     /// <exception cref="BadHttpRequestException">The body exceeds the limit or is incomplete.</exception>
     public static async Task<Clip> ReadAsync(HttpRequest request, CancellationToken cancellation)
     {
         var violations = new List<(string Field, string Description)>();
-        var clip = IsJson(request)
-            ? await ReadJsonAsync(request, violations, cancellation)
-            : await ReadMultipartAsync(request, violations, cancellation);
+        var body = await ReadBodyAsync(request, cancellation);
+        var clip = IsJson(request) ? ReadJson(body, violations) : await ReadMultipartAsync(request, body, violations, cancellation);
+        violations.AddRange(RequestLimits.Check(clip));
         return violations.Count == 0 ? clip : throw RpcErrors.InvalidArgument(violations);
     }
 
@@ -56,12 +62,25 @@ internal static class ClipReader
         MediaTypeHeaderValue.TryParse(request.ContentType, out var parsed)
         && parsed.MediaType.Equals(type, StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>Parsers throw many types, and each is due to the content. The excluded ones are about the request as a whole.</summary>
-    private static bool IsInvalidContent(Exception exception) =>
-        exception is not (BadHttpRequestException or OperationCanceledException or RpcException);
+    /// <summary>Reads the whole body into one array, to which the clip refers.</summary>
+    private static async Task<ArraySegment<byte>> ReadBodyAsync(HttpRequest request, CancellationToken cancellation)
+    {
+        var length = 0;
+        var bytes = GC.AllocateUninitializedArray<byte>((int)(request.ContentLength ?? InitialBodyBytes));
+        while (length < bytes.Length)
+        {
+            var read = await request.Body.ReadAsync(bytes.AsMemory(length), cancellation);
+            if (read == 0)
+                break;
+            length += read;
+            if (length == bytes.Length && request.ContentLength is null)
+                Array.Resize(ref bytes, 2 * length);
+        }
+        return new(bytes, 0, length);
+    }
 
     private static async Task<Clip> ReadMultipartAsync(
-        HttpRequest request, List<(string, string)> violations, CancellationToken cancellation)
+        HttpRequest request, ArraySegment<byte> body, List<(string, string)> violations, CancellationToken cancellation)
     {
         var clip = new Clip();
         var boundary = HeaderUtilities.RemoveQuotes(MediaTypeHeaderValue.Parse(request.ContentType).Boundary).Value;
@@ -73,30 +92,33 @@ internal static class ClipReader
         try
         {
             var seen = new HashSet<string>();
-            var reader = new MultipartReader(boundary, request.Body);
-            while (await reader.ReadNextSectionAsync(cancellation) is { } section)
+            var reader = new MultipartReader(boundary, new MemoryStream(body.Array!, 0, body.Count));
+            while (violations.Count < RpcErrors.MaxViolations && clip.Images.Count <= RequestLimits.MaxImages
+                && await reader.ReadNextSectionAsync(cancellation) is { } section)
             {
                 var name = HeaderUtilities.RemoveQuotes(section.GetContentDispositionHeader()?.Name ?? default).Value ?? "";
                 if (name != ImagePart && !seen.Add(name))
                     violations.Add(($"clip.{name}", ProtoJson.Repeated));
+                await section.Body.CopyToAsync(Stream.Null, cancellation);
+                var content = body.AsMemory((int)section.BaseStreamOffset!.Value, (int)section.Body.Position);
                 switch (name)
                 {
                     case "audio":
-                        clip.Audio = await ByteString.FromStreamAsync(section.Body, cancellation);
+                        clip.Audio = UnsafeByteOperations.UnsafeWrap(content);
                         if (clip.Audio.IsEmpty)
                             violations.Add(("clip.audio", ProtoJson.EmptyFile));
                         break;
                     case ImagePart:
-                        clip.Images.Add(await ByteString.FromStreamAsync(section.Body, cancellation));
+                        clip.Images.Add(UnsafeByteOperations.UnsafeWrap(content));
                         break;
                     case "speech_model":
-                        clip.SpeechModel = await section.ReadAsStringAsync(cancellation);
+                        clip.SpeechModel = ReadText(section, content.Span);
                         break;
                     case "face_model":
-                        clip.FaceModel = await section.ReadAsStringAsync(cancellation);
+                        clip.FaceModel = ReadText(section, content.Span);
                         break;
                     case "hop":
-                        if (ProtoJson.TryParseSeconds(await section.ReadAsStringAsync(cancellation), out var hop))
+                        if (ProtoJson.TryParseSeconds(ReadText(section, content.Span), out var hop))
                             clip.Hop = hop;
                         else
                             violations.Add(("clip.hop", "Must be seconds such as 1.5 or 1.5s."));
@@ -109,29 +131,27 @@ internal static class ClipReader
                 }
             }
         }
-        catch (Exception exception) when (IsInvalidContent(exception))
+        catch (Exception exception) when (exception is not OperationCanceledException)
         {
+            // Parsers throw many types, each because of the content.
             violations.Add(("clip", "Must be complete multipart/form-data."));
         }
         return clip;
     }
 
-    private static async Task<Clip> ReadJsonAsync(
-        HttpRequest request, List<(string, string)> violations, CancellationToken cancellation)
+    /// <summary>The start of a text: enough of one that is too long to be rejected.</summary>
+    private static string ReadText(MultipartSection section, ReadOnlySpan<byte> content) =>
+        MediaTypeHeaderValue.TryParse(section.ContentType, out var type) && type.Charset.HasValue && !Charsets.Contains(type.Charset.Value)
+            ? throw new InvalidDataException("the charset is not UTF-8")
+            : Encoding.UTF8.GetString(content[..Math.Min(content.Length, MaxTextBytes)]);
+
+    private static Clip ReadJson(ArraySegment<byte> body, List<(string Field, string Description)> violations)
     {
         var clip = new Clip();
-        try
-        {
-            using var json = await JsonDocument.ParseAsync(request.Body, cancellationToken: cancellation);
-            ProtoJson.Read(json.RootElement, clip, "clip", violations, Reserved);
-            if (json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("audio", out var audio)
-                && audio.ValueKind == JsonValueKind.String && audio.ValueEquals(""))
-                violations.Add(("clip.audio", ProtoJson.EmptyFile));
-        }
-        catch (Exception exception) when (IsInvalidContent(exception))
-        {
-            violations.Add(("clip", ProtoJson.InvalidJson));
-        }
+        var fields = ProtoJson.Read(body, clip, "clip", violations, Reserved);
+        if (fields.Contains(Clip.Descriptor.FindFieldByNumber(Clip.AudioFieldNumber)) && clip.Audio.IsEmpty
+            && !violations.Exists(violation => violation.Field == "clip.audio"))
+            violations.Add(("clip.audio", ProtoJson.EmptyFile));
         return clip;
     }
 }

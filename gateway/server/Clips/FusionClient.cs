@@ -18,6 +18,8 @@ internal sealed class FusionClient(FusionService.FusionServiceClient fusion, Gat
     /// <exception cref="RpcException">Can be shown to clients.</exception>
     public async Task<Analysis> AnalyzeAsync(Clip? clip, string tenant, DateTime deadline, CancellationToken cancellation)
     {
+        if (clip is not null && RequestLimits.Check(clip).ToList() is { Count: > 0 } violations)
+            throw RpcErrors.InvalidArgument(violations);
         var response = await SendAsync(
             requestOptions => fusion.AnalyzeAsync(new() { Clip = clip }, requestOptions), tenant, deadline, cancellation);
         response.Analysis.Notice = options.Notice;
@@ -38,6 +40,8 @@ internal sealed class FusionClient(FusionService.FusionServiceClient fusion, Gat
     {
         if (name.Length == 0)
             throw RpcErrors.InvalidArgument("name", "Required.");
+        if (RequestLimits.CheckName("name", name).ToList() is { Count: > 0 } violations)
+            throw RpcErrors.InvalidArgument(violations);
         var models = await ListModelsAsync(Modality.Unspecified, tenant, deadline, cancellation);
         if (models.FirstOrDefault(model => model.Reference.Name == name) is { } found)
             return found;

@@ -25,6 +25,7 @@ internal static class RestEndpoints
         return v1;
     }
 
+    [LimitConcurrency(ConcurrentResource.Clips)]
     private static async Task<IResult> AnalyzeAsync(HttpContext context, FusionClient fusion)
     {
         if (!ClipReader.CanRead(context.Request))
@@ -76,7 +77,7 @@ internal sealed class RestErrorFilter(ILogger<RestErrorFilter> logger) : IEndpoi
         }
         catch (BadHttpRequestException exception) when (exception.StatusCode == StatusCodes.Status413PayloadTooLarge)
         {
-            await RequestSizeMiddleware.WriteTooLargeAsync(http, http.GetClient().MaxRequestBytes);
+            await RequestSizeMiddleware.WriteTooLargeAsync(http, http.GetClient().Limits.MaxRequestBytes);
         }
         catch (BadHttpRequestException exception)
         {

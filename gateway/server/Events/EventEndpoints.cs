@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Affect.Gateway.Access;
+using Affect.Hosting;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
@@ -21,13 +22,19 @@ internal static class EventEndpoints
     private static readonly TimeSpan MaxEventAge = TimeSpan.FromMinutes(1);
 
     /// <summary>The events of the tenant's own calls, as server-sent events.</summary>
+    [LimitConcurrency(ConcurrentResource.EventStreams)]
     public static ServerSentEventsResult<string> GetOwn(
         HttpContext context, Dashboards dashboards, [FromQuery(Name = "session_id")] string? sessionId) =>
-        TypedResults.ServerSentEvents(dashboards.Open(context.GetClient().Tenant, sessionId));
+        TypedResults.ServerSentEvents(dashboards.Open(context.GetClient().Tenant, Check(sessionId)));
 
     /// <summary>The events of every tenant's calls, as server-sent events.</summary>
+    [LimitConcurrency(ConcurrentResource.EventStreams)]
     public static ServerSentEventsResult<string> GetAll(Dashboards dashboards, [FromQuery(Name = "session_id")] string? sessionId) =>
-        TypedResults.ServerSentEvents(dashboards.Open(null, sessionId));
+        TypedResults.ServerSentEvents(dashboards.Open(null, Check(sessionId)));
+
+    private static string? Check(string? sessionId) => RequestLimits.CheckName("session_id", sessionId ?? "").ToList() is { Count: > 0 } violations
+        ? throw RpcErrors.InvalidArgument(violations)
+        : sessionId;
 
     /// <summary>Maps the endpoints of a Dapr subscriber, if a pub/sub component is configured.</summary>
     public static void MapDapr(this WebApplication app)

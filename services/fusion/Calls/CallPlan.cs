@@ -74,17 +74,14 @@ internal sealed record CallPlan
         var (audio, video) = (config.Audio, config.Video);
         if (audio is null && video is null)
             violations.Add("config", "must have audio, video or both");
-        if (config.SessionId.Length > 128 || config.SessionId.Any(c => !char.IsAsciiLetterOrDigit(c) && !"-_.:@".Contains(c)))
-            violations.Add("config.session_id", "must be 1 to 128 letters, digits or -_.:@");
+        violations.Add(RequestLimits.Check(config));
         if (audio is not null)
         {
             if (audio.Encoding.ToDomain() is null)
                 violations.Add("config.audio.encoding", "must be L16, FLOAT32, MULAW or ALAW");
             if (audio.SampleRate is < AudioLimits.MinCallRate or > AudioLimits.MaxCallRate)
                 violations.Add("config.audio.sample_rate", $"must be {AudioLimits.MinCallRate} to {AudioLimits.MaxCallRate} Hz");
-            if (audio.Channels.Count is < 1 or > AudioLimits.MaxCallChannels)
-                violations.Add("config.audio.channels", $"must have 1 to {AudioLimits.MaxCallChannels} channels");
-            for (var i = 0; i < audio.Channels.Count; i++)
+            for (var i = 0; i < Math.Min(audio.Channels.Count, AudioLimits.MaxCallChannels); i++)
                 if (!System.Enum.IsDefined(audio.Channels[i].Role))
                     violations.Add($"config.audio.channels[{i}].role", "must be CUSTOMER, AGENT or UNKNOWN");
         }

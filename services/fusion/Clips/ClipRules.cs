@@ -8,7 +8,6 @@ namespace Affect.Fusion.Clips;
 /// <summary>Checks of a clip that do not decode its media.</summary>
 internal static class ClipRules
 {
-    public const int MaxImages = 16;
     public static readonly TimeSpan DefaultHop = TimeSpan.FromSeconds(1);
 
     public static void Check(Clip? clip, Violations violations)
@@ -20,9 +19,8 @@ internal static class ClipRules
         }
         if (clip.Hop is { } hop && !IsHop(hop))
             violations.Add("clip.hop", $"must be {AudioLimits.MinHop.TotalSeconds} to {AudioLimits.MaxHop.TotalSeconds} s");
-        if (clip.Images.Count > MaxImages)
-            violations.Add("clip.images", $"must contain at most {MaxImages} pictures; it has {clip.Images.Count}");
-        for (var i = 0; i < Math.Min(clip.Images.Count, MaxImages); i++)
+        violations.Add(RequestLimits.Check(clip));
+        for (var i = 0; i < Math.Min(clip.Images.Count, RequestLimits.MaxImages); i++)
             if (clip.Images[i].IsEmpty)
                 violations.Add($"clip.images[{i}]", "must not be empty");
     }

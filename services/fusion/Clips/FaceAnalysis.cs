@@ -2,6 +2,7 @@ using Affect.Classifier.V1;
 using Affect.Features.V1;
 using Affect.Fusion.Peers;
 using Affect.Fusion.Pooling;
+using Affect.Hosting;
 using Affect.V1;
 using Grpc.Core;
 
@@ -26,7 +27,7 @@ internal sealed class FaceAnalysis(
             await models.UseAsync(Modality.Face, clip.FaceModel, "clip.face_model", violations, requests, async model =>
             {
                 result = new FaceResult { Judgement = new() { Outcome = Outcome.Unavailable }, Model = model.Reference };
-                var images = clip.Images.Take(ClipRules.MaxImages)
+                var images = clip.Images.Take(RequestLimits.MaxImages)
                     .Select((image, index) => AnalyzeImageAsync(image, $"clip.images[{index}]", model, result, violations, requests));
                 result.Images.Add(await Task.WhenAll(images));
                 result.Judgement = CreateJudgement(result.Images, model.AbstainBelow);
@@ -35,7 +36,7 @@ internal sealed class FaceAnalysis(
         catch (Exception exception) when (requests.IsOutage(exception))
         {
             Log.ModalityUnavailable(logger, Name, exception.Code());
-            while (result.Images.Count < clip.Images.Count)
+            while (result.Images.Count < Math.Min(clip.Images.Count, RequestLimits.MaxImages))
                 result.Images.Add(new ImageResult { Outcome = Outcome.Unavailable });
         }
         return result;

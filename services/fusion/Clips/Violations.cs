@@ -18,6 +18,13 @@ internal sealed class Violations
     /// <summary>Adds a violation; only the first one per field counts.</summary>
     public void Add(string field, string description) => _byField.TryAdd(field, description);
 
+    /// <inheritdoc cref="Add(string, string)"/>
+    public void Add(IEnumerable<(string Field, string Description)> violations)
+    {
+        foreach (var (field, description) in violations)
+            Add(field, description);
+    }
+
     /// <summary>
     /// Adds the violations of a peer's INVALID_ARGUMENT, with field names translated. False if it concerns
     /// other fields only: then the request is not at fault.

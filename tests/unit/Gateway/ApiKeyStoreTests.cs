@@ -19,8 +19,8 @@ public sealed class ApiKeyStoreTests
     [Fact]
     public void Find_KnownKey_ReturnsHolderAndLimits()
     {
-        Assert.Equal(("one", 5), (_keys.Find("key-of-one")!.Name, _keys.Find("key-of-one")!.RequestsPerMinute));
-        Assert.Equal(("two", 2048), (_keys.Find("key-of-two")!.Name, _keys.Find("key-of-two")!.MaxRequestBytes));
+        Assert.Equal(("one", 5), (_keys.Find("key-of-one")!.Name, _keys.Find("key-of-one")!.Limits.RequestsPerMinute));
+        Assert.Equal(("two", 2048), (_keys.Find("key-of-two")!.Name, _keys.Find("key-of-two")!.Limits.MaxRequestBytes));
     }
 
     [Theory]

@@ -102,6 +102,40 @@ public sealed class ClipReaderTests
     public async Task ReadAsync_InvalidJsonFields_NamesEach(string json, params string[] fields) =>
         Assert.Equal(fields, await WrongFieldsAsync(Json(json)));
 
+    public static TheoryData<string, string> LargeJson { get; } = new()
+    {
+        { "unknown fields", Repeat("{", "'a':1,", "'b':1}") },
+        { "repeated fields", Repeat("{", "'hop':'1s',", "'hop':'1s'}") },
+        { "empty pictures", Repeat("{'images':[", "null,", "null]}") },
+        { "pictures", Repeat("{'images':[", "'AA==',", "'AA==']}") },
+        { "a deep array", Repeat("{'audio':", "[", "") },
+        { "a wide array", Repeat("{'speech_model':[", "[],", "[]]}") },
+        { "a long name", Repeat("{'", "n", "':1}") },
+        { "a long value", Repeat("{'hop':'", "1", "'}") },
+        { "a long model", Repeat("{'face_model':'", @"\ud83d\ude00", "'}") },
+        { "half a surrogate pair", @"{""face_model"":""\ud83d""}" },
+    };
+
+    /// <summary>Memory is linear in the text: a few bytes per byte.</summary>
+    [Theory]
+    [MemberData(nameof(LargeJson))]
+    public async Task ReadAsync_LargeJson_IsRejectedInLinearMemory(string what, string json)
+    {
+        _ = what;
+        var request = Json(json);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+
+        var error = await Assert.ThrowsAsync<RpcException>(() => ReadAsync(request));
+
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 8 * json.Length + (1 << 20));
+        Assert.InRange(error.GetRpcStatus()!.GetDetail<BadRequest>().FieldViolations.Count, 1, 20);
+        Assert.InRange(error.GetRpcStatus()!.CalculateSize(), 1, 4096);
+    }
+
+    [Fact]
+    public async Task ReadAsync_ManyParts_StopsAtTwentyViolations() =>
+        Assert.InRange((await WrongFieldsAsync(Multipart([.. Enumerable.Range(0, 2000).Select(i => ($"part{i}", Array.Empty<byte>()))]))).Count(), 2, 20);
+
     [Theory]
     [InlineData("application/json; charset=utf-8", true)]
     [InlineData("multipart/form-data; boundary=x", true)]
@@ -127,6 +161,10 @@ public sealed class ClipReaderTests
         return exception.GetRpcStatus()!.GetDetail<BadRequest>().FieldViolations
             .Select(violation => ClipReader.ToRequestField(request, violation.Field)).Order(StringComparer.Ordinal);
     }
+
+    /// <summary>A text of 4 MB, with quotes for apostrophes.</summary>
+    private static string Repeat(string start, string middle, string end) =>
+        string.Concat(start, string.Concat(Enumerable.Repeat(middle, 4_000_000 / middle.Length)), end).Replace('\'', '"');
 
     private static HttpRequest Json(string json) => Request("application/json", Encoding.UTF8.GetBytes(json));
 
