@@ -169,6 +169,18 @@ public sealed partial class ChartTests
     }
 
     [Fact]
+    public async Task Gateway_NoKeyRequired_AllowsItsOwnHosts()
+    {
+        var chart = await Chart.RenderAsync(
+            Chart.Defaults, "gateway.requireApiKey=false", "ingress.enabled=true", "ingress.host=affect.example", "gatewayApi.hostnames={*.example}");
+
+        Assert.Equal(
+            ["affect-gateway", "affect-gateway.affect", "affect-gateway.affect.svc", "affect-gateway.affect.svc.cluster.local", "affect.example", "*.example"],
+            Container(chart, "affect-gateway").Env
+                .Where(variable => variable.Name.StartsWith("Gateway__AllowedHosts__", StringComparison.Ordinal)).Select(variable => variable.Value));
+    }
+
+    [Fact]
     public async Task InternalTls_Enabled_RequiresClientCertificates()
     {
         var chart = await Chart.RenderAsync("call-center");

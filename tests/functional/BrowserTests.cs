@@ -130,6 +130,17 @@ public sealed class BrowserTests : IAsyncLifetime
         }
     }
 
+    [Theory]
+    [InlineData("same-origin", "no-cors", HttpStatusCode.OK)]
+    [InlineData("cross-site", "navigate", HttpStatusCode.OK)] // a link
+    [InlineData("cross-site", "no-cors", HttpStatusCode.Forbidden)] // an image
+    public async Task FetchMetadata_OfEmbeddedContent_IsChecked(string site, string mode, HttpStatusCode status)
+    {
+        using var response = await SendAsync(HttpMethod.Get, "v1/events", ("Sec-Fetch-Site", site), ("Sec-Fetch-Mode", mode));
+
+        Assert.Equal(status, response.StatusCode);
+    }
+
     [Fact]
     public async Task Cors_Preflight_AllowsConfiguredOrigin()
     {

@@ -17,7 +17,7 @@ public sealed class IdentityProviderTests : IAsyncLifetime
 {
     private readonly FakeLogCollector _logs = new();
     private readonly ShiftedTime _time = new();
-    private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(30) };
+    private HttpClient _http = new();
     private Issuer? _issuer;
     private TestService? _gateway;
 
@@ -28,17 +28,7 @@ public sealed class IdentityProviderTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _issuer = await Issuer.StartAsync();
-        var configuration = _issuer.Configuration;
-        configuration["Gateway:ApiKeys:app:Sha256"] = Convert.ToHexStringLower(SHA256.HashData("key-of-app"u8));
-        _gateway = await TestService.StartAsync(
-            "affect-gateway", _logs,
-            builder =>
-            {
-                builder.AddGateway();
-                builder.Services.AddSingleton<TimeProvider>(_time);
-            },
-            GatewayHosting.MapGateway, configuration, http: true);
-        _http.BaseAddress = _gateway.HttpAddress;
+        await StartAsync();
     }
 
     public async ValueTask DisposeAsync()
@@ -74,6 +64,18 @@ public sealed class IdentityProviderTests : IAsyncLifetime
         Issuer.Failure = null;
         _time.Shift = TimeSpan.FromSeconds(10);
         Assert.Equal(HttpStatusCode.OK, (await StatusAsync("v1/events", token)).Status);
+    }
+
+    /// <summary>As an anonymous request it would succeed, but its calls would belong to another tenant.</summary>
+    [Fact]
+    public async Task Token_ProviderFailsAndNoKeyRequired_IsUnavailable()
+    {
+        await _gateway!.DisposeAsync();
+        await StartAsync(("Gateway:RequireApiKey", "false"));
+        Issuer.Failure = Failure("error");
+
+        Assert.Equal(HttpStatusCode.OK, (await StatusAsync("v1/events")).Status);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await StatusAsync("v1/events", Issuer.Token("stream").ToString())).Status);
     }
 
     [Fact]
@@ -118,6 +120,24 @@ public sealed class IdentityProviderTests : IAsyncLifetime
         Assert.Equal(requests, Issuer.Requests);
         _time.Shift = TimeSpan.FromMinutes(1);
         Assert.Equal(HttpStatusCode.OK, (await StatusAsync("v1/events", token)).Status);
+    }
+
+    private async Task StartAsync(params (string Key, string Value)[] settings)
+    {
+        var configuration = Issuer.Configuration;
+        foreach (var (key, value) in settings)
+            configuration[key] = value;
+        configuration["Gateway:ApiKeys:app:Sha256"] = Convert.ToHexStringLower(SHA256.HashData("key-of-app"u8));
+        _gateway = await TestService.StartAsync(
+            "affect-gateway", _logs,
+            builder =>
+            {
+                builder.AddGateway();
+                builder.Services.AddSingleton<TimeProvider>(_time);
+            },
+            GatewayHosting.MapGateway, configuration, http: true);
+        _http.Dispose();
+        _http = new() { BaseAddress = _gateway.HttpAddress, Timeout = TimeSpan.FromSeconds(30) };
     }
 
     private async Task<(HttpStatusCode Status, TimeSpan? RetryAfter)> StatusAsync(string path, string? token = null, string? key = null)

@@ -25,7 +25,7 @@ internal sealed class BrowserRequestMiddleware(RequestDelegate next, GatewayOpti
         var host = new HostString(context.Request.Headers.Host.ToString());
         if (!IsHostAllowed(host.Host) && !AffectHosting.IsProbe(context.Request.Path))
             return RejectAsync(context, RpcErrors.InvalidArgument("host", "Must be a name of the gateway; see AllowedHosts."));
-        if (context.GetEndpoint()?.Metadata.GetMetadata<PublicApiMetadata>() is not null && !IsOriginAllowed(context.Request.Headers.Origin, host))
+        if (context.GetEndpoint()?.Metadata.GetMetadata<PublicApiMetadata>() is not null && !IsOriginAllowed(context.Request.Headers, host))
             return RejectAsync(context, RpcErrors.Status(StatusCode.PermissionDenied, "The page's origin is not allowed; see AllowedOrigins."));
         return next(context);
     }
@@ -39,9 +39,10 @@ internal sealed class BrowserRequestMiddleware(RequestDelegate next, GatewayOpti
             || HostString.MatchesAny(name, _hosts);
     }
 
-    private bool IsOriginAllowed(StringValues origins, HostString host) =>
-        origins is not [{ } origin]
-            ? origins.Count == 0
+    private bool IsOriginAllowed(IHeaderDictionary headers, HostString host) =>
+        headers.Origin is not [{ } origin]
+            // Browsers send no origin for what a page embeds, such as an image: https://www.w3.org/TR/fetch-metadata/
+            ? headers.Origin.Count == 0 && (headers["Sec-Fetch-Site"] != "cross-site" || headers["Sec-Fetch-Mode"] == "navigate")
             // Compares host and port only: the scheme differs behind a proxy that terminates TLS.
             : (Uri.TryCreate(origin, UriKind.Absolute, out var uri) && uri.Host.Equals(host.Host, StringComparison.OrdinalIgnoreCase)
                     && (host.Port is { } port ? uri.Port == port : uri.IsDefaultPort))
