@@ -1,6 +1,6 @@
-using System.Threading.RateLimiting;
 using Affect.Features.Audio;
 using Affect.Features.Pictures;
+using Affect.Scheduling;
 using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
@@ -14,8 +14,11 @@ public static class FeaturesHosting
     /// <summary>Largest request in bytes: 32 MiB of audio or one picture, and the other fields.</summary>
     public const int MaxRequestBytes = 33 << 20;
 
-    /// <summary>Keys of the limiters: one for audio files and pictures, one for calls.</summary>
-    internal const string Files = "files", Calls = "calls";
+    /// <summary>
+    /// Keys of the limiters: of audio files and pictures, of calls, and of the extraction of windows, whose units of about a millisecond
+    /// take the cores in turn.
+    /// </summary>
+    internal const string Files = "files", Calls = "calls", Cores = "cores";
 
     /// <summary>Adds the service on top of <c>AddAffectDefaults</c>.</summary>
     public static void AddFeatures(this WebApplicationBuilder builder)
@@ -31,19 +34,17 @@ public static class FeaturesHosting
         services.AddSingleton(provider => CreateDetector(Options(provider), provider.GetRequiredService<ILogger<FaceDetector>>()));
         services.AddSingleton(provider => new FaceExtractor(provider.GetRequiredService<FaceDetector>(), Options(provider).MaxFaces));
 
-        AddLimiter(Files, options => (options.MaxConcurrency, options.MaxWaiting));
-        AddLimiter(Calls, options => (options.MaxCalls, 0));
+        AddLimiter(Files, options => new(options.MaxConcurrency, queueLimit: options.MaxWaiting));
+        // A tenant cannot take the places of all others.
+        AddLimiter(Calls, options => new(options.MaxCalls, Math.Max(1, options.MaxCalls / 2), queueLimit: 0));
+        AddLimiter(Cores, _ => new(Environment.ProcessorCount));
 
         services.AddHostedService<WarmUp>();
         services.AddHealthChecks().AddCheck("features", () => HealthCheckResult.Healthy());
         services.AddGrpc().AddServiceOptions<FeaturesService>(grpc => grpc.MaxReceiveMessageSize = MaxRequestBytes);
 
-        void AddLimiter(string key, Func<FeaturesOptions, (int Permits, int Queue)> limits) =>
-            services.AddKeyedSingleton(key, (provider, _) =>
-            {
-                var (permits, queue) = limits(Options(provider));
-                return new ConcurrencyLimiter(new() { PermitLimit = permits, QueueLimit = queue });
-            });
+        void AddLimiter(string key, Func<FeaturesOptions, FairLimiter> create) =>
+            services.AddKeyedSingleton(key, (provider, _) => create(Options(provider)));
 
         static FeaturesOptions Options(IServiceProvider provider) =>
             provider.GetRequiredService<IOptions<FeaturesOptions>>().Value;

@@ -1,9 +1,9 @@
-using System.Threading.RateLimiting;
 using Affect.Audio;
 using Affect.Features.Audio;
 using Affect.Features.Pictures;
 using Affect.Features.V1;
 using Affect.Hosting;
+using Affect.Scheduling;
 using Affect.V1;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
@@ -15,8 +15,9 @@ namespace Affect.Features;
 internal sealed class FeaturesService(
     AudioDecoder decoder,
     FaceExtractor faces,
-    [FromKeyedServices(FeaturesHosting.Files)] ConcurrencyLimiter files,
-    [FromKeyedServices(FeaturesHosting.Calls)] ConcurrencyLimiter calls,
+    [FromKeyedServices(FeaturesHosting.Files)] FairLimiter files,
+    [FromKeyedServices(FeaturesHosting.Calls)] FairLimiter calls,
+    [FromKeyedServices(FeaturesHosting.Cores)] FairLimiter cores,
     FeaturesMetrics metrics,
     TimeProvider time,
     IHostApplicationLifetime lifetime)
@@ -25,9 +26,9 @@ internal sealed class FeaturesService(
     public override async Task ExtractSpeech(
         ExtractSpeechRequest request, IServerStreamWriter<ExtractSpeechResponse> responseStream, ServerCallContext context)
     {
-        var cancellationToken = context.CancellationToken;
+        var (tenant, cancellationToken) = (context.GetTenant(), context.CancellationToken);
         var (set, window, hop) = request.Validate();
-        var clip = await files.RunAsync("audio", DecodeAsync, cancellationToken);
+        var clip = await files.RunAsync(tenant, "audio", DecodeAsync, cancellationToken);
 
         var header = new AudioHeader { Duration = Duration.FromTimeSpan(clip.Duration) };
         foreach (var segment in clip.Segments)
@@ -45,6 +46,7 @@ internal sealed class FeaturesService(
             };
             if (message.HasSpeech)
             {
+                using var core = await cores.AcquireAsync(tenant, cancellationToken);
                 var start = time.GetTimestamp();
                 message.Features = CallMessages.ToBytes(extractor.Extract(part));
                 metrics.WindowsExtracted(time.GetElapsedTime(start), 1);
@@ -56,7 +58,8 @@ internal sealed class FeaturesService(
         async Task<SpeechClip> DecodeAsync()
         {
             var start = time.GetTimestamp();
-            var decoded = new SpeechClip(await decoder.DecodeAsync(request.Audio.Memory, cancellationToken));
+            var audio = await decoder.DecodeAsync(request.Audio.Memory, cancellationToken);
+            var decoded = await FairLimiterExtensions.OnDedicatedThread(() => new SpeechClip(audio), cancellationToken);
             metrics.Decoded(time.GetElapsedTime(start));
             return decoded;
         }
@@ -65,13 +68,14 @@ internal sealed class FeaturesService(
     public override async Task ExtractCall(
         IAsyncStreamReader<ExtractCallRequest> requestStream, IServerStreamWriter<ExtractCallResponse> responseStream, ServerCallContext context)
     {
-        using var permit = calls.AttemptAcquire();
+        var tenant = context.GetTenant();
+        using var permit = await calls.AcquireAsync(tenant, context.CancellationToken);
         if (!permit.IsAcquired)
-            throw RpcErrors.ResourceExhausted("the limit of concurrent calls is reached", ConcurrencyLimiterExtensions.RetryAfter);
+            throw RpcErrors.ResourceExhausted("the limit of concurrent calls is reached", FairLimiterExtensions.RetryAfter);
         using var stopping = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
         try
         {
-            await ExtractCallAsync(requestStream, responseStream, stopping.Token);
+            await ExtractCallAsync(requestStream, responseStream, tenant, stopping.Token);
         }
         catch (Exception exception) when (
             lifetime.ApplicationStopping.IsCancellationRequested && exception is OperationCanceledException or RpcException { StatusCode: StatusCode.Cancelled })
@@ -85,7 +89,8 @@ internal sealed class FeaturesService(
     }
 
     private async Task ExtractCallAsync(
-        IAsyncStreamReader<ExtractCallRequest> requests, IServerStreamWriter<ExtractCallResponse> responses, CancellationToken cancellation)
+        IAsyncStreamReader<ExtractCallRequest> requests, IServerStreamWriter<ExtractCallResponse> responses, string tenant,
+        CancellationToken cancellation)
     {
         if (!await requests.MoveNext(cancellation) || requests.Current.Config is not { } config)
             throw RpcErrors.Status(StatusCode.FailedPrecondition, "the first message of a call must be its config");
@@ -95,27 +100,41 @@ internal sealed class FeaturesService(
         {
             if (requests.Current.MessageCase != ExtractCallRequest.MessageOneofCase.Audio)
                 throw RpcErrors.InvalidArgument("audio", "must be set in every message but the first");
-            await ReportAsync(() => audio.Append(requests.Current.Audio.Span), always: false);
+            for (var rest = requests.Current.Audio.Memory; !rest.IsEmpty; rest = rest[Math.Min(format.UnitBytes, rest.Length)..])
+            {
+                var unit = rest[..Math.Min(format.UnitBytes, rest.Length)];
+                await ReportAsync(() => audio.Append(unit.Span), always: false);
+            }
         }
 
         await ReportAsync(audio.End, always: true);
 
         async ValueTask ReportAsync(Action advance, bool always)
         {
-            var start = time.GetTimestamp();
+            ExtractCallResponse? response = null;
             try
             {
-                advance();
+                using var core = await cores.AcquireAsync(tenant, cancellation);
+                var start = time.GetTimestamp();
+                try
+                {
+                    advance();
+                }
+                finally
+                {
+                    // Reports the audio before samples that cannot be decoded.
+                    if (audio.HasResults || always)
+                    {
+                        metrics.WindowsExtracted(time.GetElapsedTime(start), audio.Windows.Count);
+                        response = audio.ToProto(format);
+                        audio.Clear();
+                    }
+                }
             }
             finally
             {
-                // Reports the audio before samples that cannot be decoded.
-                if (audio.HasResults || always)
-                {
-                    metrics.WindowsExtracted(time.GetElapsedTime(start), audio.Windows.Count);
-                    await responses.WriteAsync(audio.ToProto(format), cancellation);
-                    audio.Clear();
-                }
+                if (response is not null)
+                    await responses.WriteAsync(response, cancellation);
             }
         }
     }
@@ -123,7 +142,7 @@ internal sealed class FeaturesService(
     public override async Task<ExtractFacesResponse> ExtractFaces(ExtractFacesRequest request, ServerCallContext context)
     {
         var gray = request.Validate();
-        var picture = await files.RunAsync("image", () => Task.FromResult(Extract()), context.CancellationToken);
+        var picture = await files.RunAsync(context.GetTenant(), "image", () => Task.FromResult(Extract()), context.CancellationToken);
 
         var response = new ExtractFacesResponse { Width = picture.Width, Height = picture.Height };
         foreach (var face in picture.Faces)

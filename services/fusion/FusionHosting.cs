@@ -1,4 +1,3 @@
-using System.Threading.RateLimiting;
 using Affect.Classifier.V1;
 using Affect.Features.V1;
 using Affect.Fusion.Calls;
@@ -6,6 +5,7 @@ using Affect.Fusion.Clips;
 using Affect.Fusion.Peers;
 using Affect.Fusion.Pooling;
 using Affect.Hosting;
+using Affect.Scheduling;
 using Affect.V1;
 using Grpc.Net.Client;
 using Microsoft.AspNetCore.Http.Metadata;
@@ -38,25 +38,25 @@ public static class FusionHosting
 
         services.AddSingleton<FusionMetrics>();
         services.AddSingleton<ModelCatalog>();
+        services.AddSingleton<ClipPace>();
         services.AddSingleton<VoiceAnalysis>();
         services.AddSingleton<FaceAnalysis>();
         services.AddSingleton<Fuser>();
         services.AddSingleton<ClipSession>();
         services.AddSingleton<CheckpointSigner>();
         services.AddSingleton<CallAnalysis>();
-        AddLimiter(Clips, options => options.MaxClips);
-        AddLimiter(Calls, options => options.MaxCalls);
+        // Clips that are analyzed, and those that wait, hold their media in memory.
+        AddLimiter(Clips, options => new((options.MaxClips + 1) / 2, options.MaxClipsPerTenant, queueLimit: options.MaxClips / 2));
+        // Rejects instead of queueing: a call is a conversation that goes on.
+        AddLimiter(Calls, options => new(options.MaxCalls, (options.MaxCalls + 1) / 2, queueLimit: 0));
+        AddLimiter(Modality.Speech, options => new(options.MaxConcurrentRequests));
+        AddLimiter(Modality.Face, options => new(options.MaxConcurrentRequests));
         services.AddGrpc().AddServiceOptions<FusionService>(grpc => grpc.MaxReceiveMessageSize = FusionOptions.MaxRequestBytes);
         // Ready as soon as it listens: if a peer is down, its modality is UNAVAILABLE.
         services.AddHealthChecks().AddCheck("fusion", () => HealthCheckResult.Healthy());
 
-        // Rejects instead of queueing: each admitted clip or call holds its media in memory.
-        void AddLimiter(string key, Func<FusionOptions, int> limit) =>
-            services.AddKeyedSingleton(key, (provider, _) => new ConcurrencyLimiter(new()
-            {
-                PermitLimit = limit(provider.GetRequiredService<FusionOptions>()),
-                QueueLimit = 0,
-            }));
+        void AddLimiter(object key, Func<FusionOptions, FairLimiter> create) =>
+            services.AddKeyedSingleton(key, (provider, _) => create(provider.GetRequiredService<FusionOptions>()));
 
         void AddChannel(string peer, Func<FusionOptions, string> address) =>
             services.AddKeyedSingleton(Key(peer), (provider, _) => PeerChannel.Create(

@@ -31,8 +31,8 @@ public sealed class FusionOptions : IValidatableObject
     public string FaceAddress { get; set; } = "http://localhost:8081";
 
     /// <summary>
-    /// Time after which a modality of a clip is UNAVAILABLE; the other one is not affected. A nearer deadline of the caller shortens
-    /// it, so that the rest of the answer still reaches the caller.
+    /// Time without progress after which a modality of a clip is UNAVAILABLE; the other one is not affected. A nearer deadline of the
+    /// caller shortens it, so that the rest of the answer still reaches the caller.
     /// </summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "00:10:00")]
     public TimeSpan ModalityTimeout { get; set; } = TimeSpan.FromSeconds(20);
@@ -41,9 +41,23 @@ public sealed class FusionOptions : IValidatableObject
     [Range(typeof(TimeSpan), "00:00:00", "01:00:00")]
     public TimeSpan ModelsMaxAge { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Concurrent clips; beyond it requests get RESOURCE_EXHAUSTED with RetryInfo. Each clip holds its media in memory.</summary>
+    /// <summary>
+    /// Clips in memory. Half of them are analyzed, the others wait; beyond it the tenant with the most clips that wait gets
+    /// RESOURCE_EXHAUSTED with RetryInfo.
+    /// </summary>
     [Range(1, 10_000)]
     public int MaxClips { get; set; } = 32;
+
+    /// <summary>Clips of one tenant that are analyzed concurrently; further ones wait. Few clips finish sooner than many.</summary>
+    [Range(1, 10_000)]
+    public int MaxClipsPerTenant { get; set; } = 4;
+
+    /// <summary>
+    /// Requests to speech, and as many to face, that all calls and clips together send concurrently; further ones wait, and tenants take
+    /// turns. Enough for the batches of several pods.
+    /// </summary>
+    [Range(1, 100_000)]
+    public int MaxConcurrentRequests { get; set; } = 256;
 
     /// <summary>Concurrent requests to speech or face for one clip: enough to fill a batch, not a queue.</summary>
     [Range(1, 256)]
@@ -82,7 +96,7 @@ public sealed class FusionOptions : IValidatableObject
     [Range(0.0, 1.0)]
     public float AbstainBelow { get; set; } = 0.4f;
 
-    /// <summary>Concurrent calls; beyond it requests get RESOURCE_EXHAUSTED with RetryInfo.</summary>
+    /// <summary>Concurrent calls, of which one tenant has at most half; beyond it requests get RESOURCE_EXHAUSTED with RetryInfo.</summary>
     [Range(1, 100_000)]
     public int MaxCalls { get; set; } = 2_000;
 

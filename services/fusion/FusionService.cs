@@ -1,8 +1,8 @@
-using System.Threading.RateLimiting;
 using Affect.Fusion.Calls;
 using Affect.Fusion.Clips;
 using Affect.Fusion.Peers;
 using Affect.Hosting;
+using Affect.Scheduling;
 using Affect.V1;
 using Grpc.Core;
 using AnalyzeRequest = Affect.Fusion.V1.AnalyzeRequest;
@@ -19,31 +19,45 @@ internal sealed class FusionService(
     ClipSession clips,
     CallAnalysis calls,
     ModelCatalog models,
-    [FromKeyedServices(FusionHosting.Clips)] ConcurrencyLimiter clipLimiter,
-    [FromKeyedServices(FusionHosting.Calls)] ConcurrencyLimiter callLimiter,
+    [FromKeyedServices(FusionHosting.Clips)] FairLimiter clipLimiter,
+    [FromKeyedServices(FusionHosting.Calls)] FairLimiter callLimiter,
     FusionOptions options,
     TimeProvider time)
     : V1.FusionService.FusionServiceBase
 {
-    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1), ClipRetryAfter = TimeSpan.FromSeconds(5);
 
     public override async Task<AnalyzeResponse> Analyze(AnalyzeRequest request, ServerCallContext context)
     {
-        using var lease = Admit(clipLimiter, $"{options.MaxClips} clips are being analyzed, the maximum");
+        using var permit = await AdmitClipAsync(context);
         var violations = new Violations();
-        var analysis = await clips.AnalyzeAsync(request.Clip, violations, context.GetTenant(), Deadline(context), context.CancellationToken);
+        var analysis = await AnalyzeAsync();
         if (violations.Any)
             throw RpcErrors.InvalidArgument(violations.Ordered);
         if ((analysis.Speech?.Judgement.Outcome ?? Outcome.Unavailable) == Outcome.Unavailable
             && (analysis.Face?.Judgement.Outcome ?? Outcome.Unavailable) == Outcome.Unavailable)
             throw Unavailable(context);
         return new AnalyzeResponse { Analysis = analysis };
+
+        async Task<Analysis> AnalyzeAsync()
+        {
+            try
+            {
+                return await clips.AnalyzeAsync(request.Clip, violations, context.GetTenant(), Deadline(context), context.CancellationToken);
+            }
+            catch (ClipTooLongException exception)
+            {
+                throw RpcErrors.ResourceExhausted($"{exception.Message}; shorten it, increase the hop, or retry later", ClipRetryAfter);
+            }
+        }
     }
 
     public override async Task AnalyzeStream(
         IAsyncStreamReader<AnalyzeStreamRequest> requestStream, IServerStreamWriter<AnalyzeStreamResponse> responseStream, ServerCallContext context)
     {
-        using var lease = Admit(callLimiter, $"{options.MaxCalls} calls are being analyzed, the maximum");
+        using var permit = await callLimiter.AcquireAsync(context.GetTenant(), context.CancellationToken);
+        if (!permit.IsAcquired)
+            throw RpcErrors.ResourceExhausted($"the limit of {options.MaxCalls} concurrent calls, half of them for one tenant, is reached", RetryAfter);
         await calls.RunAsync(
             new Unwrapped(requestStream),
             response => responseStream.WriteAsync(new AnalyzeStreamResponse { Call = response }),
@@ -75,9 +89,26 @@ internal sealed class FusionService(
         }
     }
 
-    /// <exception cref="RpcException">RESOURCE_EXHAUSTED with RetryInfo: the limit is reached.</exception>
-    private static RateLimitLease Admit(ConcurrencyLimiter limiter, string full) =>
-        limiter.AttemptAcquire() is { IsAcquired: true } lease ? lease : throw RpcErrors.ResourceExhausted(full, RetryAfter);
+    /// <summary>Waits for the clip's turn, up to half of the time until its deadline: the other half is for its analysis.</summary>
+    /// <exception cref="RpcException">RESOURCE_EXHAUSTED with RetryInfo.</exception>
+    private async Task<FairPermit> AdmitClipAsync(ServerCallContext context)
+    {
+        var wait = context.Deadline == DateTime.MaxValue ? Timeout.InfiniteTimeSpan : (context.Deadline - time.GetUtcNow().UtcDateTime) / 2;
+        using var late = new CancellationTokenSource(wait >= TimeSpan.Zero || wait == Timeout.InfiniteTimeSpan ? wait : TimeSpan.Zero, time);
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(late.Token, context.CancellationToken);
+        try
+        {
+            var permit = await clipLimiter.AcquireAsync(context.GetTenant(), ended.Token);
+            if (permit.IsAcquired)
+                return permit;
+        }
+        catch (OperationCanceledException) when (!context.CancellationToken.IsCancellationRequested)
+        {
+            // Too late for the analysis.
+        }
+
+        throw RpcErrors.ResourceExhausted($"too many clips wait: at most {options.MaxClipsPerTenant} of one tenant are analyzed concurrently", ClipRetryAfter);
+    }
 
     /// <summary>Unwraps the client's messages; an empty message stays an empty message.</summary>
     private sealed class Unwrapped(IAsyncStreamReader<AnalyzeStreamRequest> wrapped) : IAsyncStreamReader<Affect.V1.AnalyzeStreamRequest>

@@ -16,6 +16,9 @@ internal sealed record CallFormat(
 {
     /// <summary>Bytes of one sample of all channels.</summary>
     public int BlockSize => Windows.Count * Encoding.Width();
+
+    /// <summary>Bytes that are processed together: 0.5 s of one channel, less of several, so that other calls soon have their turn.</summary>
+    public int UnitBytes => Math.Max(1, Rate / (2 * Windows.Count)) * BlockSize;
 }
 
 /// <summary>The state from which a call continues, given its audio from <paramref name="Position"/> on. In samples at the call's rate.</summary>

@@ -4,6 +4,7 @@ using Affect.Fusion.Clips;
 using Affect.Fusion.Peers;
 using Affect.Fusion.Pooling;
 using Affect.Hosting;
+using Affect.Scheduling;
 using Affect.V1;
 using Grpc.Core;
 
@@ -13,6 +14,7 @@ namespace Affect.Fusion.Calls;
 internal sealed class CallAnalysis(
     FeaturesService.FeaturesServiceClient features,
     [FromKeyedServices(Modality.Speech)] ClassifierService.ClassifierServiceClient speech,
+    [FromKeyedServices(Modality.Speech)] FairLimiter speechLimiter,
     FaceAnalysis faces,
     ModelCatalog models,
     Fuser fuser,
@@ -26,6 +28,9 @@ internal sealed class CallAnalysis(
     public FeaturesService.FeaturesServiceClient Features => features;
 
     public ClassifierService.ClassifierServiceClient Speech => speech;
+
+    /// <summary>Limits the requests to <see cref="Speech"/>.</summary>
+    public FairLimiter SpeechLimiter => speechLimiter;
 
     public FaceAnalysis Faces => faces;
 

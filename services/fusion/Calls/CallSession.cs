@@ -298,7 +298,7 @@ internal sealed class CallSession : IDisposable
         var request = new ClassifyRequest { Modality = Modality.Speech, Model = _plan.Speech!.Reference.Name, Input = window.Features };
         try
         {
-            return (await requests.SendAsync(options => _services.Speech.ClassifyAsync(request, options))).Judgement;
+            return (await requests.SendAsync(options => _services.Speech.ClassifyAsync(request, options), _services.SpeechLimiter)).Judgement;
         }
         catch (Exception exception) when (requests.IsOutage(exception) && !exception.IsModelMismatch())
         {

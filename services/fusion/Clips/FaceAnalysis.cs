@@ -3,6 +3,7 @@ using Affect.Features.V1;
 using Affect.Fusion.Peers;
 using Affect.Fusion.Pooling;
 using Affect.Hosting;
+using Affect.Scheduling;
 using Affect.V1;
 using Grpc.Core;
 
@@ -12,6 +13,7 @@ namespace Affect.Fusion.Clips;
 internal sealed class FaceAnalysis(
     FeaturesService.FeaturesServiceClient features,
     [FromKeyedServices(Modality.Face)] ClassifierService.ClassifierServiceClient face,
+    [FromKeyedServices(Modality.Face)] FairLimiter limiter,
     ModelCatalog models,
     ILogger<FaceAnalysis> logger)
 {
@@ -54,6 +56,7 @@ internal sealed class FaceAnalysis(
         {
             var extracted = await requests.SendAsync(callOptions =>
                 features.ExtractFacesAsync(new() { Image = image, Input = model.Input }, callOptions));
+            requests.ReportProgress();
             analyzed.Width = extracted.Width;
             analyzed.Height = extracted.Height;
             // An invalid clip needs no scores.
@@ -84,7 +87,8 @@ internal sealed class FaceAnalysis(
         var request = new ClassifyRequest { Modality = Modality.Face, Model = model.Reference.Name, Input = crop.Pixels };
         try
         {
-            var response = await requests.SendAsync(callOptions => face.ClassifyAsync(request, callOptions));
+            var response = await requests.SendAsync(callOptions => face.ClassifyAsync(request, callOptions), limiter);
+            requests.ReportProgress();
             found.Judgement = response.Judgement;
             result.Model = response.Model;
         }

@@ -3,6 +3,7 @@ using Affect.Classifier.V1;
 using Affect.Features.V1;
 using Affect.Fusion.Peers;
 using Affect.Fusion.Pooling;
+using Affect.Scheduling;
 using Affect.V1;
 using Grpc.Core;
 
@@ -15,14 +16,18 @@ namespace Affect.Fusion.Clips;
 internal sealed class VoiceAnalysis(
     FeaturesService.FeaturesServiceClient features,
     [FromKeyedServices(Modality.Speech)] ClassifierService.ClassifierServiceClient speech,
+    [FromKeyedServices(Modality.Speech)] FairLimiter limiter,
     ModelCatalog models,
+    ClipPace pace,
     FusionOptions options,
+    TimeProvider time,
     ILogger<VoiceAnalysis> logger)
 {
     private const string Name = "speech";
 
     /// <summary>Analyzes the audio; the outcome is UNAVAILABLE if a peer fails.</summary>
     /// <exception cref="OperationCanceledException">The caller disconnected.</exception>
+    /// <exception cref="ClipTooLongException">The clip cannot be analyzed before the deadline.</exception>
     public async Task<SpeechResult> RunAsync(Clip clip, Violations violations, PeerRequests requests)
     {
         var result = new SpeechResult { Judgement = new() { Outcome = Outcome.Unavailable } };
@@ -47,6 +52,7 @@ internal sealed class VoiceAnalysis(
         var complete = false;
         var lost = 0;
         var lastLoss = StatusCode.OK;
+        var (expected, started) = (0, 0L);
         try
         {
             await Parallel.ForEachAsync(
@@ -71,7 +77,7 @@ internal sealed class VoiceAnalysis(
             var request = new ExtractSpeechRequest { Audio = clip.Audio, Input = model.Input, Hop = ClipRules.Hop(clip) };
             for (var attempt = 0; ; attempt++)
             {
-                using var call = features.ExtractSpeech(request, requests.Options);
+                using var call = features.ExtractSpeech(request, requests.StreamOptions);
                 // A repeated stream has the same windows: known ones are skipped.
                 var known = result.Windows.Count;
                 TimeSpan delay;
@@ -97,17 +103,22 @@ internal sealed class VoiceAnalysis(
                     // A header means that the audio is valid; an invalid clip needs no scores.
                     if (violations.Any)
                         yield break;
+                    requests.ReportProgress();
                     var message = call.ResponseStream.Current;
                     if (message.Header is { } header)
                     {
                         result.Duration = header.Duration;
                         result.Segments.Clear();
                         result.Segments.Add(header.Segments);
+                        (expected, started) = (header.Segments.Count == 0 ? 0 : (int)(header.Duration.ToTimeSpan() / request.Hop.ToTimeSpan()), time.GetTimestamp());
+                        pace.Check(expected - known, requests.CallerTime);
                     }
                     else if (message.Window is { } extracted && known-- <= 0)
                     {
                         var window = new SpeechWindow { Start = extracted.Start, End = extracted.End };
                         result.Windows.Add(window);
+                        if (result.Windows.Count % ClipPace.Step == 0)
+                            pace.Check(result.Windows.Count, expected, time.GetElapsedTime(started), requests.CallerTime);
                         if (extracted.HasSpeech)
                             yield return (window, extracted);
                         else
@@ -123,7 +134,8 @@ internal sealed class VoiceAnalysis(
             var request = new ClassifyRequest { Modality = Modality.Speech, Model = model.Reference.Name, Input = extracted.Features };
             try
             {
-                var response = await requests.SendAsync(callOptions => speech.ClassifyAsync(request, callOptions));
+                var response = await requests.SendAsync(callOptions => speech.ClassifyAsync(request, callOptions), limiter);
+                requests.ReportProgress();
                 window.Judgement = response.Judgement;
                 result.Model = response.Model;
             }

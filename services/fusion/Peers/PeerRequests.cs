@@ -1,10 +1,11 @@
 using Affect.Hosting;
+using Affect.Scheduling;
 using Grpc.Core;
 
 namespace Affect.Fusion.Peers;
 
 /// <summary>Limits of requests that belong together.</summary>
-/// <param name="Time">Total time.</param>
+/// <param name="Time">Longest time without progress.</param>
 /// <param name="MaxConcurrency">Largest number of concurrent requests.</param>
 /// <param name="RetriesPerRequest">Retries of one request.</param>
 /// <param name="TotalRetries">Retries of all requests together.</param>
@@ -21,7 +22,9 @@ internal sealed class PeerRequests : IDisposable
     private static readonly TimeSpan MaxReserve = TimeSpan.FromSeconds(0.5);
 
     private readonly TimeProvider _time;
-    private readonly DateTimeOffset _deadline;
+    private readonly TimeSpan _budget;
+    private readonly DateTimeOffset _latest;
+    private long _deadline; // UTC ticks
     private readonly CancellationTokenSource _timeout;
     private readonly CancellationTokenSource _linked;
     private readonly SemaphoreSlim _slots;
@@ -37,9 +40,11 @@ internal sealed class PeerRequests : IDisposable
     public PeerRequests(string tenant, RequestBudget budget, TimeProvider time, DateTimeOffset callerDeadline, CancellationToken cancellation)
     {
         (_tenant, _time) = (tenant, time);
+        _budget = budget.Time;
         var now = time.GetUtcNow();
+        _latest = callerDeadline == DateTimeOffset.MaxValue ? callerDeadline : now + AvailableTime(TimeSpan.MaxValue, callerDeadline - now);
         var available = AvailableTime(budget.Time, callerDeadline - now);
-        _deadline = now + available;
+        _deadline = (now + available).UtcTicks;
         _timeout = new CancellationTokenSource(available, time);
         _linked = CancellationTokenSource.CreateLinkedTokenSource(_timeout.Token, cancellation);
         Caller = cancellation;
@@ -48,14 +53,34 @@ internal sealed class PeerRequests : IDisposable
         _retriesLeft = budget.TotalRetries;
     }
 
-    /// <summary>Fires when the time of the budget has elapsed or the caller disconnects.</summary>
+    /// <summary>Fires when the time of the budget has elapsed without progress, the caller's time has elapsed, or the caller disconnects.</summary>
     public CancellationToken Token => _linked.Token;
 
     /// <summary>Fires when the caller disconnects.</summary>
     public CancellationToken Caller { get; }
 
     /// <summary>Deadline, cancellation and tenant of each request.</summary>
-    public CallOptions Options => new CallOptions(deadline: _deadline.UtcDateTime, cancellationToken: Token).WithTenant(_tenant);
+    public CallOptions Options => new CallOptions(deadline: Deadline.UtcDateTime, cancellationToken: Token).WithTenant(_tenant);
+
+    /// <summary>As <see cref="Options"/>, for a stream, which lasts while there is progress.</summary>
+    public CallOptions StreamOptions =>
+        new CallOptions(deadline: _latest == DateTimeOffset.MaxValue ? null : _latest.UtcDateTime, cancellationToken: Token).WithTenant(_tenant);
+
+    /// <summary>Time until the caller expects the answer.</summary>
+    public TimeSpan CallerTime => _latest == DateTimeOffset.MaxValue ? TimeSpan.MaxValue : _latest - _time.GetUtcNow();
+
+    private DateTimeOffset Deadline => new(Volatile.Read(ref _deadline), TimeSpan.Zero);
+
+    /// <summary>Reports progress: the time of the budget starts again.</summary>
+    public void ReportProgress()
+    {
+        var now = _time.GetUtcNow();
+        var available = _latest - now < _budget ? _latest - now : _budget;
+        if (available <= TimeSpan.Zero)
+            return;
+        Volatile.Write(ref _deadline, (now + available).UtcTicks);
+        _timeout.CancelAfter(available);
+    }
 
     /// <summary>
     /// The time of the budget, or the caller's remaining time if that is shorter, less a tenth of it (at most 0.5 s) for
@@ -71,15 +96,17 @@ internal sealed class PeerRequests : IDisposable
     }
 
     /// <summary>Sends a unary request; retries it within the budget.</summary>
+    /// <param name="request">Sends it.</param>
+    /// <param name="limiter">Each attempt waits for its turn; null if the requests are not limited.</param>
     /// <exception cref="RpcException">The status of the last attempt.</exception>
     /// <exception cref="OperationCanceledException">The time elapsed before the request was sent.</exception>
-    public async Task<T> SendAsync<T>(Func<CallOptions, AsyncUnaryCall<T>> request)
+    public async Task<T> SendAsync<T>(Func<CallOptions, AsyncUnaryCall<T>> request, FairLimiter? limiter = null)
     {
         for (var attempt = 0; ; attempt++)
         {
             try
             {
-                return await SendOnceAsync(request);
+                return await SendOnceAsync(request, limiter);
             }
             catch (RpcException exception) when (ShouldRetry(exception, attempt, out var delay))
             {
@@ -88,11 +115,12 @@ internal sealed class PeerRequests : IDisposable
         }
     }
 
-    private async Task<T> SendOnceAsync<T>(Func<CallOptions, AsyncUnaryCall<T>> request)
+    private async Task<T> SendOnceAsync<T>(Func<CallOptions, AsyncUnaryCall<T>> request, FairLimiter? limiter)
     {
         await _slots.WaitAsync(Token);
         try
         {
+            using var permit = limiter is null ? default : await limiter.AcquireAsync(_tenant, Token);
             using var running = request(Options);
             return await running;
         }
@@ -114,7 +142,7 @@ internal sealed class PeerRequests : IDisposable
         return lost
             && attempt < _retriesPerRequest
             && !Token.IsCancellationRequested
-            && _time.GetUtcNow() + delay < _deadline
+            && _time.GetUtcNow() + delay < Deadline
             && Interlocked.Decrement(ref _retriesLeft) >= 0;
     }
 

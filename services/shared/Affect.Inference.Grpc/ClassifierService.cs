@@ -19,7 +19,8 @@ internal sealed class ClassifierService(IServiceProvider provider) : Affect.Clas
             "modality", $"Must be {string.Join(" or ", _served.Select(served => served.Modality.ToString().ToUpperInvariant()))}.");
         try
         {
-            var (model, result) = await models.ClassifyAsync(request.Model, request.Input.Memory, context.Deadline, context.CancellationToken)
+            var (model, result) = await models.ClassifyAsync(
+                    request.Model, context.GetTenant(), request.Input.Memory, context.Deadline, context.CancellationToken)
                 ?? throw RpcErrors.NotFound("model", request.Model);
             return new ClassifyResponse
             {

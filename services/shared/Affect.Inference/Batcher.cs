@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using System.Threading.Channels;
+using Affect.Scheduling;
 using Microsoft.Extensions.Logging;
 
 namespace Affect.Inference;
@@ -8,9 +8,10 @@ namespace Affect.Inference;
 public delegate void RunBatch(ReadOnlySpan<ReadOnlyMemory<byte>> inputs, Span<Classification?> results);
 
 /// <summary>
-/// Batches single inputs. The queue is bounded; a dedicated thread dequeues inputs and computes, so that computing never
-/// blocks the thread pool. While one batch is computed the next one forms; a single input does not wait for others
-/// unless <see cref="InferenceOptions.MaxDelay"/> is set. Expired and canceled inputs are dropped when dequeued, and a failed
+/// Batches single inputs. The queue is bounded and fair between tenants; a dedicated thread dequeues inputs and computes, so that
+/// computing never blocks the thread pool. While one batch is computed the next one forms; a single input does not wait for others
+/// unless <see cref="InferenceOptions.MaxDelay"/> is set. A batch is limited in size and in its expected duration, because an input
+/// that arrives meanwhile waits for its end. Expired and canceled inputs are dropped when dequeued, and a failed
 /// batch fails its own inputs only. Thread-safe.
 /// </summary>
 public sealed class Batcher : IAsyncDisposable
@@ -20,10 +21,11 @@ public sealed class Batcher : IAsyncDisposable
 
     private static readonly TimeSpan ShortestRetry = TimeSpan.FromMilliseconds(10);
 
-    private readonly Channel<Pending> _queue;
+    private readonly object _lock = new();
+    private readonly FairQueue<Pending> _queue; // guarded by _lock, which is pulsed when the worker must look at it
     private readonly RunBatch _run;
     private readonly int _maxBatchSize;
-    private readonly TimeSpan _maxDelay;
+    private readonly TimeSpan _maxDelay, _maxBatchDuration;
     private readonly TagList _tags;
     private readonly InferenceMetrics _metrics;
     private readonly TimeProvider _time;
@@ -36,7 +38,7 @@ public sealed class Batcher : IAsyncDisposable
     private readonly Classification?[] _results;
 
     private double _secondsPerInput; // written by the worker, read by callers
-    private volatile bool _stopping;
+    private bool _stopping; // guarded by _lock
 
     /// <summary>Starts the worker.</summary>
     /// <param name="name">Name of the model in thread name, log and metrics.</param>
@@ -56,8 +58,9 @@ public sealed class Batcher : IAsyncDisposable
         _logger = logger;
         _maxBatchSize = options.MaxBatchSize;
         _maxDelay = options.MaxDelay;
+        _maxBatchDuration = options.MaxBatchDuration;
         _tags = new() { { "model", name }, { "version", version } };
-        _queue = Channel.CreateBounded<Pending>(new BoundedChannelOptions(options.QueueCapacity) { SingleReader = true });
+        _queue = new(options.QueueCapacity);
         _batch = new List<Pending>(_maxBatchSize);
         _inputs = new ReadOnlyMemory<byte>[_maxBatchSize];
         _results = new Classification?[_maxBatchSize];
@@ -65,36 +68,54 @@ public sealed class Batcher : IAsyncDisposable
     }
 
     /// <summary>Enqueues one input and waits for its result.</summary>
+    /// <param name="tenant">Tenants take turns; the inputs of one are computed in the order of their arrival.</param>
     /// <param name="input">Must not change until the task completes.</param>
     /// <param name="deadline">UTC; an input that is still queued then is dropped.</param>
     /// <param name="cancellationToken">Drops the input if it is still queued.</param>
     /// <returns>The result; null if the model gives no finite output for this input.</returns>
-    /// <exception cref="QueueFullException">The queue is full.</exception>
+    /// <exception cref="QueueFullException">The queue is full, and no other tenant has more inputs in it.</exception>
     /// <exception cref="DeadlinePassedException">The deadline expired in the queue.</exception>
     /// <exception cref="BatchFailedException">The batch failed.</exception>
     /// <exception cref="NotServingException">The batcher has been stopped.</exception>
-    public Task<Classification?> RunAsync(ReadOnlyMemory<byte> input, DateTime deadline, CancellationToken cancellationToken)
+    public Task<Classification?> RunAsync(string tenant, ReadOnlyMemory<byte> input, DateTime deadline, CancellationToken cancellationToken)
     {
         var pending = new Pending(input, deadline, _time.GetTimestamp(), cancellationToken);
-        if (_queue.Writer.TryWrite(pending))
-            return pending.Task;
-        if (_stopping)
-            throw new NotServingException("the model is shutting down");
-        _metrics.Rejected("full", 1, _tags);
-        throw new QueueFullException(TimeToEmpty());
+        Pending? rejected;
+        lock (_lock)
+        {
+            if (_stopping)
+                throw new NotServingException("the model is shutting down");
+            rejected = _queue.Enqueue(tenant, pending);
+            Monitor.Pulse(_lock);
+        }
+
+        if (rejected is not null)
+        {
+            _metrics.Rejected("full", 1, _tags);
+            rejected.TrySetException(new QueueFullException(TimeToEmpty()));
+        }
+
+        return pending.Task;
     }
 
     /// <summary>Rejects further inputs, computes the queued ones, and stops the worker.</summary>
     public async ValueTask DisposeAsync()
     {
-        _stopping = true;
-        _queue.Writer.TryComplete();
+        lock (_lock)
+        {
+            _stopping = true;
+            Monitor.Pulse(_lock);
+        }
+
         await _stopped.Task;
     }
 
     private TimeSpan TimeToEmpty()
     {
-        var estimate = TimeSpan.FromSeconds(_queue.Reader.Count * Volatile.Read(ref _secondsPerInput));
+        int count;
+        lock (_lock)
+            count = _queue.Count;
+        var estimate = TimeSpan.FromSeconds(count * Volatile.Read(ref _secondsPerInput));
         return estimate > ShortestRetry ? estimate : ShortestRetry;
     }
 
@@ -108,43 +129,61 @@ public sealed class Batcher : IAsyncDisposable
         _stopped.SetResult();
     }
 
-    /// <summary>Fills the batch with at least one input; false once the queue is completed and empty.</summary>
+    /// <summary>Fills the batch with at least one input; false once the batcher is stopping and the queue is empty.</summary>
     private bool Gather()
     {
+        var size = BatchSize();
         while (_batch.Count == 0)
         {
-            if (!Wait(_queue.Reader.WaitToReadAsync(CancellationToken.None)))
+            if (!WaitForInput(CancellationToken.None))
                 return false;
-            DequeueAll();
+            DequeueAll(size);
         }
-        if (_maxDelay > TimeSpan.Zero && _batch.Count < _maxBatchSize)
-            GatherUntil(_batch[0].Arrived);
+        if (_maxDelay > TimeSpan.Zero && _batch.Count < size)
+            GatherUntil(_batch[0].Arrived, size);
         return true;
     }
 
-    private void GatherUntil(long arrived)
+    private void GatherUntil(long arrived, int size)
     {
         var rest = _maxDelay - _time.GetElapsedTime(arrived);
         if (rest <= TimeSpan.Zero)
             return;
         using var late = new CancellationTokenSource(rest, _time);
-        try
-        {
-            while (_batch.Count < _maxBatchSize && Wait(_queue.Reader.WaitToReadAsync(late.Token)))
-                DequeueAll();
-        }
-        catch (OperationCanceledException)
-        {
-            // The delay has elapsed.
-        }
+        using var wake = late.Token.UnsafeRegister(_ => Pulse(), null);
+        while (_batch.Count < size && WaitForInput(late.Token))
+            DequeueAll(size);
         _batch.RemoveAll(TryDrop);
     }
 
-    private void DequeueAll()
+    /// <summary>Inputs that are expected to take no longer than <see cref="InferenceOptions.MaxBatchDuration"/>, at most the largest batch.</summary>
+    private int BatchSize() => _secondsPerInput == 0
+        ? _maxBatchSize
+        : (int)Math.Clamp(_maxBatchDuration.TotalSeconds / _secondsPerInput, 1, _maxBatchSize);
+
+    private void DequeueAll(int size)
     {
-        while (_batch.Count < _maxBatchSize && _queue.Reader.TryRead(out var pending))
-            if (!TryDrop(pending))
-                _batch.Add(pending);
+        lock (_lock)
+            while (_batch.Count < size && _queue.TryDequeue(out var pending))
+                if (!TryDrop(pending))
+                    _batch.Add(pending);
+    }
+
+    /// <summary>True once an input is queued; false if the delay elapses before, or if the batcher is stopping.</summary>
+    private bool WaitForInput(CancellationToken late)
+    {
+        lock (_lock)
+        {
+            while (_queue.Count == 0 && !_stopping && !late.IsCancellationRequested)
+                Monitor.Wait(_lock);
+            return _queue.Count > 0;
+        }
+    }
+
+    private void Pulse()
+    {
+        lock (_lock)
+            Monitor.Pulse(_lock);
     }
 
     /// <summary>Completes a canceled or expired input without computing it; false if it must be computed.</summary>
@@ -199,9 +238,6 @@ public sealed class Batcher : IAsyncDisposable
         Array.Clear(_inputs, 0, count);
         Array.Clear(_results, 0, count);
     }
-
-    private static bool Wait(ValueTask<bool> ready) =>
-        ready.IsCompleted ? ready.Result : ready.AsTask().GetAwaiter().GetResult();
 
     /// <summary>One queued input. Continuations of its caller never run on the worker's thread.</summary>
     private sealed class Pending(ReadOnlyMemory<byte> input, DateTime deadline, long arrived, CancellationToken cancellationToken)

@@ -26,17 +26,18 @@ public sealed class Classifier : IAsyncDisposable
     public string Version { get; }
 
     /// <summary>Classifies one input, batched with concurrent ones.</summary>
+    /// <param name="tenant">Tenant of the request; tenants take turns.</param>
     /// <param name="input">float32 [frame][feature] for speech, bytes [row][column][channel] for faces; must not
     /// change until the task completes.</param>
     /// <param name="deadline">UTC; <see cref="DateTime.MaxValue"/> for none.</param>
     /// <param name="cancellationToken">The caller's.</param>
     /// <exception cref="InvalidInputException">Wrong size, NaN or infinity, or values so large that the model gives no finite output.</exception>
     /// <inheritdoc cref="Batcher.RunAsync" path="/exception"/>
-    public async Task<Classification> ClassifyAsync(ReadOnlyMemory<byte> input, DateTime deadline, CancellationToken cancellationToken)
+    public async Task<Classification> ClassifyAsync(string tenant, ReadOnlyMemory<byte> input, DateTime deadline, CancellationToken cancellationToken)
     {
         if (_model.Input.Check(input.Span) is { } error)
             throw new InvalidInputException(error);
-        return await _batcher.RunAsync(input, deadline, cancellationToken)
+        return await _batcher.RunAsync(tenant, input, deadline, cancellationToken)
             ?? throw new InvalidInputException("has values for which the model gives no finite output");
     }
 

@@ -45,13 +45,13 @@ public sealed class Classifiers(
     /// <inheritdoc cref="Classifier.ClassifyAsync" path="/param"/>
     /// <inheritdoc cref="Classifier.ClassifyAsync" path="/exception"/>
     public async Task<(Classifier Model, Classification Result)?> ClassifyAsync(
-        string name, ReadOnlyMemory<byte> input, DateTime deadline, CancellationToken cancellationToken)
+        string name, string tenant, ReadOnlyMemory<byte> input, DateTime deadline, CancellationToken cancellationToken)
     {
         while (Find(name) is { } classifier)
         {
             try
             {
-                return (classifier, await classifier.ClassifyAsync(input, deadline, cancellationToken));
+                return (classifier, await classifier.ClassifyAsync(tenant, input, deadline, cancellationToken));
             }
             catch (NotServingException) when (!Serves(classifier))
             {

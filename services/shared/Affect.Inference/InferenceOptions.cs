@@ -48,6 +48,13 @@ public abstract class InferenceOptions
     public int MaxBatchSize { get; set; } = 32;
 
     /// <summary>
+    /// Expected duration of a batch beyond which it takes no more inputs: an input that arrives meanwhile waits for its end. On a CPU
+    /// small batches cost no more per input than large ones.
+    /// </summary>
+    [Range(typeof(TimeSpan), "00:00:00.001", "00:00:10")]
+    public TimeSpan MaxBatchDuration { get; set; } = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>
     /// Time that the first input of a batch waits for others while the model is idle. With 0 it is computed immediately;
     /// under load the next batch forms while one is computed.
     /// </summary>

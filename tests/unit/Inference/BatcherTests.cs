@@ -135,6 +135,52 @@ public sealed class BatcherTests : IDisposable
     }
 
     [Fact]
+    public async Task RunAsync_TenantBehindThousandInputsOfAnother_IsInTheNextBatch()
+    {
+        await using var batcher = Batcher(new TestOptions { QueueCapacity = 2_000, MaxBatchSize = 4 });
+        var answers = new List<Task<Classification?>> { Send(batcher, 0, tenant: "a") };
+        Assert.Equal([0], Started());
+        answers.AddRange(Enumerable.Range(0, 1_000).Select(_ => Send(batcher, 1, tenant: "a")));
+        answers.Add(Send(batcher, 2, tenant: "b"));
+        answers.Add(Send(batcher, 3, tenant: "c"));
+        _go.Release(answers.Count);
+
+        Assert.Equal([1, 1, 2, 3], Started().Order());
+        await Task.WhenAll(answers);
+    }
+
+    [Fact]
+    public async Task RunAsync_FullQueue_RejectsTheNewestInputOfTheTenantWithTheMost()
+    {
+        await using var batcher = Batcher(new TestOptions { QueueCapacity = 3, MaxBatchSize = 8 });
+        var first = Send(batcher, 0, tenant: "a");
+        Assert.Equal([0], Started());
+        var flood = Enumerable.Range(1, 3).Select(i => Send(batcher, (byte)i, tenant: "a")).ToList();
+
+        var late = Send(batcher, 9, tenant: "b");
+
+        await Assert.ThrowsAsync<QueueFullException>(() => flood[2]);
+        await Assert.ThrowsAsync<QueueFullException>(() => Send(batcher, 4, tenant: "a"));
+        _go.Release(2);
+        Assert.Equal([1, 2, 9], Started().Order());
+        Assert.Equal([0, 1, 2, 9], (await Task.WhenAll(first, flood[0], flood[1], late)).Select(Number));
+    }
+
+    [Fact]
+    public async Task RunAsync_SlowModel_LimitsTheDurationOfABatch()
+    {
+        await using var batcher = Batcher(new TestOptions { MaxBatchDuration = TimeSpan.FromSeconds(6) });
+        var answers = new List<Task<Classification?>> { Send(batcher, 0) };
+        Assert.Equal([0], Started());
+        answers.AddRange(Enumerable.Range(1, 5).Select(i => Send(batcher, (byte)i)));
+        _time.Advance(TimeSpan.FromSeconds(2)); // duration of one input
+        _go.Release(3);
+
+        Assert.Equal([1, 2, 3], Started());
+        await Task.WhenAll(answers);
+    }
+
+    [Fact]
     public async Task RunAsync_CanceledWhileQueued_IsNotComputed()
     {
         await using var batcher = Batcher(new TestOptions());
@@ -291,15 +337,19 @@ public sealed class BatcherTests : IDisposable
         return batch;
     }
 
-    private static async Task<Classification?> Send(Batcher batcher, byte number, DateTime? deadline = null) =>
-        await batcher.RunAsync(new[] { number }, deadline ?? DateTime.MaxValue, Cancel).WaitAsync(Timeout, Cancel);
+    private static async Task<Classification?> Send(Batcher batcher, byte number, DateTime? deadline = null, string tenant = "") =>
+        await batcher.RunAsync(tenant, new[] { number }, deadline ?? DateTime.MaxValue, Cancel).WaitAsync(Timeout, Cancel);
 
     private static async Task<Classification?> SendCancellable(Batcher batcher, byte number, CancellationToken cancellationToken) =>
-        await batcher.RunAsync(new[] { number }, DateTime.MaxValue, cancellationToken).WaitAsync(Timeout, Cancel);
+        await batcher.RunAsync("", new[] { number }, DateTime.MaxValue, cancellationToken).WaitAsync(Timeout, Cancel);
 
     private static int Number(Classification? classification) => (int)Assert.Single(classification!.Embedding);
 
-    private sealed class TestOptions : InferenceOptions;
+    /// <summary>Longer batches than by default: the clock of these tests advances by seconds.</summary>
+    private sealed class TestOptions : InferenceOptions
+    {
+        public TestOptions() => MaxBatchDuration = TimeSpan.FromSeconds(10);
+    }
 
     /// <summary>Measurements of one instrument.</summary>
     private sealed class Measured : IDisposable

@@ -32,7 +32,7 @@ public sealed class ClassifiersTests : IDisposable
 
         var classifier = served.Find("")!;
         Assert.Equal("2", classifier.Version);
-        var answer = await classifier.ClassifyAsync(new byte[SpeechBytes], DateTime.MaxValue, Cancel);
+        var answer = await classifier.ClassifyAsync("", new byte[SpeechBytes], DateTime.MaxValue, Cancel);
         Assert.Equal(Emotion.Sad, answer.Scores.Best);
         Assert.Equal(MathF.Exp(5) / (MathF.Exp(5) + 6), answer.Scores.Confidence, 1e-6);
         Assert.Equal(Outcome.Ok, answer.Outcome);
@@ -112,7 +112,7 @@ public sealed class ClassifiersTests : IDisposable
         Assert.Equal(["another", "tiny-speech"], speech.Names);
         Assert.Equal(["tiny-face"], face.Names);
         Assert.Equal("tiny-speech", speech.Find("")!.Manifest.Name);
-        var answer = await speech.Find("another")!.ClassifyAsync(new byte[SpeechBytes], DateTime.MaxValue, Cancel);
+        var answer = await speech.Find("another")!.ClassifyAsync("", new byte[SpeechBytes], DateTime.MaxValue, Cancel);
         Assert.Equal(Emotion.Angry, answer.Scores.Best);
         Assert.Null(speech.Find("tiny-face"));
         _logs.ThrowOnErrors();
@@ -217,7 +217,7 @@ public sealed class ClassifiersTests : IDisposable
 
         await using var served = await LoadAsync();
 
-        var answer = await served.Find("")!.ClassifyAsync(new byte[SpeechBytes], DateTime.MaxValue, Cancel);
+        var answer = await served.Find("")!.ClassifyAsync("", new byte[SpeechBytes], DateTime.MaxValue, Cancel);
         Assert.Equal(Outcome.Uncertain, answer.Outcome);
         Assert.Equal(Emotion.Happy, answer.Scores.Best);
     }
@@ -236,7 +236,7 @@ public sealed class ClassifiersTests : IDisposable
             var features = new float[130 * 42];
             var at = i % 2 == 0 ? 0 : 129 * 42;
             features[at] = 1 + i / 100f;
-            var answer = await classifier.ClassifyAsync(MemoryMarshal.AsBytes<float>(features).ToArray(), DateTime.MaxValue, cancellationToken);
+            var answer = await classifier.ClassifyAsync("", MemoryMarshal.AsBytes<float>(features).ToArray(), DateTime.MaxValue, cancellationToken);
             Assert.Equal(i % 2 == 0 ? Emotion.Sad : Emotion.Angry, answer.Scores.Best);
             Assert.Equal(MathF.Exp(features[at]) / (MathF.Exp(features[at]) + 6), answer.Scores.Confidence, 1e-5);
         });
@@ -251,7 +251,7 @@ public sealed class ClassifiersTests : IDisposable
         await using var served = await LoadAsync();
 
         var refused = await Assert.ThrowsAsync<InvalidInputException>(
-            () => served.Find("")!.ClassifyAsync(new byte[bytes], DateTime.MaxValue, Cancel));
+            () => served.Find("")!.ClassifyAsync("", new byte[bytes], DateTime.MaxValue, Cancel));
 
         Assert.Contains("21840", refused.Message);
     }
@@ -266,9 +266,9 @@ public sealed class ClassifiersTests : IDisposable
         Array.Fill(features, float.MaxValue);
 
         await Assert.ThrowsAsync<InvalidInputException>(
-            () => classifier.ClassifyAsync(MemoryMarshal.AsBytes<float>(features).ToArray(), DateTime.MaxValue, Cancel));
+            () => classifier.ClassifyAsync("", MemoryMarshal.AsBytes<float>(features).ToArray(), DateTime.MaxValue, Cancel));
 
-        var next = await classifier.ClassifyAsync(new byte[SpeechBytes], DateTime.MaxValue, Cancel);
+        var next = await classifier.ClassifyAsync("", new byte[SpeechBytes], DateTime.MaxValue, Cancel);
         Assert.Equal(Emotion.Happy, next.Scores.Best);
     }
 
@@ -313,7 +313,7 @@ public sealed class ClassifiersTests : IDisposable
         var pixels = new byte[64 * 64 * 3];
         pixels[blueOfLastPixel] = 255;
 
-        var answer = await served.Find("foreign")!.ClassifyAsync(pixels, DateTime.MaxValue, Cancel);
+        var answer = await served.Find("foreign")!.ClassifyAsync("", pixels, DateTime.MaxValue, Cancel);
 
         // The logit of sadness is the scaled blue value, halved by the temperature; contempt is ignored; joy and content map to happy.
         var sadness = (255 - 103.53f) / 57.375f;
@@ -354,7 +354,7 @@ public sealed class ClassifiersTests : IDisposable
                 features[frame * 128 + band] = foreign.Input.Mean[band];
         features[86 * 128 + 5] += 2 * foreign.Input.Scale[5];
 
-        var answer = await served.Find("foreign")!.ClassifyAsync(MemoryMarshal.AsBytes<float>(features).ToArray(), DateTime.MaxValue, Cancel);
+        var answer = await served.Find("foreign")!.ClassifyAsync("", MemoryMarshal.AsBytes<float>(features).ToArray(), DateTime.MaxValue, Cancel);
 
         float[] weights = [1 + MathF.Exp(2), 1, 1, 1, MathF.Exp(1), 1, 1];
         Assert.Equal(weights.Select(weight => weight / weights.Sum()), Enumerable.Range(0, 7).Select(i => answer.Scores[i]), Close);
@@ -377,7 +377,7 @@ public sealed class ClassifiersTests : IDisposable
             var features = new float[130 * 42];
             var at = i % 2 == 0 ? 0 : 129 * 42;
             features[at] = 1 + i / 100f;
-            var answer = await classifier.ClassifyAsync(MemoryMarshal.AsBytes<float>(features).ToArray(), DateTime.MaxValue, cancellationToken);
+            var answer = await classifier.ClassifyAsync("", MemoryMarshal.AsBytes<float>(features).ToArray(), DateTime.MaxValue, cancellationToken);
             Assert.Equal(i % 2 == 0 ? Emotion.Sad : Emotion.Angry, answer.Scores.Best);
             Assert.Equal(MathF.Exp(features[at]) / (MathF.Exp(features[at]) + 6), answer.Scores.Confidence, 1e-5);
             Assert.Equal(features[at], answer.Embedding.Max(), 1e-5);
@@ -404,7 +404,7 @@ public sealed class ClassifiersTests : IDisposable
             _folder.Path, manifest with { Output = manifest.Output with { Probabilities = true, Temperature = 2 } }, [0, 4, 0, 0, 0, 0, 0], last: "Softmax");
         await using var served = await LoadAsync();
 
-        var answer = await served.Find("")!.ClassifyAsync(new byte[SpeechBytes], DateTime.MaxValue, Cancel);
+        var answer = await served.Find("")!.ClassifyAsync("", new byte[SpeechBytes], DateTime.MaxValue, Cancel);
 
         Assert.Equal(MathF.Exp(2) / (MathF.Exp(2) + 6), answer.Scores[Emotion.Happy], 1e-5);
         _logs.ThrowOnErrors();
@@ -443,7 +443,7 @@ public sealed class ClassifiersTests : IDisposable
 
         Assert.False(served.Healthy);
         Assert.Throws<NotServingException>(() => served.Find(""));
-        await Assert.ThrowsAsync<NotServingException>(() => classifier.ClassifyAsync(new byte[SpeechBytes], DateTime.MaxValue, Cancel));
+        await Assert.ThrowsAsync<NotServingException>(() => classifier.ClassifyAsync("", new byte[SpeechBytes], DateTime.MaxValue, Cancel));
     }
 
     [Fact]
@@ -588,7 +588,7 @@ public sealed class ClassifiersTests : IDisposable
         public Affect.Inference.Classifier? Find(string name) => classifiers.Find(name);
 
         public Task<(Affect.Inference.Classifier Model, Classification Result)?> ClassifyAsync() =>
-            classifiers.ClassifyAsync("", new byte[SpeechBytes], DateTime.MaxValue, Cancel);
+            classifiers.ClassifyAsync("", "", new byte[SpeechBytes], DateTime.MaxValue, Cancel);
 
         public async Task<string> VersionAsync() => (await ClassifyAsync())!.Value.Model.Version;
 

@@ -1,17 +1,17 @@
-using System.Threading.RateLimiting;
 using Affect.Features;
 using Affect.Features.Pictures;
+using Affect.Scheduling;
 using Google.Rpc;
 using Grpc.Core;
 
 namespace Affect.UnitTests.Features;
 
-public sealed class ConcurrencyLimiterExtensionsTests
+public sealed class FairLimiterExtensionsTests
 {
     [Fact]
     public async Task RunAsync_FullQueue_IsResourceExhaustedWithRetryInfo()
     {
-        using var limiter = Limiter(permits: 2, queue: 1);
+        var limiter = new FairLimiter(permits: 2, queueLimit: 1);
         var finish = new TaskCompletionSource();
         using var started = new SemaphoreSlim(0);
         var first = Work();
@@ -30,7 +30,7 @@ public sealed class ConcurrencyLimiterExtensionsTests
         Assert.Equal(1, await Work());
 
         Task<int> Work() => limiter.RunAsync(
-            "audio",
+            "", "audio",
             async () =>
             {
                 started.Release();
@@ -43,16 +43,16 @@ public sealed class ConcurrencyLimiterExtensionsTests
     [Fact]
     public async Task RunAsync_CanceledWhileQueued_FreesItsPlaceInTheQueue()
     {
-        using var limiter = Limiter(permits: 1, queue: 1);
+        var limiter = new FairLimiter(permits: 1, queueLimit: 1);
         var finish = new TaskCompletionSource<int>();
-        var first = limiter.RunAsync("audio", () => finish.Task, TestContext.Current.CancellationToken);
+        var first = limiter.RunAsync("", "audio", () => finish.Task, TestContext.Current.CancellationToken);
 
         using var cancellation = new CancellationTokenSource();
-        var second = limiter.RunAsync("audio", () => Task.FromResult(2), cancellation.Token);
+        var second = limiter.RunAsync("", "audio", () => Task.FromResult(2), cancellation.Token);
         await cancellation.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => second);
 
-        var third = limiter.RunAsync("audio", () => Task.FromResult(3), TestContext.Current.CancellationToken);
+        var third = limiter.RunAsync("", "audio", () => Task.FromResult(3), TestContext.Current.CancellationToken);
         finish.SetResult(1);
         Assert.Equal((1, 3), (await first, await third));
     }
@@ -60,15 +60,13 @@ public sealed class ConcurrencyLimiterExtensionsTests
     [Fact]
     public async Task RunAsync_UndecodablePicture_IsInvalidArgumentAndFreesItsPermit()
     {
-        using var limiter = Limiter(permits: 1, queue: 0);
+        var limiter = new FairLimiter(permits: 1, queueLimit: 0);
         for (var i = 0; i < 3; i++)
         {
             var rejection = await Assert.ThrowsAsync<RpcException>(() => limiter.RunAsync<int>(
-                "image", () => throw new PictureFormatException("no"), TestContext.Current.CancellationToken));
+                "", "image", () => throw new PictureFormatException("no"), TestContext.Current.CancellationToken));
             Assert.Equal(StatusCode.InvalidArgument, rejection.StatusCode);
             Assert.Equal("image", Assert.Single(rejection.GetRpcStatus()!.GetDetail<BadRequest>().FieldViolations).Field);
         }
     }
-
-    private static ConcurrencyLimiter Limiter(int permits, int queue) => new(new() { PermitLimit = permits, QueueLimit = queue });
 }
