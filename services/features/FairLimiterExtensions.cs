@@ -12,7 +12,7 @@ internal static class FairLimiterExtensions
     public static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// Waits for a permit, then runs the work on a thread of its own: a file takes up to seconds, in which it would block a thread of the
+    /// Waits for a permit, then runs the work on a dedicated thread: a file takes up to seconds, in which it would block a thread of the
     /// pool. Maps errors of the media to a status that names the field.
     /// </summary>
     /// <exception cref="RpcException">RESOURCE_EXHAUSTED with RetryInfo: the queue is full. INVALID_ARGUMENT: the media cannot be decoded.</exception>

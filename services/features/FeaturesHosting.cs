@@ -15,8 +15,8 @@ public static class FeaturesHosting
     public const int MaxRequestBytes = 33 << 20;
 
     /// <summary>
-    /// Keys of the limiters: of audio files and pictures, of calls, and of the extraction of windows, whose units of about a millisecond
-    /// take the cores in turn.
+    /// Keys of the limiters: audio files and pictures, calls, and the cores, on which tenants take turns to extract features in units of
+    /// about a millisecond.
     /// </summary>
     internal const string Files = "files", Calls = "calls", Cores = "cores";
 

@@ -47,7 +47,7 @@ public static class FusionHosting
         services.AddSingleton<CallAnalysis>();
         // Clips that are analyzed, and those that wait, hold their media in memory.
         AddLimiter(Clips, options => new((options.MaxClips + 1) / 2, options.MaxClipsPerTenant, queueLimit: options.MaxClips / 2));
-        // Rejects instead of queueing: a call is a conversation that goes on.
+        // Rejects instead of queueing: a conversation does not wait.
         AddLimiter(Calls, options => new(options.MaxCalls, (options.MaxCalls + 1) / 2, queueLimit: 0));
         AddLimiter(Modality.Speech, options => new(options.MaxConcurrentRequests));
         AddLimiter(Modality.Face, options => new(options.MaxConcurrentRequests));

@@ -13,7 +13,7 @@ namespace Affect.Benchmarks;
 /// <param name="hop">Seconds from the start of one window to the next.</param>
 internal sealed class RealTimeCalls(EmotionService.EmotionServiceClient client, Metadata headers, byte[] voice, double hop)
 {
-    private const int Rate = 8_000, ChunkBytes = Rate / 50;
+    private const int Rate = 8_000, ChunkBytes = Rate / 50, LastChunks = 25;
 
     private static readonly TimeSpan Chunk = TimeSpan.FromSeconds((double)ChunkBytes / Rate);
 
@@ -56,9 +56,9 @@ internal sealed class RealTimeCalls(EmotionService.EmotionServiceClient client, 
         {
             var latencies = new List<double>();
             await foreach (var response in call.ResponseStream.ReadAllAsync())
-                // The last window becomes complete by the end of the call.
-                if (response.Window is { } window && (int)(window.End.ToTimeSpan() / Chunk) is var last && last < sent.Length && Volatile.Read(ref sent[last]) is > 0 and var time)
-                    latencies.Add(Stopwatch.GetElapsedTime(time).TotalMilliseconds);
+                // The last windows become complete by the end of the call.
+                if (response.Window is { } window && window.End.ToTimeSpan() / Chunk is var last && last < sent.Length - LastChunks)
+                    latencies.Add(Stopwatch.GetElapsedTime(Volatile.Read(ref sent[(int)last])).TotalMilliseconds);
             return latencies;
         }
     }

@@ -106,6 +106,23 @@ public sealed class PeerRequestsTests
     }
 
     [Fact]
+    public void ReportProgress_BeforeTheTimeHasElapsed_StartsItAgain()
+    {
+        using var requests = new PeerRequests("", _options.ClipBudget, _time, _time.GetUtcNow() + TimeSpan.FromSeconds(30), CancellationToken.None);
+        for (var i = 0; i < 2; i++)
+        {
+            _time.Advance(TimeSpan.FromSeconds(12));
+            requests.ReportProgress();
+            Assert.False(requests.Token.IsCancellationRequested);
+        }
+
+        // The caller waits for 30 s, of which half a second is for the rest of the answer.
+        Assert.Equal(5.5, requests.CallerTime.TotalSeconds, 1e-6);
+        _time.Advance(TimeSpan.FromSeconds(5.5));
+        Assert.True(requests.Token.IsCancellationRequested);
+    }
+
+    [Fact]
     public void IsOutage_CallerDisconnected_IsFalse()
     {
         using var caller = new CancellationTokenSource();

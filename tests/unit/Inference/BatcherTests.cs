@@ -145,7 +145,7 @@ public sealed class BatcherTests : IDisposable
         answers.Add(Send(batcher, 3, tenant: "c"));
         _go.Release(answers.Count);
 
-        Assert.Equal([1, 1, 2, 3], Started().Order());
+        Assert.Equal((byte[])[1, 1, 2, 3], Started().Order());
         await Task.WhenAll(answers);
     }
 
@@ -162,7 +162,7 @@ public sealed class BatcherTests : IDisposable
         await Assert.ThrowsAsync<QueueFullException>(() => flood[2]);
         await Assert.ThrowsAsync<QueueFullException>(() => Send(batcher, 4, tenant: "a"));
         _go.Release(2);
-        Assert.Equal([1, 2, 9], Started().Order());
+        Assert.Equal((byte[])[1, 2, 9], Started().Order());
         Assert.Equal([0, 1, 2, 9], (await Task.WhenAll(first, flood[0], flood[1], late)).Select(Number));
     }
 

@@ -45,7 +45,7 @@ public sealed class FairQueueTests
 
         Assert.Equal("a3", queue.Enqueue("c", "c1"));
         Assert.Equal("a4", queue.Enqueue("a", "a4")); // its own tenant has the most
-        Assert.Equal("c2", queue.Enqueue("c", "c2")); // as many as the largest: nobody gives way
+        Assert.Equal("c2", queue.Enqueue("c", "c2")); // as many as the largest has
 
         Assert.Equal(["a1", "b1", "c1", "a2"], DequeueAll(queue));
     }
