@@ -203,7 +203,7 @@ public sealed class FairnessTests : IDisposable
         public ConcurrentQueue<string> Tenants { get; } = new();
 
         /// <summary>Windows of a clip, all without speech, and the delay before each.</summary>
-        public int Windows { get; init; } = 1;
+        public int Windows { get; init; } = 5;
 
         /// <inheritdoc cref="Windows"/>
         public TimeSpan Delay { get; init; }
