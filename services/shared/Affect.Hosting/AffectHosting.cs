@@ -38,6 +38,7 @@ public static class AffectHosting
         var options = app.Services.GetRequiredService<IOptions<ServerOptions>>().Value;
         app.UseDedicatedPorts();
         app.UseGrpcStatusTag();
+        app.UseMalformedMessageErrors();
         app.MapGrpcHealthChecksService();
         if (options.MetricsPort is not null)
             app.MapPrometheusScrapingEndpoint(MetricsPath);
@@ -55,8 +56,11 @@ public static class AffectHosting
         builder.Services.AddOptions<ServerOptions>().BindConfiguration("Server").ValidateOnStart();
     }
 
-    private static void AddErrorHandling(this WebApplicationBuilder builder) =>
+    private static void AddErrorHandling(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddSingleton<HostingMetrics>();
         builder.Services.AddGrpc(grpc => grpc.Interceptors.Add<ErrorInterceptor>());
+    }
 
     /// <summary>Liveness is a health service apart from readiness: a process that is not ready yet must not be restarted.</summary>
     private static void AddDefaultHealthChecks(this WebApplicationBuilder builder) =>
@@ -64,11 +68,17 @@ public static class AffectHosting
             .AddCheck(Live, () => HealthCheckResult.Healthy());
 
     /// <summary>
-    /// Silences a line per request and per probe: requests are counted in metrics, and services log why they are not ready.
+    /// Silences a line per request, per probe and per connection that its client breaks: requests are counted in metrics, and services
+    /// log why they are not ready.
     /// </summary>
     private static void ConfigureLogging(this WebApplicationBuilder builder)
     {
         builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
+        // Critical for a client that resets too many streams.
+        builder.Logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel.Http2", LogLevel.None);
+        builder.Logging.AddFilter("Grpc", LogLevel.Warning);
+        builder.Services.AddSafeLogText();
+        builder.Logging.AddFilter(MalformedMessages.ReplacedLog, LogLevel.None);
         builder.Logging.AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
     }
 }

@@ -9,11 +9,12 @@ namespace Affect.Hosting;
 /// Maps exceptions to statuses. An <see cref="RpcException"/> passes unchanged; a client that disconnected is CANCELLED;
 /// anything else is logged and becomes INTERNAL, without its text.
 /// </summary>
-internal sealed class ErrorInterceptor(ILogger<ErrorInterceptor> logger) : Interceptor
+internal sealed class ErrorInterceptor(HostingMetrics metrics, ILogger<ErrorInterceptor> logger) : Interceptor
 {
     public override async Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
         TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation)
     {
+        MalformedMessages.SetRead(context);
         try
         {
             return await continuation(request, context);
@@ -28,6 +29,7 @@ internal sealed class ErrorInterceptor(ILogger<ErrorInterceptor> logger) : Inter
         TRequest request, IServerStreamWriter<TResponse> responses, ServerCallContext context,
         ServerStreamingServerMethod<TRequest, TResponse> continuation)
     {
+        MalformedMessages.SetRead(context);
         try
         {
             await continuation(request, responses, context);
@@ -42,9 +44,10 @@ internal sealed class ErrorInterceptor(ILogger<ErrorInterceptor> logger) : Inter
         IAsyncStreamReader<TRequest> requests, IServerStreamWriter<TResponse> responses, ServerCallContext context,
         DuplexStreamingServerMethod<TRequest, TResponse> continuation)
     {
+        MalformedMessages.SetRead(context);
         try
         {
-            await continuation(requests, responses, context);
+            await continuation(new MalformedMessages.StreamReader<TRequest>(requests, metrics), responses, context);
         }
         catch (Exception exception) when (exception is IOException or ConnectionAbortedException)
         {

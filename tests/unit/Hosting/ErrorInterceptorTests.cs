@@ -1,7 +1,9 @@
+using System.Diagnostics.Metrics;
 using Affect.Hosting;
 using Affect.Testing;
 using Grpc.Core;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Testing;
 
@@ -35,7 +37,8 @@ public sealed class ErrorInterceptorTests
     private static async Task<StatusCode> FailAsync(FakeLogCollector logs, ServerCallContext call)
     {
         using var factory = LoggerFactory.Create(builder => builder.AddProvider(new FakeLoggerProvider(logs)));
-        var interceptor = new ErrorInterceptor(factory.CreateLogger<ErrorInterceptor>());
+        using var provider = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        var interceptor = new ErrorInterceptor(new(provider.GetRequiredService<IMeterFactory>()), factory.CreateLogger<ErrorInterceptor>());
         var thrown = await Assert.ThrowsAsync<RpcException>(() => interceptor.UnaryServerHandler<string, string>(
             "", call, (_, _) => throw new InvalidOperationException("the request is complete")));
         return thrown.StatusCode;

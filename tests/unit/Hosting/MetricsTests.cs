@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using Affect.Features;
 using Affect.Fusion;
 using Affect.Gateway;
+using Affect.Hosting;
 using Affect.Inference;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -34,6 +35,7 @@ public sealed class MetricsTests
             },
         };
         listener.Start();
+        _ = new HostingMetrics(factory);
         _ = new FeaturesMetrics(factory);
         _ = new InferenceMetrics(factory);
         _ = new FusionMetrics(factory);
