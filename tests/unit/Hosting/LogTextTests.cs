@@ -24,7 +24,8 @@ public sealed partial class LogTextTests
     {
         var (logger, logs) = Create();
 
-        Rejected(logger, "/\r\nfail: forged\u001b[2J", new string('x', 100_000), 7);
+        var reason = new string('x', 100_000);
+        Rejected(logger, "/\r\nfail: forged\u001b[2J", reason, 7);
 
         var record = logs.LatestRecord;
         Assert.StartsWith("Rejected /\\r\\nfail: forged\\u001b[2J: xxx", record.Message, StringComparison.Ordinal);
@@ -42,7 +43,7 @@ public sealed partial class LogTextTests
         var (logger, logs) = Create();
         var thrown = Assert.Throws<InvalidOperationException>(void () => throw new InvalidOperationException("outer", new FormatException("\u001b[2J\nfail: forged")));
 
-        logger.LogError(thrown, "Failed");
+        Failed(logger, thrown);
 
         var text = logs.LatestRecord.Exception!.ToString();
         Assert.DoesNotContain('\u001b', text);
@@ -56,13 +57,16 @@ public sealed partial class LogTextTests
         var (logger, logs) = Create();
         var exception = new InvalidOperationException("plain");
 
-        logger.LogError(exception, "Failed");
+        Failed(logger, exception);
 
         Assert.Same(exception, logs.LatestRecord.Exception);
     }
 
     [LoggerMessage(EventName = "test.rejected", Level = LogLevel.Information, Message = "Rejected {Path}: {Reason} after {Count}")]
     private static partial void Rejected(ILogger logger, string path, string reason, int count);
+
+    [LoggerMessage(EventName = "test.failed", Level = LogLevel.Error, Message = "Failed")]
+    private static partial void Failed(ILogger logger, Exception exception);
 
     private static (ILogger Logger, FakeLogCollector Logs) Create()
     {
