@@ -98,7 +98,8 @@ internal static class LogText
         }
     }
 
-    private sealed class State(IReadOnlyList<KeyValuePair<string, object?>> values, string message) : IReadOnlyList<KeyValuePair<string, object?>>
+    private sealed class State(IReadOnlyList<KeyValuePair<string, object?>> values, string message)
+        : IReadOnlyList<KeyValuePair<string, object?>>
     {
         public int Count => values.Count;
 

@@ -11,8 +11,8 @@ namespace Affect.Hosting;
 
 /// <summary>
 /// Answers INVALID_ARGUMENT to messages that cannot be read: invalid protobuf, invalid frames, invalid compression, too many bytes.
-/// grpc-dotnet reads the message of a unary request before any interceptor, answers UNKNOWN or INTERNAL, and logs an error; the messages of
-/// a stream are read within the <see cref="ErrorInterceptor"/>.
+/// grpc-dotnet reads the message of a unary request before any interceptor, answers UNKNOWN or INTERNAL, and logs an error; the messages
+/// of a stream are read within the <see cref="ErrorInterceptor"/>.
 /// </summary>
 internal static class MalformedMessages
 {
@@ -32,7 +32,7 @@ internal static class MalformedMessages
         app.Use(async (context, next) =>
         {
             await next(context);
-            if (context.Features.Get<IServerCallContextFeature>()?.ServerCallContext is not { } call || call.Status.StatusCode == StatusCode.OK)
+            if (context.Features.Get<IServerCallContextFeature>()?.ServerCallContext is not { Status.StatusCode: not StatusCode.OK } call)
                 return;
             if (!call.UserState.ContainsKey(Read) && ToError(call.Status) is { } error)
             {
