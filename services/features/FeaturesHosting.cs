@@ -30,6 +30,7 @@ public static class FeaturesHosting
 
         services.AddSingleton<Ffmpeg>();
         services.AddSingleton<AudioDecoder>();
+        services.AddSingleton<MediaMemory>();
         services.AddSingleton<FeaturesMetrics>();
         services.AddSingleton(provider => CreateDetector(Options(provider), provider.GetRequiredService<ILogger<FaceDetector>>()));
         services.AddSingleton(provider => new FaceExtractor(provider.GetRequiredService<FaceDetector>(), Options(provider).MaxFaces));

@@ -8,6 +8,9 @@ namespace Affect.Features;
 /// <summary>Decoders, detectors and limits of features: section <c>Features</c>.</summary>
 public sealed class FeaturesOptions
 {
+    /// <summary>Largest memory of the process and of ffmpeg for one audio file or picture, in bytes.</summary>
+    private const long MaxFileMemory = 300 << 20;
+
     /// <summary>Path of YuNet (face_detection_yunet_2023mar.onnx). Without it, the Haar cascade detects faces.</summary>
     public string? FaceDetectorPath { get; set; }
 
@@ -43,10 +46,16 @@ public sealed class FeaturesOptions
     public TimeSpan MaxAudioDuration { get; set; } = TimeSpan.FromMinutes(10);
 
     /// <summary>
-    /// Audio files and pictures that are processed concurrently; each takes a core, and up to about 300 MB at the limits of its size.
+    /// Audio files and pictures that are processed concurrently; each takes a core, and up to 300 MiB: by default as many as there are
+    /// cores and as fit into half of the memory.
     /// </summary>
     [Range(1, 256)]
-    public int MaxConcurrency { get; set; } = Math.Min(256, Environment.ProcessorCount);
+    public int MaxConcurrency { get; set; } = (int)Math.Clamp(
+        GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2 / MaxFileMemory, 1, Math.Min(256, Environment.ProcessorCount));
+
+    /// <summary>Bytes of audio files and pictures, also of waiting ones; one tenant has at most half. Beyond it: RESOURCE_EXHAUSTED.</summary>
+    [Range(2 * FeaturesHosting.MaxRequestBytes, int.MaxValue)]
+    public int MaxPendingBytes { get; set; } = 256 << 20;
 
     /// <summary>Audio files and pictures that wait; beyond it requests get RESOURCE_EXHAUSTED with RetryInfo.</summary>
     [Range(0, 10_000)]

@@ -18,6 +18,7 @@ internal sealed class FeaturesService(
     [FromKeyedServices(FeaturesHosting.Files)] FairLimiter files,
     [FromKeyedServices(FeaturesHosting.Calls)] FairLimiter calls,
     [FromKeyedServices(FeaturesHosting.Cores)] FairLimiter cores,
+    MediaMemory memory,
     FeaturesMetrics metrics,
     TimeProvider time,
     IHostApplicationLifetime lifetime)
@@ -28,6 +29,7 @@ internal sealed class FeaturesService(
     {
         var (tenant, cancellationToken) = (context.GetTenant(), context.CancellationToken);
         var (set, window, hop) = request.Validate();
+        using var bytes = memory.Reserve(tenant, request.Audio.Length);
         var clip = await files.RunAsync(tenant, "audio", DecodeAsync, cancellationToken);
 
         var header = new AudioHeader { Duration = Duration.FromTimeSpan(clip.Duration) };
@@ -59,6 +61,7 @@ internal sealed class FeaturesService(
         {
             var start = time.GetTimestamp();
             var audio = await decoder.DecodeAsync(request.Audio.Memory, cancellationToken);
+            memory.Discard(2L * sizeof(float) * audio.ChannelCount * audio.Length); // the samples, also mixed and resampled
             var decoded = await FairLimiterExtensions.OnDedicatedThread(() => new SpeechClip(audio), cancellationToken);
             metrics.Decoded(time.GetElapsedTime(start));
             return decoded;
@@ -142,6 +145,7 @@ internal sealed class FeaturesService(
     public override async Task<ExtractFacesResponse> ExtractFaces(ExtractFacesRequest request, ServerCallContext context)
     {
         var gray = request.Validate();
+        using var bytes = memory.Reserve(context.GetTenant(), request.Image.Length);
         var picture = await files.RunAsync(context.GetTenant(), "image", () => Task.FromResult(Extract()), context.CancellationToken);
 
         var response = new ExtractFacesResponse { Width = picture.Width, Height = picture.Height };
@@ -160,7 +164,7 @@ internal sealed class FeaturesService(
         Picture Extract()
         {
             var start = time.GetTimestamp();
-            var found = faces.Extract(request.Image.Span, request.Input.Size, gray);
+            var found = faces.Extract(request.Image.Memory, request.Input.Size, gray);
             metrics.FacesExtracted(time.GetElapsedTime(start), found.Faces.Count);
             return found;
         }

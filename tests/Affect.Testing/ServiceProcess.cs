@@ -17,6 +17,9 @@ public sealed class ServiceProcess(string name, params (string Name, string Valu
     /// <summary>Address of the HTTP port, if the service has one.</summary>
     public Uri HttpAddress => new($"http://127.0.0.1:{_httpPort}");
 
+    /// <summary>Identifier of the running process.</summary>
+    public int Id => _process!.Id;
+
     /// <summary>Starts the process and waits until its health is SERVING.</summary>
     public async Task StartAsync(CancellationToken cancellation)
     {

@@ -91,7 +91,8 @@ public static class TestMedia
         return png.ToArray();
     }
 
-    private static void Chunk(Stream png, ReadOnlySpan<byte> type, ReadOnlySpan<byte> content)
+    /// <summary>Writes a chunk of a PNG.</summary>
+    internal static void Chunk(Stream png, ReadOnlySpan<byte> type, ReadOnlySpan<byte> content)
     {
         Span<byte> number = stackalloc byte[4];
         BinaryPrimitives.WriteInt32BigEndian(number, content.Length);

@@ -8,15 +8,16 @@ namespace Affect.Features.Audio;
 /// </summary>
 /// <param name="Name">Name in error texts.</param>
 /// <param name="Demuxer">Demuxer of ffmpeg, which then does not probe the file.</param>
-internal sealed record AudioContainer(string Name, string Demuxer)
+/// <param name="Prepare">The parts of a file that ffmpeg gets, in this order.</param>
+internal sealed record AudioContainer(string Name, string Demuxer, Func<ReadOnlyMemory<byte>, IReadOnlyList<ReadOnlyMemory<byte>>> Prepare)
 {
     public static readonly AudioContainer
-        Flac = new("FLAC", "flac"),
-        Mp3 = new("MP3", "mp3"),
-        Ogg = new("Ogg", "ogg"),
-        WebM = new("WebM", "matroska"),
-        Mp4 = new("MP4", "mov"),
-        Aiff = new("AIFF", "aiff");
+        Flac = new("FLAC", "flac", AudioTags.SkipFlac),
+        Mp3 = new("MP3", "mp3", AudioTags.SkipId3),
+        Ogg = new("Ogg", "ogg", Whole),
+        WebM = new("WebM", "matroska", Whole),
+        Mp4 = new("MP4", "mov", Audio.Mp4.IndexFirst),
+        Aiff = new("AIFF", "aiff", Whole);
 
     /// <summary>Identifies the container of a file; null if it is not supported.</summary>
     public static AudioContainer? Identify(ReadOnlySpan<byte> file) =>
@@ -27,6 +28,8 @@ internal sealed record AudioContainer(string Name, string Demuxer)
         : file.Length >= 12 && file.StartsWith("FORM"u8) && file[8..11].SequenceEqual("AIF"u8) ? Aiff
         : file.StartsWith("ID3"u8) || StartsWithMp3Frames(file) ? Mp3
         : null;
+
+    private static IReadOnlyList<ReadOnlyMemory<byte>> Whole(ReadOnlyMemory<byte> file) => [file];
 
     /// <summary>
     /// MP3 has no magic bytes: checks two frame headers (ISO/IEC 11172-3, 2.4.1.3) at the distance that the first specifies.

@@ -1,4 +1,6 @@
+using System.ComponentModel;
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using Affect.Audio;
 using Microsoft.Extensions.Options;
 
@@ -6,15 +8,21 @@ namespace Affect.Features.Audio;
 
 /// <summary>
 /// Decodes containers other than WAV with the ffmpeg program: a child process that communicates through pipes only, without files,
-/// network or environment variables, and is killed at its time limit.
+/// network or environment variables, with a limit of memory, and is killed at its time limit.
 /// </summary>
-internal sealed class Ffmpeg
+internal sealed partial class Ffmpeg
 {
     /// <summary>Higher rates are resampled: features need 22,050 Hz, and less data passes through the pipe.</summary>
     private const int MaxSampleRate = 48_000;
 
-    /// <summary>Largest single allocation of ffmpeg in bytes.</summary>
-    private const int MaxBlock = 256 << 20;
+    /// <summary>
+    /// Largest memory of ffmpeg in bytes (RLIMIT_DATA), of which it takes 70 MB for any file. Tables and metadata of a file of 30 MB
+    /// otherwise take up to 650 MB.
+    /// </summary>
+    private const int MaxData = 176 << 20;
+
+    // Numbers of resources on Linux, and the error that says that the process has ended.
+    private const int CpuLimit = 0, DataLimit = 2, NoSuchProcess = 3;
 
     /// <summary>Size of the WAV header that ffmpeg writes with -bitexact.</summary>
     private const int WavHeader = 44;
@@ -41,12 +49,11 @@ internal sealed class Ffmpeg
     {
         using var timeout = new CancellationTokenSource(_options.DecodeTimeout, _time);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
-        if (container == AudioContainer.Mp4)
-            file = Mp4.IndexFirst(file);
+        var parts = container.Prepare(file);
         using var process = Start(container);
         try
         {
-            var feed = FeedAsync(process, file, stop.Token);
+            var feed = FeedAsync(process, parts, stop.Token);
             var errors = process.StandardError.BaseStream.CopyToAsync(Stream.Null, stop.Token);
             var wav = await ReadAsync(process, stop.Token);
             await Task.WhenAll(feed, errors, process.WaitForExitAsync(stop.Token));
@@ -109,7 +116,7 @@ internal sealed class Ffmpeg
         var seconds = (int)_options.MaxAudioDuration.TotalSeconds + 1;
         string[] arguments =
         [
-            "-hide_banner", "-loglevel", "error", "-nostdin", "-max_alloc", $"{MaxBlock}",
+            "-hide_banner", "-loglevel", "error", "-nostdin",
             "-threads", "1", "-protocol_whitelist", "pipe", "-f", container.Demuxer, "-i", "pipe:0",
             "-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-t", $"{seconds}",
             "-ac", "1", "-af", $"aformat=sample_rates=8000|11025|12000|16000|22050|24000|32000|44100|{MaxSampleRate}",
@@ -117,15 +124,41 @@ internal sealed class Ffmpeg
         ];
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);
-        return Process.Start(start)!;
+        var process = Process.Start(start)!;
+        try
+        {
+            // ffmpeg has not read any byte of the file yet.
+            Limit(process, DataLimit, MaxData);
+            Limit(process, CpuLimit, (ulong)_options.DecodeTimeout.TotalSeconds + 1);
+            return process;
+        }
+        catch
+        {
+            process.Kill();
+            process.Dispose();
+            throw;
+        }
     }
 
-    private static async Task FeedAsync(Process process, ReadOnlyMemory<byte> file, CancellationToken cancellationToken)
+    private static void Limit(Process process, int resource, ulong limit)
+    {
+        if (OperatingSystem.IsLinux() && SetLimit(process.Id, resource, [limit, limit], 0) != 0
+            && Marshal.GetLastPInvokeError() is var error and not NoSuchProcess)
+            throw new Win32Exception(error);
+    }
+
+    /// <summary>Sets the limits of a resource of another process.</summary>
+    [LibraryImport("libc", EntryPoint = "prlimit", SetLastError = true)]
+    private static partial int SetLimit(int process, int resource, ReadOnlySpan<ulong> softAndHard, nint previous);
+
+    private static async Task FeedAsync(
+        Process process, IReadOnlyList<ReadOnlyMemory<byte>> parts, CancellationToken cancellationToken)
     {
         try
         {
             await using var input = process.StandardInput.BaseStream;
-            await input.WriteAsync(file, cancellationToken);
+            foreach (var part in parts)
+                await input.WriteAsync(part, cancellationToken);
         }
         catch (IOException)
         {

@@ -15,11 +15,11 @@ internal static class Mp4
     /// <summary>Nested boxes from moov to the offsets.</summary>
     private static readonly uint[] PathToOffsets = [Type("trak"u8), Type("mdia"u8), Type("minf"u8), Type("stbl"u8)];
 
-    /// <summary>Returns the file with its index before its data; the file itself if it already is so, or if it is broken.</summary>
-    public static ReadOnlyMemory<byte> IndexFirst(ReadOnlyMemory<byte> file)
+    /// <summary>Returns the parts of the file, its index before its data; the file itself if it already is so, or is broken.</summary>
+    public static IReadOnlyList<ReadOnlyMemory<byte>> IndexFirst(ReadOnlyMemory<byte> file)
     {
         int? data = null;
-        for (var start = 0; NextBox(file.Span[start..], out var length, out _) is { } type; start += length)
+        for (var start = 0; NextBox(file.Span[start..], out var length, out var header) is { } type; start += length)
         {
             if (type == Data)
             {
@@ -27,25 +27,15 @@ internal static class Mp4
             }
             else if (type == Index)
             {
-                return data is { } from ? MoveIndex(file.Span, from, start, length) : file;
+                if (data is not { } from)
+                    break;
+                var index = file.Slice(start, length).ToArray();
+                ShiftOffsets(index.AsSpan(header), PathToOffsets, from, start, length);
+                return [file[..from], index, file[from..start], file[(start + length)..]];
             }
         }
 
-        return file;
-    }
-
-    private static byte[] MoveIndex(ReadOnlySpan<byte> file, int data, int index, int length)
-    {
-        var moved = new byte[file.Length];
-        file[..data].CopyTo(moved);
-        file.Slice(index, length).CopyTo(moved.AsSpan(data));
-        file[data..index].CopyTo(moved.AsSpan(data + length));
-        file[(index + length)..].CopyTo(moved.AsSpan(index + length));
-
-        var moov = moved.AsSpan(data, length);
-        NextBox(moov, out _, out var header);
-        ShiftOffsets(moov[header..], PathToOffsets, data, index, length);
-        return moved;
+        return [file];
     }
 
     /// <summary>Adds <paramref name="shift"/> to every offset into the data, [from, to).</summary>

@@ -24,7 +24,7 @@ internal sealed class FaceExtractor(FaceDetector detector, int maxFaces)
     /// <param name="size">Edge of the crops in pixels.</param>
     /// <param name="gray">One channel, or three in the order red, green, blue.</param>
     /// <exception cref="PictureFormatException">The file is not such a picture, is broken, too small or too large.</exception>
-    public Picture Extract(ReadOnlySpan<byte> file, int size, bool gray)
+    public Picture Extract(ReadOnlyMemory<byte> file, int size, bool gray)
     {
         using var picture = Decode(file);
         var bounds = new Rect(0, 0, picture.Width, picture.Height);
@@ -42,23 +42,48 @@ internal sealed class FaceExtractor(FaceDetector detector, int maxFaces)
     private static Rect Pixels(Rect2f box) => Rect.FromLTRB(
         (int)MathF.Floor(box.Left), (int)MathF.Floor(box.Top), (int)MathF.Ceiling(box.Right), (int)MathF.Ceiling(box.Bottom));
 
-    private static Mat Decode(ReadOnlySpan<byte> file)
+    /// <summary>8 bits, BGR, EXIF orientation applied.</summary>
+    private static Mat Decode(ReadOnlyMemory<byte> file)
     {
-        var header = PictureHeader.Read(file);
+        var header = PictureHeader.Read(file.Span);
         Mat picture;
-        try
+        int orientation;
+        using (var content = PictureContent.Read(file, header))
         {
-            picture = Cv2.ImDecode(file, ImreadModes.Color); // 8 bits, BGR, EXIF orientation applied
-        }
-        catch (OpenCVException)
-        {
-            throw Broken(header);
+            orientation = content.Orientation;
+            try
+            {
+                picture = content.Decode();
+            }
+            catch (OpenCVException)
+            {
+                throw Broken(header);
+            }
         }
 
         if (!picture.Empty())
-            return picture;
+            return Upright(picture, orientation);
         picture.Dispose();
         throw Broken(header);
+    }
+
+    private static Mat Upright(Mat picture, int orientation)
+    {
+        if (orientation >= 5)
+        {
+            using var stored = picture;
+            picture = new Mat();
+            Cv2.Transpose(stored, picture);
+        }
+
+        // Mirrored along the vertical, both or the horizontal axis, after a transposition from 5 on.
+        if (orientation is 2 or 6)
+            Cv2.Flip(picture, picture, FlipMode.Y);
+        else if (orientation is 3 or 7)
+            Cv2.Flip(picture, picture, FlipMode.XY);
+        else if (orientation is 4 or 8)
+            Cv2.Flip(picture, picture, FlipMode.X);
+        return picture;
     }
 
     private static PictureFormatException Broken(PictureHeader header) =>

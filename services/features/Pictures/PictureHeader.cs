@@ -25,15 +25,7 @@ internal readonly record struct PictureHeader(PictureFormat Format, int Width, i
     /// <summary>Largest number of pixels; as BGR they take 96 MB.</summary>
     public const int MaxPixels = 32_000_000;
 
-    /// <summary>
-    /// Largest number of scans. A progressive JPEG covers the whole picture in every scan, which may be a few bytes long: a megabyte of
-    /// scans takes a decoder hours. Encoders write about ten.
-    /// </summary>
-    private const int MaxScans = 100;
-
     private static ReadOnlySpan<byte> PngSignature => [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A];
-
-    private static ReadOnlySpan<byte> StartOfScan => [0xFF, 0xDA];
 
     /// <summary>Reads the header and checks it against the limits.</summary>
     /// <exception cref="PictureFormatException">The file is not such a picture, has a truncated header, or is too small or too large.</exception>
@@ -82,8 +74,6 @@ internal readonly record struct PictureHeader(PictureFormat Format, int Width, i
             {
                 if (length < 8)
                     throw Truncated("JPEG");
-                if (file.Count(StartOfScan) > MaxScans)
-                    throw new PictureFormatException($"must be a JPEG with at most {MaxScans} scans");
                 return new PictureHeader(
                     PictureFormat.Jpeg,
                     Width: BinaryPrimitives.ReadUInt16BigEndian(rest[5..]),

@@ -17,8 +17,8 @@ internal sealed class YuNetDetector : FaceDetector
     /// <summary>Detections with a larger overlap (shared area divided by the smaller box) are one face.</summary>
     private const float SameFace = 0.5f;
 
-    /// <summary>Idle detectors that are kept; one for 1024 × 1024 pixels holds 58 MB.</summary>
-    private const int MaxIdle = 4;
+    /// <summary>Pixels of the idle detectors that are kept; one for 1024 × 1024 pixels holds 58 MB.</summary>
+    private const int MaxIdlePixels = 2 << 20;
 
     private readonly string _modelPath;
     private readonly float _minConfidence;
@@ -162,17 +162,19 @@ internal sealed class YuNetDetector : FaceDetector
 
     private void Return(Size size, FaceDetectorYN detector)
     {
-        FaceDetectorYN? surplus = null;
+        var surplus = new List<FaceDetectorYN>();
         lock (_idle)
         {
             _idle.AddFirst((size, detector));
-            if (_idle.Count > MaxIdle)
+            for (var pixels = _idle.Sum(idle => idle.Size.Width * idle.Size.Height); pixels > MaxIdlePixels && _idle.Count > 1;)
             {
-                surplus = _idle.Last!.Value.Detector;
+                var (last, oldest) = _idle.Last!.Value;
+                surplus.Add(oldest);
                 _idle.RemoveLast();
+                pixels -= last.Width * last.Height;
             }
         }
 
-        surplus?.Dispose();
+        surplus.ForEach(idle => idle.Dispose());
     }
 }

@@ -202,6 +202,26 @@ public sealed class AudioDecoderTests
             Assert.Contains(handles, line => line.Contains($" {number} -> ") && (line.Contains("pipe:") || line.Contains("socket:") || number == 1));
     }
 
+    [Fact]
+    public async Task DecodeAsync_Ffmpeg_HasLimitsOfMemoryAndTime()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "prlimit is Linux's.");
+        using var program = new Program("/bin/cat > /dev/null\n/bin/cat /proc/$$/limits > \"$0.new\"\n/bin/mv \"$0.new\" \"$0.limits\"");
+        await Assert.ThrowsAsync<AudioFormatException>(
+            () => Decoder(new FeaturesOptions { FfmpegPath = program.Path }).DecodeAsync("fLaC and more"u8.ToArray(), Cancellation));
+
+        var limits = await program.ReadAsync("limits");
+        Assert.Matches($@"Max data size\s+{176 << 20}\s+{176 << 20}\s", limits);
+        Assert.Matches(@"Max cpu time\s+11\s+11\s", limits);
+    }
+
+    [Fact]
+    public async Task DecodeAsync_MetadataBeyondTheLimitOfMemory_IsRejected()
+    {
+        SkipWithoutFfmpeg();
+        await Assert.ThrowsAsync<AudioFormatException>(() => Decoder().DecodeAsync(HostileAudio.All["WebM, tags"](), Cancellation));
+    }
+
     private static double Rms(float[] samples) => Math.Sqrt(samples.Average(sample => (double)sample * sample));
 
     private static void SkipWithoutFfmpeg() => Assert.SkipUnless(TestAudio.HasFfmpeg, "ffmpeg is not installed");

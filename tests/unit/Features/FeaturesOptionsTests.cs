@@ -10,6 +10,14 @@ public sealed class FeaturesOptionsTests
         Assert.True(new FeaturesOptionsValidator().Validate(null, new FeaturesOptions()).Succeeded);
 
     [Fact]
+    public void MaxConcurrency_Default_FitsIntoHalfOfTheMemory()
+    {
+        var fits = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2 / (300 << 20);
+        Assert.InRange(fits, 1, int.MaxValue);
+        Assert.Equal(Math.Min(fits, Math.Min(256, Environment.ProcessorCount)), new FeaturesOptions().MaxConcurrency);
+    }
+
+    [Fact]
     public void Validate_SeveralErrors_ReportsAll()
     {
         var result = new FeaturesOptionsValidator().Validate(null, new FeaturesOptions
@@ -22,9 +30,13 @@ public sealed class FeaturesOptionsTests
             MaxAudioDuration = TimeSpan.FromDays(1),
             MaxConcurrency = 0,
             MaxWaiting = -1,
+            MaxPendingBytes = 1,
         });
         Assert.All(
-            ["MinFaceConfidence", "DetectionEdge", "MaxFaces", "FfmpegPath", "DecodeTimeout", "MaxAudioDuration", "MaxConcurrency", "MaxWaiting"],
+            [
+                "MinFaceConfidence", "DetectionEdge", "MaxFaces", "FfmpegPath", "DecodeTimeout", "MaxAudioDuration", "MaxConcurrency",
+                "MaxWaiting", "MaxPendingBytes",
+            ],
             name => Assert.Contains(result.Failures ?? [], failure => failure.Contains(name)));
     }
 

@@ -1,0 +1,166 @@
+using System.Diagnostics;
+using Affect.Testing;
+using Affect.V1;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Google.Rpc;
+using Grpc.Core;
+using Grpc.Net.Client;
+using FeaturesClient = Affect.Features.V1.FeaturesService.FeaturesServiceClient;
+
+namespace Affect.FunctionalTests;
+
+/// <summary>The memory of a features process, and of the ffmpeg that it starts, while it processes hostile pictures and audio files.</summary>
+public sealed class MediaMemoryTests(ITestOutputHelper output) : IAsyncLifetime
+{
+    /// <summary>Largest memory above that of the idle process, for each file, in MiB.</summary>
+    private const int MaxMemory = 300;
+
+    private ServiceProcess? _features;
+    private FeaturesClient _client = null!;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "/proc is Linux's.");
+        var yunet = System.Environment.GetEnvironmentVariable("AFFECT_YUNET");
+        Assert.SkipUnless(
+            File.Exists(yunet) || Directory.Exists("/usr/share/opencv4/haarcascades"), "neither AFFECT_YUNET nor opencv-data is there");
+        _features = new("Features", ("Features__FaceDetectorPath", yunet ?? ""), ("Features__MaxConcurrency", "2"));
+        await _features.StartAsync(Cancellation);
+        _client = new(GrpcChannel.ForAddress(_features.Address));
+        // The first requests load code and libraries, which are not part of the memory of a file.
+        await ExtractFacesAsync(TestMedia.Png(800, 600));
+        await ExtractSpeechAsync(TestMedia.Speech());
+    }
+
+    public ValueTask DisposeAsync() => _features?.DisposeAsync() ?? default;
+
+    [Theory]
+    [InlineData("PNG")]
+    [InlineData("JPEG")]
+    [InlineData("WebP")]
+    [InlineData("BMP")]
+    public async Task ExtractFaces_HostilePictures_TakeBoundedMemory(string format)
+    {
+        var idle = Memory("VmRSS");
+        foreach (var (name, create) in HostilePictures.All.Where(picture => picture.Key.StartsWith(format)))
+            await MeasureAsync(name, create(), ExtractFacesAsync, idle);
+    }
+
+    [Theory]
+    [InlineData("WAV")]
+    [InlineData("RIFF")]
+    [InlineData("FLAC")]
+    [InlineData("Ogg")]
+    [InlineData("MP3")]
+    [InlineData("MP4")]
+    [InlineData("WebM")]
+    [InlineData("AIFF")]
+    public async Task ExtractSpeech_HostileFiles_TakeBoundedMemory(string format)
+    {
+        var path = System.Environment.GetEnvironmentVariable("PATH") ?? "";
+        Assert.SkipUnless(format is "WAV" or "RIFF" || path.Split(':').Any(folder => File.Exists(Path.Combine(folder, "ffmpeg"))), "ffmpeg is not installed");
+        var idle = Memory("VmRSS");
+        foreach (var (name, create) in HostileAudio.All.Where(file => file.Key.StartsWith(format)))
+            await MeasureAsync(name, create(), ExtractSpeechAsync, idle);
+    }
+
+    [Theory]
+    [InlineData("PNG, zTXt")]
+    [InlineData("PNG, data after the pixels")]
+    [InlineData("JPEG, progressive")]
+    [InlineData("WebP")]
+    public async Task ExtractFaces_ConcurrentPictures_TakeBoundedMemory(string name)
+    {
+        var idle = Memory("VmRSS");
+        var picture = HostilePictures.All[name]();
+        await MeasureAsync(
+            name, picture, file => Task.WhenAll(Enumerable.Range(0, 6).Select(_ => ExtractFacesAsync(file))), idle,
+            concurrent: 2, waiting: 4);
+    }
+
+    private async Task MeasureAsync(string name, byte[] file, Func<byte[], Task> extract, long idle, int concurrent = 1, int waiting = 0)
+    {
+        await File.WriteAllTextAsync($"/proc/{_features!.Id}/clear_refs", "5", Cancellation); // resets VmHWM
+        using var done = new CancellationTokenSource();
+        var watching = PeakOfChildrenAsync(done.Token);
+        var time = Stopwatch.StartNew();
+        await extract(file);
+        var elapsed = time.Elapsed;
+        await done.CancelAsync();
+        var children = await watching;
+        var peak = (Memory("VmHWM") - idle + children) >> 20;
+        output.WriteLine(
+            $"{name}: {file.Length / 1e6:0.0} MB, {peak} MiB above idle, {children >> 20} of them in ffmpeg, {elapsed.TotalSeconds:0.0} s");
+        var limit = concurrent * MaxMemory + waiting * 2 * (file.Length >> 20);
+        Assert.True(peak <= limit, $"{name} took {peak} MiB");
+    }
+
+    /// <summary>The largest memory of ffmpeg, in bytes.</summary>
+    private async Task<long> PeakOfChildrenAsync(CancellationToken done)
+    {
+        var peak = 0L;
+        while (!done.IsCancellationRequested)
+        {
+            foreach (var process in Process.GetProcessesByName("ffmpeg"))
+                using (process)
+                    try
+                    {
+                        if (Status(process.Id, "PPid") == _features!.Id)
+                            peak = Math.Max(peak, Status(process.Id, "VmHWM") << 10);
+                    }
+                    catch (Exception exception) when (exception is IOException or InvalidOperationException)
+                    {
+                        // It has just ended.
+                    }
+            await Task.Delay(5, CancellationToken.None);
+        }
+        return peak;
+    }
+
+    private long Memory(string field) => Status(_features!.Id, field) << 10;
+
+    /// <summary>A number of /proc/PID/status; memory is in KiB.</summary>
+    private static long Status(int process, string field)
+    {
+        var line = File.ReadLines($"/proc/{process}/status").First(line => line.StartsWith(field + ":"));
+        return long.Parse(line.Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1]);
+    }
+
+    private Task ExtractFacesAsync(byte[] picture) => AnsweredAsync("image", async () =>
+        await _client.ExtractFacesAsync(
+            new() { Image = UnsafeByteOperations.UnsafeWrap(picture), Input = new() { Features = FeatureKind.Gray, Size = 48 } },
+            cancellationToken: Cancellation));
+
+    private Task ExtractSpeechAsync(byte[] audio) => AnsweredAsync("audio", async () =>
+    {
+        using var call = _client.ExtractSpeech(
+            new()
+            {
+                Audio = UnsafeByteOperations.UnsafeWrap(audio),
+                Input = new() { Features = FeatureKind.MfccZcrRms, Window = Duration.FromTimeSpan(TimeSpan.FromSeconds(3)) },
+                Hop = Duration.FromTimeSpan(TimeSpan.FromSeconds(1)),
+            },
+            cancellationToken: Cancellation);
+        await call.ResponseStream.ReadAllAsync(Cancellation).LastAsync(Cancellation);
+    });
+
+    /// <summary>A hostile file is processed, or rejected by an error that names the field; ffmpeg may run into its time limit.</summary>
+    private static async Task AnsweredAsync(string field, Func<Task> request)
+    {
+        try
+        {
+            await request();
+        }
+        catch (RpcException refusal) when (refusal.StatusCode == StatusCode.InvalidArgument)
+        {
+            Assert.Equal(field, Assert.Single(refusal.GetRpcStatus()!.GetDetail<BadRequest>()!.FieldViolations).Field);
+        }
+        catch (RpcException refusal) when (refusal.StatusCode == StatusCode.ResourceExhausted)
+        {
+            Assert.NotNull(refusal.GetRpcStatus()!.GetDetail<RetryInfo>());
+        }
+    }
+}
