@@ -1,7 +1,10 @@
+using System.ComponentModel.DataAnnotations;
+using System.Reflection;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Affect.Gateway;
 using k8s;
 using k8s.Models;
 
@@ -31,6 +34,12 @@ public sealed partial class ChartTests
     [InlineData("sha256", "gateway.apiKeys.me.sha256=secret")]
     [InlineData("quantity", "services.speech.resources.limits.quantity=2cores")]
     [InlineData("host", "ingress.enabled=true", "ingress.host=Affect_Example")]
+    [InlineData("maxUnavailable", "services.speech.maxUnavailable=150%")]
+    [InlineData("maxSurge", "services.speech.rollout.maxSurge=one")]
+    [InlineData("schedule", "jobs.all.image=cli", "jobs.all.args[0]=batch", "jobs.all.schedule=daily")]
+    [InlineData("cidr", "networkPolicy.issuer[0].ipBlock.cidr=203.0.113.7")]
+    [InlineData("hostnames", "gatewayApi.hostnames[0]=https://affect.example")]
+    [InlineData("commonLabels", "commonLabels.two words=x")]
     [InlineData("topologySpread", "defaults.topologySpread[0]=zone", "defaults.topologySpread[1]=zone")]
     [InlineData("source", "models.source=ftp")]
     [InlineData("fullnameOverride", "fullnameOverride=a-name-of-more-than-fifty-characters-which-is-too-long")]
@@ -89,6 +98,37 @@ public sealed partial class ChartTests
     [InlineData("require telemetry.metrics.enabled or", "telemetry.metrics.alerts=true")]
     public async Task Values_Contradictory_AreRejectedWithReason(string reason, params string[] settings) =>
         Assert.Contains(reason, await Chart.RejectAsync(settings));
+
+    [Theory]
+    [InlineData("voice.prod")]
+    [InlineData("1voice")]
+    public async Task ReleaseName_NotValidInServiceNames_IsRejected(string release)
+    {
+        var (exit, _, error) = await Chart.HelmAsync("template", release, Chart.Folder);
+        Assert.NotEqual(0, exit);
+        Assert.Contains($"{release}-affect is not valid as a prefix of Service names", error);
+        await Chart.RenderReleaseAsync(release, Chart.Defaults, "fullnameOverride=voice");
+    }
+
+    [Fact]
+    public async Task ApiKeys_EveryLimit_IsASettingWithTheSameRange()
+    {
+        using var schema = JsonDocument.Parse(await ReadAsync(Path.Combine(Chart.Folder, "values.schema.json")));
+        var values = schema.RootElement.GetProperty("properties").GetProperty("gateway").GetProperty("properties").GetProperty("apiKeys")
+            .GetProperty("additionalProperties").GetProperty("properties");
+        var limits = typeof(LimitOptions).GetProperties().Select(property => (property.Name, property.GetCustomAttribute<RangeAttribute>()!)).ToList();
+        var settings = limits.Select(limit => $"gateway.apiKeys.me.{JsonNamingPolicy.CamelCase.ConvertName(limit.Name)}={limit.Item2.Maximum}");
+
+        var chart = await Chart.RenderAsync(Chart.Defaults, [$"gateway.apiKeys.me.sha256={Digest}", .. settings]);
+        var secret = chart.All<V1Secret>().Single(it => it.Metadata.Name == "affect-api-keys");
+        Assert.All(limits, limit =>
+        {
+            var (name, range) = limit;
+            Assert.Equal($"{range.Maximum}", secret.StringData[$"Gateway__ApiKeys__me__{name}"]);
+            var value = values.GetProperty(JsonNamingPolicy.CamelCase.ConvertName(name));
+            Assert.Equal(((int)range.Minimum, (int)range.Maximum), (value.GetProperty("minimum").GetInt32(), value.GetProperty("maximum").GetInt32()));
+        });
+    }
 
     [Fact]
     public async Task ClientKey_Generated_MatchesHashOfGateway()

@@ -7,7 +7,11 @@
 {{- define "affect.fullname" -}}
 {{- $name := include "affect.name" . }}
 {{- $release := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
-{{- .Values.fullnameOverride | default $release | trunc 50 | trimSuffix "-" }}
+{{- $fullname := .Values.fullnameOverride | default $release | trunc 50 | trimSuffix "-" }}
+{{- if not (regexMatch "^[a-z][a-z0-9-]*$" $fullname) }}
+{{- fail (printf "%s is not valid as a prefix of Service names, which begin with a letter and have no dots: set fullnameOverride" $fullname) }}
+{{- end }}
+{{- $fullname }}
 {{- end }}
 
 {{- /* Name of the CronJob of jobs.NAME, (dict "root" $ "job" NAME). At most 52 characters: Kubernetes appends 11 to those of its Jobs. */}}
