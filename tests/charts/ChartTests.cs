@@ -39,7 +39,7 @@ public sealed partial class ChartTests
     [InlineData("schedule", "jobs.all.image=cli", "jobs.all.args[0]=batch", "jobs.all.schedule=daily")]
     [InlineData("cidr", "networkPolicy.issuer[0].ipBlock.cidr=203.0.113.7")]
     [InlineData("hostnames", "gatewayApi.hostnames[0]=https://affect.example")]
-    [InlineData("commonLabels", "commonLabels.two words=x")]
+    [InlineData("two words", "commonLabels.two words=x")]
     [InlineData("topologySpread", "defaults.topologySpread[0]=zone", "defaults.topologySpread[1]=zone")]
     [InlineData("source", "models.source=ftp")]
     [InlineData("fullnameOverride", "fullnameOverride=a-name-of-more-than-fifty-characters-which-is-too-long")]
