@@ -212,7 +212,7 @@ public sealed partial class ChartTests
     public async Task Gateway_NoKeyRequired_AllowsItsOwnHosts()
     {
         var chart = await Chart.RenderAsync(
-            Chart.Defaults, "gateway.requireApiKey=false", "ingress.enabled=true", "ingress.host=affect.example", "gatewayApi.hostnames={*.example}");
+            Chart.Defaults, "gateway.requireApiKey=false", "ingress.enabled=true", "ingress.host=affect.example", "gatewayApi.hostnames[0]=*.example");
 
         Assert.Equal(
             ["affect-gateway", "affect-gateway.affect", "affect-gateway.affect.svc", "affect-gateway.affect.svc.cluster.local", "affect.example", "*.example"],
