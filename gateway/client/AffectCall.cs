@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using Affect.Hosting;
 using Affect.V1;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
@@ -145,7 +146,7 @@ public sealed class AffectCall : IAsyncDisposable
                 var pause = Backoff.GetCallDelay(attempt);
                 if (!_streamStarted && error is { StatusCode: StatusCode.ResourceExhausted, RetryAfter: { } wait })
                     pause = wait > pause ? wait : pause;
-                else if (!IsConnectionLoss(exception.Status))
+                else if (!exception.IsLost())
                     throw error;
                 // A call that never started is retried like any request; one that started is resumed until the timeout.
                 if ((!_started && attempt >= _maxAttempts) ||
@@ -154,11 +155,6 @@ public sealed class AffectCall : IAsyncDisposable
                 await Task.Delay(pause, _stop.Token).ConfigureAwait(false);
             }
     }
-
-    // The transport reports a lost connection under several codes (a reset becomes INTERNAL or RESOURCE_EXHAUSTED), always
-    // with an exception; a status from the server has none. The client's own cancellation is handled before.
-    private static bool IsConnectionLoss(Grpc.Core.Status status) =>
-        status.StatusCode is StatusCode.Unavailable or StatusCode.Cancelled || status.DebugException is not null;
 
     /// <summary>Runs one stream from the latest checkpoint to the summary.</summary>
     /// <exception cref="RpcException">The stream failed.</exception>
@@ -181,7 +177,8 @@ public sealed class AffectCall : IAsyncDisposable
             await sending.ConfigureAwait(false);
         }
         if (!_ended)
-            throw new AffectException(new RpcException(new Grpc.Core.Status(StatusCode.Internal, "The server ended the call without a summary.")));
+            throw new AffectException(
+                new Google.Rpc.Status { Code = (int)StatusCode.Internal, Message = "The server ended the call without a summary." }.ToRpcException());
     }
 
     private async Task SendAsync(IClientStreamWriter<AnalyzeStreamRequest> stream, CancellationToken cancellation)

@@ -1,3 +1,4 @@
+using Affect.Hosting;
 using Affect.V1;
 using Grpc.Core;
 using Grpc.Net.Client;
@@ -45,6 +46,8 @@ public sealed class AffectClient : IDisposable
                 : ChannelCredentials.Insecure,
             HttpHandler = new SocketsHttpHandler
             {
+                // While an address does not answer, the name is not resolved again.
+                ConnectTimeout = TimeSpan.FromSeconds(5),
                 // Detects within a minute that a peer is gone.
                 KeepAlivePingDelay = TimeSpan.FromSeconds(30),
                 KeepAlivePingTimeout = TimeSpan.FromSeconds(20),
@@ -121,7 +124,8 @@ public sealed class AffectClient : IDisposable
         return config;
     }
 
-    // Retries after the delay in google.rpc.RetryInfo, which gRPC's retry policy ignores, unless the deadline is earlier.
+    // Retries, unless the deadline is earlier, what gRPC's retry policy does not: after the delay in google.rpc.RetryInfo, and requests
+    // that were lost under another code than UNAVAILABLE.
     private async Task<TResponse> SendAsync<TResponse>(
         Func<CallOptions, AsyncUnaryCall<TResponse>> send, CancellationToken cancellation)
     {
@@ -136,8 +140,13 @@ public sealed class AffectClient : IDisposable
             {
                 cancellation.ThrowIfCancellationRequested();
                 var error = new AffectException(exception);
-                if (error.StatusCode != StatusCode.ResourceExhausted || attempt >= _options.MaxAttempts ||
-                    error.RetryAfter is not { } wait || DateTime.UtcNow + wait >= deadline)
+                var wait = exception.StatusCode switch
+                {
+                    StatusCode.ResourceExhausted when error.RetryAfter is { } delay => delay,
+                    not StatusCode.Unavailable when exception.IsLost() => Backoff.GetCallDelay(attempt),
+                    _ => Timeout.InfiniteTimeSpan,
+                };
+                if (wait < TimeSpan.Zero || attempt >= _options.MaxAttempts || DateTime.UtcNow + wait >= deadline)
                     throw error;
                 await Task.Delay(wait, cancellation).ConfigureAwait(false);
             }

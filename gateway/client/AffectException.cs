@@ -1,3 +1,4 @@
+using Affect.Hosting;
 using Google.Rpc;
 using Grpc.Core;
 
@@ -12,9 +13,9 @@ public sealed record FieldViolation(string Field, string Description);
 public sealed class AffectException : Exception
 {
     internal AffectException(RpcException cause)
-        : base(Describe(cause.Status), cause)
+        : base(Describe(cause), cause)
     {
-        StatusCode = cause.StatusCode;
+        StatusCode = cause.IsLost() ? StatusCode.Unavailable : cause.StatusCode;
         var status = cause.GetRpcStatus();
         FieldViolations = status?.GetDetail<BadRequest>()?.FieldViolations
             .Select(violation => new FieldViolation(violation.Field, violation.Description)).ToList() ?? [];
@@ -33,11 +34,11 @@ public sealed class AffectException : Exception
     /// <summary>The delay before a retry that the server asks for; null if it does not.</summary>
     public TimeSpan? RetryAfter { get; }
 
-    private static string Describe(Grpc.Core.Status status) => status.StatusCode switch
+    private static string Describe(RpcException cause) => cause.StatusCode switch
     {
-        // InnerException has the transport's message ("Error starting gRPC call. HttpRequestException: ...").
-        StatusCode.Unavailable when status.DebugException is not null => "the server cannot be reached",
         StatusCode.DeadlineExceeded => "the server did not answer in time",
-        _ => status.Detail,
+        // InnerException has the transport's message ("Error starting gRPC call. HttpRequestException: ...").
+        _ when cause.IsLost() && cause.GetRpcStatus() is null => "the server cannot be reached",
+        _ => cause.Status.Detail,
     };
 }

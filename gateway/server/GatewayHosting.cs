@@ -7,7 +7,6 @@ using Affect.Gateway.Events;
 using Affect.Hosting;
 using Grpc.Core;
 using Grpc.Net.Client;
-using Grpc.Net.Client.Configuration;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.AspNetCore.Authorization;
@@ -24,7 +23,7 @@ namespace Affect.Gateway;
 /// <summary>Adds the gateway to the container, the one-process host and the tests.</summary>
 public static class GatewayHosting
 {
-    /// <summary>Channel of streams. It does not retry: a retry of a stream would have to buffer what was sent.</summary>
+    /// <summary>Channel of streams, apart from clips, whose media would delay them.</summary>
     internal const string StreamChannel = "gateway->fusion, streams";
 
     /// <summary>Methods of what can be read.</summary>
@@ -32,16 +31,6 @@ public static class GatewayHosting
 
     private const string UnaryChannel = "gateway->fusion";
     private const string KeyOrToken = "key or token";
-
-    /// <summary>Retries what was lost between gateway and fusion; fusion retries its own requests.</summary>
-    private static RetryPolicy UnaryRetry => new()
-    {
-        MaxAttempts = 3,
-        InitialBackoff = TimeSpan.FromMilliseconds(100),
-        MaxBackoff = TimeSpan.FromSeconds(1),
-        BackoffMultiplier = 2,
-        RetryableStatusCodes = { StatusCode.Unavailable },
-    };
 
     /// <summary>Adds the gateway's services; section <c>Gateway</c> configures them.</summary>
     public static void AddGateway(this WebApplicationBuilder builder)
@@ -93,7 +82,7 @@ public static class GatewayHosting
 
     private static void AddFusion(IServiceCollection services)
     {
-        services.AddKeyedSingleton(UnaryChannel, (provider, _) => CreateChannel(provider, UnaryRetry));
+        services.AddKeyedSingleton(UnaryChannel, (provider, _) => CreateChannel(provider));
         services.AddKeyedSingleton(StreamChannel, (provider, _) => CreateChannel(provider));
         services.AddSingleton(provider =>
             new FusionService.FusionServiceClient(provider.GetRequiredKeyedService<GrpcChannel>(UnaryChannel)));
@@ -101,10 +90,9 @@ public static class GatewayHosting
         services.AddSingleton<CallRelay>();
     }
 
-    private static GrpcChannel CreateChannel(IServiceProvider provider, RetryPolicy? retry = null) => PeerChannel.Create(
+    private static GrpcChannel CreateChannel(IServiceProvider provider) => PeerChannel.Create(
         provider.GetRequiredService<GatewayOptions>().FusionAddress,
         provider.GetRequiredService<IOptions<ServerOptions>>().Value.PeerTlsPath,
-        retry: retry,
         inProcess: provider.GetService<InProcessTransport>());
 
     private static void AddEvents(IServiceCollection services)

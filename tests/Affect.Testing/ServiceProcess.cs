@@ -8,14 +8,23 @@ namespace Affect.Testing;
 /// <summary>One service as it runs in production: a separate process. Its port stays the same across restarts.</summary>
 public sealed class ServiceProcess(string name, params (string Name, string Value)[] environment) : IAsyncDisposable
 {
-    private readonly int _port = Loopback.FreePort(), _httpPort = Loopback.FreePort();
     private Process? _process;
 
+    /// <summary>The namespace in which it runs; null for this process's.</summary>
+    public TestNetwork? Network { get; init; }
+
+    /// <summary>IP address to listen on.</summary>
+    public string Host { get; init; } = "127.0.0.1";
+
+    public int GrpcPort { get; init; } = Loopback.FreePort();
+
+    public int HttpPort { get; init; } = Loopback.FreePort();
+
     /// <summary>Address of the gRPC port.</summary>
-    public string Address => $"http://127.0.0.1:{_port}";
+    public string Address => $"http://{Host}:{GrpcPort}";
 
     /// <summary>Address of the HTTP port, if the service has one.</summary>
-    public Uri HttpAddress => new($"http://127.0.0.1:{_httpPort}");
+    public Uri HttpAddress => new($"http://{Host}:{HttpPort}");
 
     /// <summary>Identifier of the running process.</summary>
     public int Id => _process!.Id;
@@ -25,18 +34,20 @@ public sealed class ServiceProcess(string name, params (string Name, string Valu
     {
         var configuration = new DirectoryInfo(AppContext.BaseDirectory).Name;
         var folder = Path.Combine(AppContext.BaseDirectory, $"../../Affect.{name}", configuration);
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(folder, $"Affect.{name}.dll")]) { WorkingDirectory = folder };
+        var program = Path.Combine(folder, $"Affect.{name}.dll");
+        var start = Network?.Inside("dotnet", [program]) ?? new ProcessStartInfo("dotnet", [program]);
+        start.WorkingDirectory = folder;
         // Tests break connections on purpose; the resulting log would drown their own.
         start.Environment["Logging__Console__LogLevel__Default"] = "Critical";
-        start.Environment["Server__Address"] = "127.0.0.1";
-        start.Environment["Server__GrpcPort"] = $"{_port}";
-        start.Environment["Server__HttpPort"] = $"{_httpPort}";
+        start.Environment["Server__Address"] = Host;
+        start.Environment["Server__GrpcPort"] = $"{GrpcPort}";
+        start.Environment["Server__HttpPort"] = $"{HttpPort}";
         start.Environment[$"{name}__ModelsPath"] = Path.Combine(AppContext.BaseDirectory, "models");
         foreach (var (key, value) in environment)
             start.Environment[key] = value;
         _process = Process.Start(start)!;
 
-        using var channel = GrpcChannel.ForAddress(Address);
+        using var channel = GrpcChannel.ForAddress(Address, new() { HttpHandler = Network?.CreateHandler(), DisposeHttpClient = true });
         var health = new Health.HealthClient(channel);
         while (true)
             try

@@ -150,6 +150,34 @@ public sealed class CallTests
         Assert.Single(gateway.Attempts);
     }
 
+    [Theory]
+    [InlineData(StatusCode.Internal)] // the channel's balancer, while addresses change
+    [InlineData(StatusCode.Cancelled)]
+    [InlineData(StatusCode.Unavailable)] // a proxy that cannot reach its server: 502 or 503
+    public async Task Call_StatusOfTheChannel_ResumesWithoutLoss(StatusCode code)
+    {
+        await using var gateway = await BreakingGateway.StartAsync(attempt =>
+            attempt < 2 ? new(12, () => new RpcException(new(code, "Unknown error."))) : BreakingGateway.Break.Never);
+        using var client = new AffectClient(gateway.Address);
+        AssertWhole(await CallAsync(client, Options));
+        Assert.Equal(3, gateway.Attempts.Count);
+    }
+
+    [Theory]
+    [InlineData(StatusCode.Unimplemented)]
+    [InlineData(StatusCode.ResourceExhausted)] // a message that is too large
+    [InlineData(StatusCode.InvalidArgument)]
+    [InlineData(StatusCode.Unknown)]
+    [InlineData(StatusCode.Unauthenticated)]
+    public async Task Call_AnswerOfAServerWithoutDetails_IsNotRetried(StatusCode code)
+    {
+        await using var gateway = await BreakingGateway.StartAsync(_ => new(12, () => new RpcException(new(code, "no"))));
+        using var client = new AffectClient(gateway.Address);
+        var error = await Assert.ThrowsAsync<AffectException>(() => CallAsync(client, Options));
+        Assert.Equal(code, error.StatusCode);
+        Assert.Single(gateway.Attempts);
+    }
+
     [Fact]
     public async Task Call_ErrorAfterStart_IsNotRetried()
     {

@@ -105,6 +105,15 @@ public sealed class ClientTests(AffectFixture fixture)
     }
 
     [Fact]
+    public async Task Request_LostUnderAnotherCode_IsRetried()
+    {
+        await using var gateway = await FlakyGateway.StartAsync(failures: 2, () => new RpcException(new(StatusCode.Internal, "Unknown error.")));
+        using var client = new AffectClient(gateway.Address);
+        await client.AnalyzeAsync(new Clip { Images = [Picture] }, Cancellation);
+        Assert.Equal(3, gateway.Calls);
+    }
+
+    [Fact]
     public async Task Request_ResourceExhausted_IsRetriedAfterRetryDelay()
     {
         await using var gateway = await FlakyGateway.StartAsync(

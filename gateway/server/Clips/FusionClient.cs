@@ -11,6 +11,10 @@ namespace Affect.Gateway.Clips;
 /// </summary>
 internal sealed class FusionClient(FusionService.FusionServiceClient fusion, GatewayOptions options, TimeProvider time)
 {
+    private const int MaxRetries = 2;
+
+    private static readonly Backoff Backoff = new(First: TimeSpan.FromMilliseconds(100), Max: TimeSpan.FromSeconds(1));
+
     /// <param name="clip">The clip; fusion validates it.</param>
     /// <param name="tenant">Key by which fusion schedules the work.</param>
     /// <param name="deadline">Deadline of the client, UTC.</param>
@@ -52,17 +56,24 @@ internal sealed class FusionClient(FusionService.FusionServiceClient fusion, Gat
             : RpcErrors.NotFound("model", name);
     }
 
+    /// <summary>Sends a request; repeats it if it was lost between gateway and fusion. Fusion repeats its own requests.</summary>
     private async Task<T> SendAsync<T>(Func<CallOptions, AsyncUnaryCall<T>> send, string tenant, DateTime deadline, CancellationToken cancellation)
     {
         var latest = time.GetUtcNow().UtcDateTime + options.Deadline;
-        try
+        for (var attempt = 0; ; attempt++)
         {
-            using var request = send(new CallOptions(deadline: deadline < latest ? deadline : latest, cancellationToken: cancellation).WithTenant(tenant));
-            return await request;
-        }
-        catch (RpcException exception) when (!cancellation.IsCancellationRequested)
-        {
-            throw FusionErrors.ToClientError(exception);
+            try
+            {
+                using var request = send(new CallOptions(deadline: deadline < latest ? deadline : latest, cancellationToken: cancellation).WithTenant(tenant));
+                return await request;
+            }
+            catch (RpcException exception) when (!cancellation.IsCancellationRequested)
+            {
+                if (attempt == MaxRetries || !exception.IsLost() || exception.GetRpcStatus() is not null)
+                    throw FusionErrors.ToClientError(exception);
+            }
+
+            await Task.Delay(Backoff.Delay(attempt), time, cancellation);
         }
     }
 }

@@ -26,12 +26,8 @@ internal static class FusionErrors
         return exception.StatusCode switch
         {
             StatusCode.DeadlineExceeded => RpcErrors.Status(StatusCode.DeadlineExceeded, "Deadline exceeded."),
-            StatusCode.Unavailable or StatusCode.Cancelled => Unreachable(),
-            // A broken connection surfaces under several codes, always with an exception; a status from fusion has none.
-            _ when exception.Status.DebugException is not null => Unreachable(),
+            _ when exception.IsLost() => RpcErrors.Status(StatusCode.Unavailable, "The service is unavailable; try again later."),
             _ => RpcErrors.Status(StatusCode.Internal, "Internal error."),
         };
-
-        static RpcException Unreachable() => RpcErrors.Status(StatusCode.Unavailable, "The service is unavailable; try again later.");
     }
 }

@@ -12,8 +12,8 @@ namespace Affect.Fusion.Peers;
 internal readonly record struct RequestBudget(TimeSpan Time, int MaxConcurrency, int RetriesPerRequest, int TotalRetries);
 
 /// <summary>
-/// The requests of one modality of a clip, or of one window of a call, within one <see cref="RequestBudget"/>. Lost requests
-/// (UNAVAILABLE) and requests that met a full queue (RESOURCE_EXHAUSTED with RetryInfo) are retried after a
+/// The requests of one modality of a clip, or of one window of a call, within one <see cref="RequestBudget"/>. Requests that were
+/// lost (<see cref="LostRequests"/>) or met a full queue (RESOURCE_EXHAUSTED with RetryInfo) are retried after a
 /// <see cref="Backoff"/>, unless that would exceed the deadline. Thread-safe.
 /// </summary>
 internal sealed class PeerRequests : IDisposable
@@ -135,11 +135,7 @@ internal sealed class PeerRequests : IDisposable
     {
         var retryAfter = exception.RetryAfter();
         delay = Backoff.Delay(attempt, retryAfter);
-        // A connection that breaks during a request appears with several statuses; a status that the peer sent has no exception.
-        var lost = exception.StatusCode == StatusCode.Unavailable
-            || (exception.StatusCode != StatusCode.DeadlineExceeded && exception.Status.DebugException is not null)
-            || (exception.StatusCode == StatusCode.ResourceExhausted && retryAfter is not null);
-        return lost
+        return (exception.IsLost() || (exception.StatusCode == StatusCode.ResourceExhausted && retryAfter is not null))
             && attempt < _retriesPerRequest
             && !Token.IsCancellationRequested
             && _time.GetUtcNow() + delay < Deadline

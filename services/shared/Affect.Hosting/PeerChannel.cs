@@ -15,20 +15,16 @@ public static class PeerChannel
     /// <summary>Address of the services of the same process; requires an <see cref="InProcessTransport"/>.</summary>
     public const string InProcess = "inprocess:///";
 
-    /// <summary>Interval at which <c>dns:///</c> names are resolved again, so that new pods are found.</summary>
-    private static readonly TimeSpan DnsRefresh = TimeSpan.FromSeconds(15);
-
     /// <summary>
-    /// Creates a channel that spreads requests over every pod behind the address. Without <paramref name="retry"/> it retries
-    /// nothing: callers retry within their own budgets and deadlines.
+    /// Creates a channel that spreads requests over every pod behind the address. It retries nothing: callers repeat
+    /// <see cref="LostRequests">lost requests</see> within their own budgets and deadlines.
     /// </summary>
     /// <param name="address">"http://host:8081", "https://host:8081", or "dns:///headless-service:8081" for round robin over its pods.</param>
     /// <param name="tlsPath">As <see cref="ServerOptions.PeerTlsPath"/>.</param>
     /// <param name="maxMessageBytes">Largest response.</param>
-    /// <param name="retry">Retries by the channel itself, if the caller has no retry budget.</param>
     /// <param name="inProcess">Transport for the address <see cref="InProcess"/>.</param>
     public static GrpcChannel Create(
-        string address, string? tlsPath = null, int maxMessageBytes = 64 << 20, RetryPolicy? retry = null, InProcessTransport? inProcess = null)
+        string address, string? tlsPath = null, int maxMessageBytes = 64 << 20, InProcessTransport? inProcess = null)
     {
         if (address == InProcess)
             return GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
@@ -37,25 +33,15 @@ public static class PeerChannel
                 HttpHandler = (inProcess ?? throw new InvalidOperationException($"{InProcess} is valid only in the one-process host."))(),
             });
 
-        var service = new ServiceConfig { LoadBalancingConfigs = { new RoundRobinConfig() } };
-        if (retry is not null)
-        {
-            service.MethodConfigs.Add(new MethodConfig { Names = { MethodName.Default }, RetryPolicy = retry });
-            // If most requests fail, retrying them all would only add to the load (gRFC A6).
-            service.RetryThrottling = new RetryThrottlingPolicy { MaxTokens = 10, TokenRatio = 0.1 };
-        }
         var tls = tlsPath is null ? null : new TlsFolder(tlsPath);
         return GrpcChannel.ForAddress(address, new GrpcChannelOptions
         {
             Credentials = tls is not null || address.StartsWith(Uri.UriSchemeHttps, StringComparison.OrdinalIgnoreCase)
                 ? ChannelCredentials.SecureSsl
                 : ChannelCredentials.Insecure,
-            ServiceConfig = service,
+            ServiceConfig = new() { LoadBalancingConfigs = { new RoundRobinConfig() } },
             ServiceProvider = Resolvers,
             MaxReceiveMessageSize = maxMessageBytes,
-            // A request that does not fit into these buffers is never retried.
-            MaxRetryBufferPerCallSize = maxMessageBytes,
-            MaxRetryBufferSize = 4L * maxMessageBytes,
             // Requests fail until a restarted peer is connected again: within a second.
             InitialReconnectBackoff = TimeSpan.FromMilliseconds(100),
             MaxReconnectBackoff = TimeSpan.FromSeconds(1),
@@ -78,6 +64,6 @@ public static class PeerChannel
         Uri.TryCreate(address, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" or "dns" or "inprocess";
 
     private static readonly IServiceProvider Resolvers = new ServiceCollection()
-        .AddSingleton<ResolverFactory>(new DnsResolverFactory(DnsRefresh))
+        .AddSingleton<ResolverFactory>(new PeerResolverFactory())
         .BuildServiceProvider();
 }

@@ -76,6 +76,16 @@ public sealed class PeerRequestsTests
         Assert.Equal(1, peer.Attempts);
     }
 
+    [Fact]
+    public async Task SendAsync_AddressesChanged_IsRetried()
+    {
+        using var requests = Create();
+        // Of Grpc.Net.Client's balancer: without an exception, and without the details of a peer.
+        var peer = new Peer(new RpcException(new(StatusCode.Internal, "Unknown error.")));
+
+        Assert.Equal("answer", await RunAsync(requests.SendAsync(peer.Respond)));
+    }
+
     [Theory]
     [InlineData(StatusCode.InvalidArgument)]
     [InlineData(StatusCode.Internal)]

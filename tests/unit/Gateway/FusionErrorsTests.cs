@@ -39,10 +39,16 @@ public sealed class FusionErrorsTests
         StatusCode.Unavailable,
         FusionErrors.ToClientError(new RpcException(new(StatusCode.Internal, "lost (10.0.0.7:8081)", new IOException("lost")))).StatusCode);
 
+    [Fact]
+    public void ToClientError_InternalErrorOfFusion_IsInternal() => Assert.Equal(
+        StatusCode.Internal, FusionErrors.ToClientError(RpcErrors.Status(StatusCode.Internal, "internal error; see the service log")).StatusCode);
+
     [Theory]
     [InlineData(StatusCode.Unavailable, StatusCode.Unavailable)]
     [InlineData(StatusCode.DeadlineExceeded, StatusCode.DeadlineExceeded)]
-    [InlineData(StatusCode.Internal, StatusCode.Internal)]
+    [InlineData(StatusCode.Internal, StatusCode.Unavailable)] // of the channel: fusion sends details
+    [InlineData(StatusCode.Cancelled, StatusCode.Unavailable)]
+    [InlineData(StatusCode.ResourceExhausted, StatusCode.Internal)]
     [InlineData(StatusCode.Unknown, StatusCode.Internal)]
     [InlineData(StatusCode.Unimplemented, StatusCode.Internal)]
     [InlineData(StatusCode.PermissionDenied, StatusCode.Internal)]
