@@ -162,11 +162,7 @@ public sealed class IdentityProviderTests : IAsyncLifetime
         "endless" => context => UntilAbortedAsync(context, () => context.Response.WriteAsync(new string(' ', 1 << 16), context.RequestAborted)),
         "not JSON" => context => context.Response.WriteAsync("<html>{]\ud83d"),
         "no keys" => context => context.Response.WriteAsync("""{"issuer": "http://127.0.0.1", "keys": [1, {"kty": "?"}], "jwks_uri": []}"""),
-        _ => context =>
-        {
-            context.Response.StatusCode = StatusCodes.Status500InternalServerError;
-            return Task.CompletedTask;
-        },
+        _ => context => Results.StatusCode(StatusCodes.Status500InternalServerError).ExecuteAsync(context),
     };
 
     private static async Task UntilAbortedAsync(HttpContext context, Func<Task> step)
