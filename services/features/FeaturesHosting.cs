@@ -16,9 +16,9 @@ public static class FeaturesHosting
 
     /// <summary>
     /// Keys of the limiters: audio files and pictures, calls, and the cores, on which tenants take turns to extract features in units of
-    /// about a millisecond.
+    /// about a millisecond. In one process, other services have limiters too.
     /// </summary>
-    internal const string Files = "files", Calls = "calls", Cores = "cores";
+    internal const string Files = "features: files", Calls = "features: calls", Cores = "features: cores";
 
     /// <summary>Adds the service on top of <c>AddAffectDefaults</c>.</summary>
     public static void AddFeatures(this WebApplicationBuilder builder)

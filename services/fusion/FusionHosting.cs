@@ -18,8 +18,8 @@ namespace Affect.Fusion;
 /// <summary>Adds and maps the service in its container, in the one-process host and in tests.</summary>
 public static class FusionHosting
 {
-    /// <summary>Keys of the limiters that admit clips and calls.</summary>
-    internal const string Clips = "clips", Calls = "calls";
+    /// <summary>Keys of the limiters that admit clips and calls. In one process, other services have limiters too.</summary>
+    internal const string Clips = "fusion: clips", Calls = "fusion: calls";
 
     /// <summary>Adds fusion; its addresses and budgets come from section <c>Fusion</c>.</summary>
     public static void AddFusion(this WebApplicationBuilder builder)

@@ -17,7 +17,7 @@ internal sealed class RealTimeCalls(EmotionService.EmotionServiceClient client, 
 
     private static readonly TimeSpan Chunk = TimeSpan.FromSeconds((double)ChunkBytes / Rate);
 
-    /// <summary>Latencies of the windows in milliseconds, in ascending order: from the sending of its last chunk to its arrival.</summary>
+    /// <summary>Latencies of the windows with speech in milliseconds, in ascending order: from the sending of its last chunk to its arrival.</summary>
     public async Task<List<double>> MeasureAsync(int calls, double seconds)
     {
         // Starts are spread, so that windows of several calls do not become complete together.
@@ -56,8 +56,8 @@ internal sealed class RealTimeCalls(EmotionService.EmotionServiceClient client, 
         {
             var latencies = new List<double>();
             await foreach (var response in call.ResponseStream.ReadAllAsync())
-                // The last windows become complete by the end of the call.
-                if (response.Window is { } window && window.End.ToTimeSpan() / Chunk is var last && last < sent.Length - LastChunks)
+                // The last windows become complete by the end of the call. Windows without speech wait for the voice activity after them.
+                if (response.Window is { Voice.Judgement.Scores: not null } window && window.End.ToTimeSpan() / Chunk is var last && last < sent.Length - LastChunks)
                     latencies.Add(Stopwatch.GetElapsedTime(Volatile.Read(ref sent[(int)last])).TotalMilliseconds);
             return latencies;
         }
