@@ -32,6 +32,8 @@ internal static class LocalHosting
                 ["Logging:LogLevel:Default"] = "Warning",
                 // Concurrent calls complete windows continuously: batching them on one thread saves CPU time.
                 ["Speech:MaxDelay"] = "00:00:00.020",
+                // All services share the cores: short batches let the windows of other tenants through.
+                ["Speech:MaxBatchDuration"] = "00:00:00.010",
                 ["Speech:IntraOpThreads"] = "1",
             },
         });

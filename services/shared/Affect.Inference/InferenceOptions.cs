@@ -52,7 +52,7 @@ public abstract class InferenceOptions
     /// small batches cost no more per input than large ones.
     /// </summary>
     [Range(typeof(TimeSpan), "00:00:00.001", "00:00:10")]
-    public TimeSpan MaxBatchDuration { get; set; } = TimeSpan.FromMilliseconds(10);
+    public TimeSpan MaxBatchDuration { get; set; } = TimeSpan.FromMilliseconds(20);
 
     /// <summary>
     /// Time that the first input of a batch waits for others while the model is idle. With 0 it is computed immediately;
