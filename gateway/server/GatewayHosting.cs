@@ -44,6 +44,7 @@ public static class GatewayHosting
         services.AddCors();
         services.AddRateLimiter();
         services.AddSingleton<IConfigureOptions<RateLimiterOptions>, ClientLimits>();
+        services.AddSingleton<BodyBudget>();
         // The endpoint of unknown services would match every path of two segments, and hide that only the method is wrong.
         services.AddGrpc(grpc => grpc.IgnoreUnknownServices = true)
             .AddServiceOptions<GatewayService>(grpc => grpc.MaxReceiveMessageSize = LimitOptions.MaxRequestBytesLimit);
@@ -63,7 +64,8 @@ public static class GatewayHosting
         // Before authorization, so that guessed keys count against the limit.
         app.UseRateLimiter();
         app.UseAuthorization();
-        app.UseMiddleware<RequestSizeMiddleware>();
+        app.UseMiddleware<ResponseTimeoutMiddleware>();
+        app.UseMiddleware<RequestBodyMiddleware>();
 
         AddLimits(app.MapGrpcService<GatewayService>());
         AddLimits(app.MapRest());

@@ -29,6 +29,21 @@ public sealed class GatewayOptions : IValidatableObject
     [Range(typeof(TimeSpan), "00:00:01", "00:10:00")]
     public TimeSpan Deadline { get; set; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>
+    /// Bytes of request bodies that are held concurrently; beyond it requests get RESOURCE_EXHAUSTED with RetryInfo. A clip takes about twice
+    /// its size while it is forwarded.
+    /// </summary>
+    [Range(64L << 20, 1L << 40)]
+    public long MaxBufferedBytes { get; set; } = 320L << 20;
+
+    /// <summary>Minimum rate at which a request must arrive, over any 10 s.</summary>
+    [Range(1, 1 << 30)]
+    public int MinUploadBytesPerSecond { get; set; } = 8192;
+
+    /// <summary>Time after which a client that reads nothing of its response is disconnected.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "01:00:00")]
+    public TimeSpan ResponseTimeout { get; set; } = TimeSpan.FromMinutes(1);
+
     /// <summary>Notice in every analysis for the persons concerned (EU AI Act, Art. 50(3)).</summary>
     [Required]
     public string Notice { get; set; } =

@@ -48,6 +48,10 @@ internal sealed class FakeFusion : FusionService.FusionServiceBase
         },
         app => app.MapGrpcService<FakeFusion>());
 
+    /// <summary>A large response.</summary>
+    public override Task<Affect.Fusion.V1.AnalyzeResponse> Analyze(Affect.Fusion.V1.AnalyzeRequest request, ServerCallContext context) => Task.FromResult(
+        new Affect.Fusion.V1.AnalyzeResponse { Analysis = new() { Speech = new() { Windows = { Enumerable.Range(0, 200_000).Select(i => new SpeechWindow { Start = new() { Seconds = i } }) } } } });
+
     public override async Task AnalyzeStream(
         IAsyncStreamReader<AnalyzeStreamRequest> requestStream, IServerStreamWriter<AnalyzeStreamResponse> responseStream, ServerCallContext context)
     {

@@ -5,6 +5,7 @@ using Affect.Gateway.Events;
 using Affect.Hosting;
 using Grpc.Core;
 using Grpc.Net.Client;
+using Microsoft.AspNetCore.Http.Features;
 using AnalyzeStreamRequest = Affect.V1.AnalyzeStreamRequest;
 using AnalyzeStreamResponse = Affect.V1.AnalyzeStreamResponse;
 
@@ -37,6 +38,7 @@ internal sealed class CallRelay(
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellation, lifetime.ApplicationStopping);
         // Without a deadline: a call lasts as long as the conversation.
         using var stream = _fusion.AnalyzeStream(new CallOptions(cancellationToken: ended.Token).WithTenant(context.GetPartitionKey()));
+        var timeout = context.Features.GetRequiredFeature<ResponseTimeout>();
         var sending = SendAsync();
         await using var events = publisher.BeginCall(context.GetClient().Tenant);
         try
@@ -48,7 +50,7 @@ internal sealed class CallRelay(
                     response.Started.Notice = options.Notice;
                 // Before the client gets it: whatever a client has received and resumes after is published.
                 await events.PublishAsync(response, ended.Token);
-                await respond(response);
+                await timeout.LimitAsync(respond(response));
             }
         }
         catch (Exception exception) when (exception is RpcException or OperationCanceledException)

@@ -7,8 +7,6 @@ using Affect.Gateway.Errors;
 using Affect.Hosting;
 using Affect.V1;
 using Grpc.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Microsoft.Extensions.Primitives;
 
 namespace Affect.Gateway.Calls;
@@ -24,9 +22,6 @@ internal sealed class CallSocket(WebSocket socket)
 
     /// <summary>Time for the client's close frame.</summary>
     private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(5);
-
-    /// <summary>A client may read slowly, which slows its call down; one that reads nothing for a minute is disconnected.</summary>
-    private static readonly MinDataRate MinReadRate = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromMinutes(1));
 
     private readonly Channel<AnalyzeStreamRequest> _requests = Channel.CreateBounded<AnalyzeStreamRequest>(1);
 
@@ -52,8 +47,6 @@ internal sealed class CallSocket(WebSocket socket)
         if (offered.Count > 0 && !offered.Contains(Protocol))
             throw RpcErrors.InvalidArgument("Sec-WebSocket-Protocol", $"Must include {Protocol}.");
 
-        if (context.Features.Get<IHttpMinResponseDataRateFeature>() is { } rate)
-            rate.MinDataRate = MinReadRate;
         using var socket = await context.WebSockets.AcceptWebSocketAsync(offered.Count > 0 ? Protocol : null);
         await new CallSocket(socket).RunAsync(relay, context, logger);
         return Results.Empty;

@@ -7,12 +7,15 @@ using Affect.Hosting;
 using Affect.V1;
 using Google.Protobuf;
 using Grpc.Core;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace Affect.Gateway.Clips;
 
 /// <summary>The public API over HTTP: the proto JSON of the same messages, with fields named as in the protos.</summary>
 internal static class RestEndpoints
 {
+    private const int PartBytes = 1 << 16;
+
     public static IEndpointConventionBuilder MapRest(this IEndpointRouteBuilder routes)
     {
         var v1 = routes.MapGroup("/v1").AddEndpointFilter<RestErrorFilter>();
@@ -36,7 +39,7 @@ internal static class RestEndpoints
             return Results.Empty;
         }
         var clip = await ClipReader.ReadAsync(context.Request, context.RequestAborted);
-        return Json(await fusion.AnalyzeAsync(clip, context.GetPartitionKey(), DateTime.MaxValue, context.RequestAborted));
+        return await context.WriteAsync(await fusion.AnalyzeAsync(clip, context.GetPartitionKey(), DateTime.MaxValue, context.RequestAborted));
     }
 
     private static async Task<IResult> ListModelsAsync(HttpContext context, FusionClient fusion, string? modality)
@@ -48,13 +51,23 @@ internal static class RestEndpoints
             "face" or "MODALITY_FACE" => Modality.Face,
             _ => throw RpcErrors.InvalidArgument("modality", "Must be speech or face."),
         };
-        return Json(new ListModelsResponse { Models = { await fusion.ListModelsAsync(filter, context.GetPartitionKey(), DateTime.MaxValue, context.RequestAborted) } });
+        return await context.WriteAsync(new ListModelsResponse { Models = { await fusion.ListModelsAsync(filter, context.GetPartitionKey(), DateTime.MaxValue, context.RequestAborted) } });
     }
 
     private static async Task<IResult> GetModelAsync(HttpContext context, FusionClient fusion, string name) =>
-        Json(await fusion.GetModelAsync(name, context.GetPartitionKey(), DateTime.MaxValue, context.RequestAborted));
+        await context.WriteAsync(await fusion.GetModelAsync(name, context.GetPartitionKey(), DateTime.MaxValue, context.RequestAborted));
 
-    private static IResult Json(IMessage message) => Results.Text(ProtoJson.Format(message), "application/json", Encoding.UTF8);
+    /// <summary>Writes in parts, so that a client that reads slowly has the time for each.</summary>
+    private static async Task<IResult> WriteAsync(this HttpContext context, IMessage message)
+    {
+        ReadOnlyMemory<byte> json = Encoding.UTF8.GetBytes(ProtoJson.Format(message));
+        var timeout = context.Features.GetRequiredFeature<ResponseTimeout>();
+        context.Response.ContentType = "application/json; charset=utf-8";
+        context.Response.ContentLength = json.Length;
+        for (; !json.IsEmpty; json = json[Math.Min(json.Length, PartBytes)..])
+            await timeout.LimitAsync(context.Response.BodyWriter.WriteAsync(json[..Math.Min(json.Length, PartBytes)], context.RequestAborted).AsTask());
+        return Results.Empty;
+    }
 }
 
 /// <summary>Turns the exceptions of REST endpoints into problems; logs what clients must not see.</summary>
@@ -73,11 +86,11 @@ internal sealed class RestErrorFilter(ILogger<RestErrorFilter> logger) : IEndpoi
         }
         catch (RpcException exception)
         {
-            await http.WriteErrorAsync(exception, renameField: field => ClipReader.ToRequestField(http.Request, field));
+            await http.WriteErrorAsync(exception, RequestBodyMiddleware.GetHttpStatus(http), renameField: field => ClipReader.ToRequestField(http.Request, field));
         }
         catch (BadHttpRequestException exception) when (exception.StatusCode == StatusCodes.Status413PayloadTooLarge)
         {
-            await RequestSizeMiddleware.WriteTooLargeAsync(http, http.GetClient().Limits.MaxRequestBytes);
+            await RequestBodyMiddleware.WriteTooLargeAsync(http);
         }
         catch (BadHttpRequestException exception)
         {

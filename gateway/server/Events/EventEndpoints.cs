@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.ServerSentEvents;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -25,12 +26,16 @@ internal static class EventEndpoints
     [LimitConcurrency(ConcurrentResource.EventStreams)]
     public static ServerSentEventsResult<string> GetOwn(
         HttpContext context, Dashboards dashboards, [FromQuery(Name = "session_id")] string? sessionId) =>
-        TypedResults.ServerSentEvents(dashboards.Open(context.GetClient().Tenant, Check(sessionId)));
+        Stream(context, dashboards.Open(context.GetClient().Tenant, Check(sessionId)));
 
     /// <summary>The events of every tenant's calls, as server-sent events.</summary>
     [LimitConcurrency(ConcurrentResource.EventStreams)]
-    public static ServerSentEventsResult<string> GetAll(Dashboards dashboards, [FromQuery(Name = "session_id")] string? sessionId) =>
-        TypedResults.ServerSentEvents(dashboards.Open(null, Check(sessionId)));
+    public static ServerSentEventsResult<string> GetAll(
+        HttpContext context, Dashboards dashboards, [FromQuery(Name = "session_id")] string? sessionId) =>
+        Stream(context, dashboards.Open(null, Check(sessionId)));
+
+    private static ServerSentEventsResult<string> Stream(HttpContext context, IAsyncEnumerable<SseItem<string>> events) =>
+        TypedResults.ServerSentEvents(context.Features.GetRequiredFeature<ResponseTimeout>().LimitAsync(events));
 
     private static string? Check(string? sessionId) => RequestLimits.CheckName("session_id", sessionId ?? "").ToList() is { Count: > 0 } violations
         ? throw RpcErrors.InvalidArgument(violations)
