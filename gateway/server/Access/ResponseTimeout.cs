@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Affect.Gateway.Errors;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 
 namespace Affect.Gateway.Access;
@@ -99,8 +100,11 @@ internal sealed class ResponseTimeoutMiddleware(RequestDelegate next, GatewayOpt
         await next(context);
         if (context.WebSockets.IsWebSocketRequest)
             return;
-        // Kestrel sends the rest after the request has ended otherwise, and the client's next request is admitted before.
+        // Kestrel would send the rest after the request has ended, and the client's next request would be admitted before. A unary response
+        // over gRPC is not flushed yet.
         timeout.Start();
+        if (context.IsGrpc())
+            await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
         await context.Response.CompleteAsync();
     }
 }
