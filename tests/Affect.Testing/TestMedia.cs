@@ -103,7 +103,9 @@ public static class TestMedia
         png.Write(number);
     }
 
-    // CRC-32 of ISO 3309, as the PNG specification requires (annex D).
+    /// <summary>CRC-32 of ISO 3309, as the PNG specification requires (annex D).</summary>
+    public static uint Crc(ReadOnlySpan<byte> bytes) => ~Crc(uint.MaxValue, bytes);
+
     private static uint Crc(uint crc, ReadOnlySpan<byte> bytes)
     {
         foreach (var value in bytes)
