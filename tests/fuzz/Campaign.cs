@@ -25,7 +25,8 @@ internal sealed partial class Campaign(FuzzedServer server, int seed, string out
     public async Task<bool> RunAsync(Target target, int cases)
     {
         var clock = Stopwatch.StartNew();
-        var (faults, slowest) = (0, TimeSpan.Zero);
+        var faults = 0;
+        var slowest = (Time: TimeSpan.Zero, Case: 0);
         for (var first = 0; first < cases && faults < MaxFaults; first += BatchSize)
         {
             var numbers = Enumerable.Range(first, Math.Min(BatchSize, cases - first)).ToList();
@@ -36,7 +37,9 @@ internal sealed partial class Campaign(FuzzedServer server, int seed, string out
                 var sent = Stopwatch.GetTimestamp();
                 if (await SendAsync(batch[i]) is { } fault)
                     found[i] = fault;
-                slowest = TimeSpan.FromTicks(Math.Max(slowest.Ticks, Stopwatch.GetElapsedTime(sent).Ticks));
+                lock (found)
+                    if (Stopwatch.GetElapsedTime(sent) is var time && time > slowest.Time)
+                        slowest = (time, numbers[i]);
             });
 
             // Cases run concurrently; those that log an error or crash the server are found by sending each alone.
@@ -53,7 +56,7 @@ internal sealed partial class Campaign(FuzzedServer server, int seed, string out
             }
         }
         Console.WriteLine(
-            $"{target.Name}: {cases} cases in {clock.Elapsed.TotalSeconds:0.0} s, slowest {slowest.TotalSeconds:0.0} s, {(faults == 0 ? "passed" : $"{faults} faults")}");
+            $"{target.Name}: {cases} cases in {clock.Elapsed.TotalSeconds:0.0} s, slowest {slowest.Time.TotalSeconds:0.0} s (case {slowest.Case}), {(faults == 0 ? "passed" : $"{faults} faults")}");
         return faults == 0;
     }
 

@@ -12,6 +12,9 @@ namespace Affect.Fuzz;
 /// <summary>All services in one process, as <c>deploy/run</c> starts them, with models of one layer.</summary>
 internal sealed class FuzzedServer : IAsyncDisposable
 {
+    /// <summary>The key that signs checkpoints.</summary>
+    public static readonly byte[] CheckpointKey = new byte[32];
+
     /// <summary>Time for the log of a finished case to arrive.</summary>
     private static readonly TimeSpan LogDelay = TimeSpan.FromMilliseconds(50);
 
@@ -52,7 +55,7 @@ internal sealed class FuzzedServer : IAsyncDisposable
                 // All cases come from one client.
                 "--Gateway:Anonymous:RequestsPerMinute=1000000",
                 // A fixed key, so that a saved case is authentic in another process too.
-                $"--Fusion:CheckpointKeys:0={Convert.ToBase64String(new byte[32])}", "--Fusion:CheckpointInterval=00:00:01",
+                $"--Fusion:CheckpointKeys:0={Convert.ToBase64String(CheckpointKey)}", "--Fusion:CheckpointInterval=00:00:01",
                 "--Logging:Console:FormatterName=simple", "--Logging:Console:FormatterOptions:SingleLine=true",
             ])
         { RedirectStandardOutput = true, RedirectStandardError = true };

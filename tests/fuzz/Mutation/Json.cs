@@ -6,6 +6,8 @@ namespace Affect.Fuzz.Mutation;
 /// <summary>Mutations along the grammar of JSON.</summary>
 internal static class Json
 {
+    private const int MaxRepeatedBytes = 50_000;
+
     public static byte[] Mutate(Random random, byte[] json)
     {
         for (var rounds = 1 + random.Next(3); rounds > 0; rounds--)
@@ -25,7 +27,7 @@ internal static class Json
         var text = json[member];
         return random.Next(4) switch
         {
-            0 => Replace(member, Join(text, random.Chance(0.1) ? 3_000 : 2)),
+            0 => Replace(member, Join(text, random.Chance(0.1) ? Math.Max(2, MaxRepeatedBytes / text.Length) : 2)),
             1 => Replace(member, []),
             2 => Replace(member, [.. text, (byte)',', .. Encoding.UTF8.GetBytes($"\"{random.Pick(Hostile.Strings)}\":"), .. random.Pick(Hostile.Json)]),
             _ => Replace(member, [.. random.Pick(Hostile.Json), (byte)':', .. random.Pick(Hostile.Json)]),

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Affect.Fusion.V1;
 using Affect.Fuzz.Mutation;
 using Affect.V1;
@@ -6,7 +7,7 @@ using AnalyzeStreamRequest = Affect.V1.AnalyzeStreamRequest;
 
 namespace Affect.Fuzz.Targets;
 
-/// <summary>Checkpoints in <c>config.resume</c>: the server's own, mutated, and forged ones.</summary>
+/// <summary>Checkpoints in <c>config.resume</c>: the server's own, mutated ones, and forged ones with a valid signature.</summary>
 /// <param name="checkpoints">An authentic checkpoint for each of <see cref="Seeds.Calls"/>.</param>
 internal sealed class CheckpointTarget(IReadOnlyList<Checkpoint> checkpoints)
 {
@@ -19,12 +20,12 @@ internal sealed class CheckpointTarget(IReadOnlyList<Checkpoint> checkpoints)
         {
             0 => Bytes.Mutate(random, state),
             1 => Wire.Mutate(random, state),
-            2 => Forge(random, state),
+            2 => Sign(Forge(random, state)),
             _ => random.Pick(checkpoints).State.ToByteArray(),
         });
         if (random.Chance(0.3))
             call[0] = Message.Mutate(random, call[0]);
-        return StreamTarget.Send(call.Select(request => request.ToByteArray()));
+        return StreamTarget.Send(StreamTarget.Join(call.Select(request => request.ToByteArray())));
     }
 
     /// <summary>The request as the continuation of the call after its checkpoint.</summary>
@@ -40,13 +41,10 @@ internal sealed class CheckpointTarget(IReadOnlyList<Checkpoint> checkpoints)
 
     private static byte[] Forge(Random random, byte[] checkpoint)
     {
-        try
-        {
-            return Message.Mutate(random, CallState.Parser.ParseFrom(checkpoint)).ToByteArray();
-        }
-        catch (InvalidProtocolBufferException)
-        {
-            return Message.Mutate(random, new CallState { Format = 2, Conversation = new(), Audio = new() }).ToByteArray();
-        }
+        var state = checkpoint[HMACSHA256.HashSizeInBytes..];
+        return random.Chance(0.2) ? Wire.Mutate(random, state) : Message.Mutate(random, CallState.Parser.ParseFrom(state)).ToByteArray();
     }
+
+    /// <summary>A checkpoint as fusion makes it, so that the values of the state are checked too.</summary>
+    private static byte[] Sign(byte[] state) => [.. HMACSHA256.HashData(FuzzedServer.CheckpointKey, state), .. state];
 }

@@ -8,7 +8,7 @@ internal static class Http2Target
 {
     public static Case Create(Random random)
     {
-        byte[] call = [.. random.Pick(Seeds.Calls).SelectMany(request => Http2.Message(request.ToByteArray()))];
+        var call = StreamTarget.Join(random.Pick(Seeds.Calls).Select(request => request.ToByteArray()));
         var frames = Http2.Request("/affect.v1.EmotionService/AnalyzeStream", call);
         // The last data in pieces, so that resets meet a call that runs.
         frames = [.. frames.SelectMany(frame => frame.Type == Http2Frame.Data

@@ -9,9 +9,11 @@ internal static class StreamTarget
     public static Case Create(Random random)
     {
         var call = Sequence.Mutate(random, random.Pick(Seeds.Calls), request => Message.Mutate(random, request));
-        return Send(call.Select(request => random.Chance(0.05) ? Wire.Mutate(random, request.ToByteArray()) : request.ToByteArray()));
+        var messages = Join(call.Select(request => random.Chance(0.05) ? Wire.Mutate(random, request.ToByteArray()) : request.ToByteArray()));
+        return Send(random.Chance(0.1) ? Bytes.Mutate(random, messages) : messages);
     }
 
-    public static Case Send(IEnumerable<byte[]> messages) =>
-        Http2.Call("/affect.v1.EmotionService/AnalyzeStream", [.. messages.SelectMany(Http2.Message)]);
+    public static byte[] Join(IEnumerable<byte[]> messages) => [.. messages.SelectMany(Http2.Message)];
+
+    public static Case Send(byte[] messages) => Http2.Call("/affect.v1.EmotionService/AnalyzeStream", messages);
 }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using System.Text.Unicode;
 using Affect.Fuzz.Mutation;
 using Affect.V1;
 using Google.Protobuf;
@@ -17,11 +18,13 @@ internal static class WebSocketTarget
     {
         var messages = random.Pick(Seeds.Calls).Select(Convert).Append(End);
         var frames = Sequence.Mutate(random, messages, frame => Mutate(random, frame));
+        // Text that is not UTF-8 breaks the protocol: the connection ends, with or without an answer.
+        var valid = frames.TrueForAll(frame => frame.Header != (Fin | Text) || Utf8.IsValid(frame.Payload));
         if (random.Chance(0.3))
             frames = [.. frames.SelectMany(frame => Fragment(random, frame))];
         byte[] upgrade = Http1.Upgrade(random.Chance(0.2) ? ["Origin: http://localhost", "Sec-WebSocket-Protocol: affect.v1"] : []);
         // The half-close or the mistake before it ends every sequence of whole messages.
-        if (random.Chance(0.7))
+        if (valid && random.Chance(0.7))
             return new(Protocol.Http, [.. upgrade, .. frames.Append(End).SelectMany(frame => frame.Encode())]);
 
         // Frames that break the protocol, and sequences that stop anywhere.
