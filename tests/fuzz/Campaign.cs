@@ -8,18 +8,21 @@ namespace Affect.Fuzz;
 internal sealed partial class Campaign(FuzzedServer server, int seed, string output)
 {
     private const int BatchSize = 100;
-    private const int Concurrency = 16;
 
     /// <summary>A target ends after this many faulty cases.</summary>
     private const int MaxFaults = 100;
 
+    private const int MaxKindLength = 120;
+
     /// <summary>Memory may grow by a fifth and by this many bytes, which caches and the heap's budget take.</summary>
     private const long MemoryFloor = 64 << 20;
 
+    private static readonly ParallelOptions Concurrent = new() { MaxDegreeOfParallelism = 16 };
+
     private static readonly TimeSpan MemoryTimeout = TimeSpan.FromSeconds(30);
 
-    /// <summary>Faults by kind: texts that differ in numbers alone are one kind.</summary>
-    private readonly Dictionary<string, int> _kinds = [];
+    /// <summary>Kinds of faults that were reported: texts that differ in numbers alone are one kind.</summary>
+    private readonly HashSet<string> _kinds = [];
 
     /// <summary>Sends cases of one target. Returns false if one of them broke an invariant.</summary>
     public async Task<bool> RunAsync(Target target, int cases)
@@ -32,7 +35,7 @@ internal sealed partial class Campaign(FuzzedServer server, int seed, string out
             var numbers = Enumerable.Range(first, Math.Min(BatchSize, cases - first)).ToList();
             var batch = numbers.ConvertAll(number => target.Create(Random(target, number)));
             var found = new ConcurrentDictionary<int, string>();
-            await Parallel.ForEachAsync(Enumerable.Range(0, batch.Count), new ParallelOptions { MaxDegreeOfParallelism = Concurrency }, async (i, _) =>
+            await Parallel.ForEachAsync(Enumerable.Range(0, batch.Count), Concurrent, async (i, _) =>
             {
                 var sent = Stopwatch.GetTimestamp();
                 if (await SendAsync(batch[i]) is { } fault)
@@ -56,7 +59,8 @@ internal sealed partial class Campaign(FuzzedServer server, int seed, string out
             }
         }
         Console.WriteLine(
-            $"{target.Name}: {cases} cases in {clock.Elapsed.TotalSeconds:0.0} s, slowest {slowest.Time.TotalSeconds:0.0} s (case {slowest.Case}), {(faults == 0 ? "passed" : $"{faults} faults")}");
+            $"{target.Name}: {cases} cases in {clock.Elapsed.TotalSeconds:0.0} s, slowest {slowest.Time.TotalSeconds:0.0} s "
+            + $"(case {slowest.Case}), {(faults == 0 ? "passed" : $"{faults} faults")}");
         return faults == 0;
     }
 
@@ -79,7 +83,9 @@ internal sealed partial class Campaign(FuzzedServer server, int seed, string out
             await Task.Delay(TimeSpan.FromMilliseconds(200));
         }
         var end = server.Memory;
-        Console.WriteLine($"memory: {start >> 20} MiB at the start, {end >> 20} MiB after {clock.Elapsed.TotalSeconds:0.0} s, {(end <= limit ? "passed" : "too high")}");
+        Console.WriteLine(
+            $"memory: {start >> 20} MiB at the start, {end >> 20} MiB at the end after {clock.Elapsed.TotalSeconds:0.0} s, "
+            + $"{(end <= limit ? "passed" : "too high")}");
         return end <= limit;
     }
 
@@ -113,14 +119,13 @@ internal sealed partial class Campaign(FuzzedServer server, int seed, string out
     private void Report(string target, int number, Case sent, string fault)
     {
         var kind = Numbers().Replace($"{target} {fault}", "#");
-        if (kind.Length > 120)
-            kind = kind[..120];
-        if (!(_kinds[kind] = _kinds.GetValueOrDefault(kind) + 1).Equals(1))
+        if (!_kinds.Add(kind[..Math.Min(kind.Length, MaxKindLength)]))
             return;
         Directory.CreateDirectory(output);
         var file = Path.Combine(output, $"{target}-{seed}-{number}");
         sent.Save(file);
-        Console.WriteLine($"{target}: case {number}: {fault}{Environment.NewLine}  replay: dotnet run -c Release --project tests/fuzz -- --replay {file}");
+        Console.WriteLine($"{target}: case {number}: {fault}");
+        Console.WriteLine($"  replay: dotnet run -c Release --project tests/fuzz -- --replay {file}");
     }
 
     // Equal in every process, unlike hash codes of strings.

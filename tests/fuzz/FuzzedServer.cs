@@ -18,6 +18,8 @@ internal sealed class FuzzedServer : IAsyncDisposable
     /// <summary>Time for the log of a finished case to arrive.</summary>
     private static readonly TimeSpan LogDelay = TimeSpan.FromMilliseconds(50);
 
+    private static readonly string[] ErrorLines = ["fail:", "crit:", "Unhandled exception"];
+
     private readonly ModelFolder _models = new();
     private readonly ConcurrentQueue<string> _errors = [];
     private readonly HttpClient _http = new() { Timeout = Connection.Timeout };
@@ -51,7 +53,8 @@ internal sealed class FuzzedServer : IAsyncDisposable
             "dotnet",
             [
                 Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../Affect.Local", build, "Affect.Local.dll")),
-                $"--Server:HttpPort={_httpPort}", $"--Server:GrpcPort={_grpcPort}", $"--Speech:ModelsPath={_models.Path}", $"--Face:ModelsPath={_models.Path}",
+                $"--Server:HttpPort={_httpPort}", $"--Server:GrpcPort={_grpcPort}",
+                $"--Speech:ModelsPath={_models.Path}", $"--Face:ModelsPath={_models.Path}",
                 // All cases come from one client.
                 "--Gateway:Anonymous:RequestsPerMinute=1000000",
                 // A fixed key, so that a saved case is authentic in another process too.
@@ -59,10 +62,13 @@ internal sealed class FuzzedServer : IAsyncDisposable
                 "--Logging:Console:FormatterName=simple", "--Logging:Console:FormatterOptions:SingleLine=true",
             ])
         { RedirectStandardOutput = true, RedirectStandardError = true };
+        if (Environment.GetEnvironmentVariable("AFFECT_YUNET") is { Length: > 0 } detector)
+            start.ArgumentList.Add($"--Features:FaceDetectorPath={detector}");
         start.Environment["MALLOC_ARENA_MAX"] = "2";
         var ready = new TaskCompletionSource();
         _process = new Process { StartInfo = start, EnableRaisingEvents = true };
-        _process.Exited += (_, _) => ready.TrySetException(new InvalidOperationException($"The server has exited: {string.Join(Environment.NewLine, _errors)}"));
+        _process.Exited += (_, _) => ready.TrySetException(
+            new InvalidOperationException($"The server has exited: {string.Join(Environment.NewLine, _errors)}"));
         _process.OutputDataReceived += (_, line) => Read(line.Data);
         _process.ErrorDataReceived += (_, line) => Read(line.Data);
         _process.Start();
@@ -74,8 +80,7 @@ internal sealed class FuzzedServer : IAsyncDisposable
         {
             if (line?.StartsWith("Affect is ready", StringComparison.Ordinal) == true)
                 ready.TrySetResult();
-            else if (line is not null && (line.StartsWith("fail:", StringComparison.Ordinal) || line.StartsWith("crit:", StringComparison.Ordinal)
-                || line.StartsWith("Unhandled exception", StringComparison.Ordinal)))
+            else if (line is not null && ErrorLines.Any(start => line.StartsWith(start, StringComparison.Ordinal)))
                 _errors.Enqueue(line);
         }
     }
@@ -97,9 +102,15 @@ internal sealed class FuzzedServer : IAsyncDisposable
     {
         try
         {
-            using var body = new MultipartFormDataContent { { new ByteArrayContent(Seeds.Wav[0]), "audio" }, { new ByteArrayContent(Seeds.Pictures[0]), "image" } };
+            using var body = new MultipartFormDataContent
+            {
+                { new ByteArrayContent(Seeds.Wav[0]), "audio" },
+                { new ByteArrayContent(Seeds.Pictures[0]), "image" },
+            };
             using var response = await _http.PostAsync($"http://localhost:{_httpPort}/v1/analyze", body);
-            return response.StatusCode == HttpStatusCode.OK ? null : $"a valid clip got status {(int)response.StatusCode}: {await response.Content.ReadAsStringAsync()}";
+            return response.StatusCode == HttpStatusCode.OK
+                ? null
+                : $"a valid clip got status {(int)response.StatusCode}: {await response.Content.ReadAsStringAsync()}";
         }
         catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException)
         {

@@ -6,7 +6,8 @@ namespace Affect.Fuzz;
 /// <summary>One frame of HTTP/2 (RFC 9113, 4.1).</summary>
 internal sealed record Http2Frame(byte Type, byte Flags, int Stream, byte[] Payload)
 {
-    public const byte Data = 0, Headers = 1, Priority = 2, Reset = 3, Settings = 4, Ping = 6, GoAway = 7, WindowUpdate = 8, Continuation = 9;
+    public const byte Data = 0, Headers = 1, Priority = 2, Reset = 3, Settings = 4, Ping = 6, GoAway = 7, WindowUpdate = 8,
+        Continuation = 9;
 
     public const byte EndStream = 1, EndHeaders = 4;
 
@@ -44,7 +45,9 @@ internal static class Http2
 {
     private const int MaxFrame = 16384;
 
-    /// <summary>The client's preface; unlimited windows, and no dynamic table of headers, which <see cref="ReadHeaders"/> does not decode.</summary>
+    /// <summary>
+    /// The client's preface: unlimited windows, and no dynamic table of headers, which <see cref="ReadHeaders"/> does not decode.
+    /// </summary>
     public static byte[] Preface { get; } =
     [
         .. "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8,
@@ -86,7 +89,10 @@ internal static class Http2
         return prefixed;
     }
 
-    /// <summary>The headers and trailers of a response as Kestrel encodes them: without Huffman codes. Names from the static table are omitted, except :status.</summary>
+    /// <summary>
+    /// The headers and trailers of a response as Kestrel encodes them: without Huffman codes. Of the names in the static table, only
+    /// :status is decoded.
+    /// </summary>
     public static Dictionary<string, string> ReadHeaders(IEnumerable<Http2Frame> frames)
     {
         var headers = new Dictionary<string, string>();

@@ -21,7 +21,8 @@ internal static class Judge
     public static bool IsComplete(Case sent, ReadOnlySpan<byte> reply) => sent.Protocol switch
     {
         Protocol.Http => IsHttpComplete(reply),
-        Protocol.Grpc => Http2Frame.Parse(reply).Any(frame => frame.Stream == 1 && (frame.IsLastOfStream || frame.Type == Http2Frame.Reset)),
+        Protocol.Grpc => Http2Frame.Parse(reply)
+            .Exists(frame => frame.Stream == 1 && (frame.IsLastOfStream || frame.Type == Http2Frame.Reset)),
         _ => false,
     };
 
@@ -65,7 +66,9 @@ internal static class Judge
             return (StatusCode)int.Parse(number, CultureInfo.InvariantCulture) is var status && ServerErrors.Contains(status)
                 ? $"{status}: {headers.GetValueOrDefault("grpc-message")}"
                 : null;
-        return required && !frames.Exists(frame => frame.Type is Http2Frame.Headers or Http2Frame.Reset or Http2Frame.GoAway) ? "closed without an answer" : null;
+        return required && !frames.Exists(frame => frame.Type is Http2Frame.Headers or Http2Frame.Reset or Http2Frame.GoAway)
+            ? "closed without an answer"
+            : null;
     }
 
     private static bool IsHttpComplete(ReadOnlySpan<byte> reply)
@@ -82,14 +85,18 @@ internal static class Judge
         if (Header(head, "Content-Length") is { } length)
             return body.Length >= int.Parse(length, CultureInfo.InvariantCulture);
         // Server-sent events do not end.
-        return head.Contains("text/event-stream", StringComparison.Ordinal) || Header(head, "Transfer-Encoding") is null || body.EndsWith("0\r\n\r\n"u8);
+        return head.Contains("text/event-stream", StringComparison.Ordinal) || Header(head, "Transfer-Encoding") is null
+            || body.EndsWith("0\r\n\r\n"u8);
     }
 
     private static string? Header(string head, string name) =>
-        head.Split("\r\n").FirstOrDefault(line => line.StartsWith($"{name}:", StringComparison.OrdinalIgnoreCase))?[(name.Length + 1)..].Trim();
+        head.Split("\r\n").FirstOrDefault(line => line.StartsWith($"{name}:", StringComparison.OrdinalIgnoreCase))?
+            [(name.Length + 1)..].Trim();
 
     private static int? Status(ReadOnlySpan<byte> reply) =>
-        reply.Length > 12 && reply.StartsWith("HTTP/1."u8) && int.TryParse(reply[9..12], CultureInfo.InvariantCulture, out var status) ? status : null;
+        reply.Length > 12 && reply.StartsWith("HTTP/1."u8) && int.TryParse(reply[9..12], CultureInfo.InvariantCulture, out var status)
+            ? status
+            : null;
 
     /// <summary>The code of the server's close frame, if it has sent one; its frames are not masked.</summary>
     private static int? FindClose(ReadOnlySpan<byte> frames)
@@ -114,5 +121,6 @@ internal static class Judge
 
     /// <summary>The end of an answer, on one line.</summary>
     private static string Excerpt(ReadOnlySpan<byte> reply) =>
-        string.Concat(Encoding.UTF8.GetString(reply[Math.Max(0, reply.Length - 300)..]).Select(letter => char.IsControl(letter) ? ' ' : letter));
+        string.Concat(Encoding.UTF8.GetString(reply[Math.Max(0, reply.Length - 300)..])
+            .Select(letter => char.IsControl(letter) ? ' ' : letter));
 }

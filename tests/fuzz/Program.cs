@@ -3,10 +3,13 @@ using Affect.Fuzz;
 using Affect.Fuzz.Targets;
 
 var cases = new Option<int>("--cases") { Description = "Number of cases, divided among the targets", DefaultValueFactory = _ => 20_000 };
-var seed = new Option<int>("--seed") { Description = "Seed of the random numbers; equal seeds send equal cases", DefaultValueFactory = _ => 18 };
-var only = new Option<string[]>("--target") { Description = "Name of a target; all targets if absent", AllowMultipleArgumentsPerToken = true };
+var seed = new Option<int>("--seed") { Description = "Equal seeds send equal cases", DefaultValueFactory = _ => 18 };
+var only = new Option<string[]>("--target") { Description = "Names of targets; all if absent", AllowMultipleArgumentsPerToken = true };
 var replay = new Option<FileInfo[]>("--replay") { Description = "Files of cases to send again", AllowMultipleArgumentsPerToken = true };
-var command = new RootCommand("Sends mutated requests to all services in one process and checks that none of them breaks the server.") { cases, seed, only, replay };
+var command = new RootCommand("Sends mutated requests to all services in one process and checks that none breaks the server.")
+{
+    cases, seed, only, replay,
+};
 command.SetAction(async parsed =>
 {
     await using var server = new FuzzedServer();
@@ -18,8 +21,9 @@ command.SetAction(async parsed =>
 
     List<Target> targets =
     [
-        new("json", JsonTarget.Create), new("multipart", MultipartTarget.Create), new("http", HttpTarget.Create), new("websocket", WebSocketTarget.Create),
-        new("grpc", GrpcTarget.Create), new("stream", StreamTarget.Create), new("checkpoint", new CheckpointTarget(await GetCheckpointsAsync(server)).Create),
+        new("json", JsonTarget.Create), new("multipart", MultipartTarget.Create), new("http", HttpTarget.Create),
+        new("websocket", WebSocketTarget.Create), new("grpc", GrpcTarget.Create), new("stream", StreamTarget.Create),
+        new("checkpoint", new CheckpointTarget(await GetCheckpointsAsync(server)).Create),
         new("http2", Http2Target.Create), new("audio", AudioTarget.Create), new("picture", PictureTarget.Create),
     ];
     if (parsed.GetValue(only) is { Length: > 0 } names)

@@ -25,15 +25,23 @@ internal static class Seeds
     public static IReadOnlyList<AnalyzeStreamRequest[]> Calls { get; } =
     [
         [
-            Config(new() { SessionId = "c-17", Audio = Stream(AudioEncoding.Mulaw, SpeakerRole.Customer), Window = Seconds(0.5), Hop = Seconds(0.2) }),
+            Config(new()
+            {
+                SessionId = "c-17",
+                Audio = Stream(AudioEncoding.Mulaw, SpeakerRole.Customer),
+                Window = Seconds(0.5),
+                Hop = Seconds(0.2),
+            }),
             .. Samples(2_000),
         ],
         [
-            Config(new() { Audio = Stream(AudioEncoding.L16, SpeakerRole.Customer, SpeakerRole.Agent), Video = new() { Role = SpeakerRole.Customer } }),
+            Config(new() { Audio = Stream(AudioEncoding.L16, SpeakerRole.Customer, SpeakerRole.Agent), Video = Customer }),
             .. Samples(4_000), Frame(0.2, "face.jpg"), Frame(0.1, "rgb.png"),
         ],
-        [Config(new() { Video = new() { Role = SpeakerRole.Customer }, Hop = Seconds(0.5) }), Frame(0.1, "face.jpg"), Frame(0.9, "progressive.jpg")],
+        [Config(new() { Video = Customer, Hop = Seconds(0.5) }), Frame(0.1, "face.jpg"), Frame(0.9, "progressive.jpg")],
     ];
+
+    private static VideoStream Customer => new() { Role = SpeakerRole.Customer };
 
     private static IReadOnlyList<byte[]> Files(string folder, string pattern) =>
     [
@@ -56,5 +64,6 @@ internal static class Seeds
     private static IEnumerable<AnalyzeStreamRequest> Samples(int bytes) => Audio("mulaw.wav").ToByteArray()[^8_000..].Chunk(bytes)
         .Select((part, i) => new AnalyzeStreamRequest { Audio = new() { Position = i * bytes, Data = ByteString.CopyFrom(part) } });
 
-    private static AnalyzeStreamRequest Frame(double seconds, string file) => new() { Frame = new() { Time = Seconds(seconds), Image = Picture(file) } };
+    private static AnalyzeStreamRequest Frame(double seconds, string file) =>
+        new() { Frame = new() { Time = Seconds(seconds), Image = Picture(file) } };
 }

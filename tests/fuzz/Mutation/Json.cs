@@ -29,14 +29,15 @@ internal static class Json
         {
             0 => Replace(member, Join(text, random.Chance(0.1) ? Math.Max(2, MaxRepeatedBytes / text.Length) : 2)),
             1 => Replace(member, []),
-            2 => Replace(member, [.. text, (byte)',', .. Encoding.UTF8.GetBytes($"\"{random.Pick(Hostile.Strings)}\":"), .. random.Pick(Hostile.Json)]),
+            2 => Replace(member, [.. text, .. Encoding.UTF8.GetBytes($",\"{random.Pick(Hostile.Strings)}\":"), .. random.Pick(Hostile.Json)]),
             _ => Replace(member, [.. random.Pick(Hostile.Json), (byte)':', .. random.Pick(Hostile.Json)]),
         };
 
         byte[] Replace(Range range, byte[] with) => [.. json[..range.Start.Value], .. with, .. json[range.End.Value..]];
     }
 
-    private static byte[] Join(byte[] member, int count) => [.. Enumerable.Repeat((byte[])[.. member, (byte)','], count - 1).SelectMany(part => part), .. member];
+    private static byte[] Join(byte[] member, int count) =>
+        [.. Enumerable.Repeat((byte[])[.. member, (byte)','], count - 1).SelectMany(part => part), .. member];
 
     /// <summary>The ranges of all values, and of all names with their values, up to the first error.</summary>
     private static (List<Range> Values, List<Range> Members) Parse(byte[] json)

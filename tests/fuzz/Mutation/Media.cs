@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
 using System.Text;
+using Affect.Testing;
 
 namespace Affect.Fuzz.Mutation;
 
@@ -10,8 +11,12 @@ internal static class Media
     private const int HeaderBytes = 64;
 
     private static readonly string[] Ids =
-        ["fmt ", "data", "fact", "LIST", "VP8 ", "VP8L", "VP8X", "ANIM", "ANMF", "ALPH", "EXIF", "ICCP", "IHDR", "PLTE", "IDAT", "IEND", "tRNS", "zTXt", "iTXt", "iCCP", "eXIf", "acTL",
-            "moov", "mdat", "stsz", "ftyp", "COMM", "SSND"];
+    [
+        "fmt ", "data", "fact", "LIST", "VP8 ", "VP8L", "VP8X", "ANIM", "ANMF", "ALPH", "EXIF", "ICCP", "IHDR", "PLTE", "IDAT", "IEND",
+        "tRNS", "zTXt", "iTXt", "iCCP", "eXIf", "acTL", "moov", "mdat", "stsz", "ftyp", "COMM", "SSND",
+    ];
+
+    private static readonly int[] Edges = [0, 1, 15, 16, 3_000, 8_192, 8_193, 65_535, int.MaxValue, -1];
 
     public static byte[] Mutate(Random random, byte[] file)
     {
@@ -59,7 +64,7 @@ internal static class Media
     {
         var copy = content.ToArray();
         if (copy.Length >= 8)
-            BinaryPrimitives.WriteInt32BigEndian(copy.AsSpan(4 * random.Next(2)), random.Pick([0, 1, 15, 16, 3_000, 8_192, 8_193, 65_535, int.MaxValue, -1]));
+            BinaryPrimitives.WriteInt32BigEndian(copy.AsSpan(4 * random.Next(2)), random.Pick(Edges));
         return copy;
     }
 
@@ -110,7 +115,7 @@ internal static class Media
         if (layout.Trailer > 0)
         {
             trailer = new byte[4];
-            BinaryPrimitives.WriteUInt32BigEndian(trailer, chunk.Damaged ? 0 : Affect.Testing.TestMedia.Crc([.. chunk.Id, .. chunk.Content]));
+            BinaryPrimitives.WriteUInt32BigEndian(trailer, chunk.Damaged ? 0 : TestMedia.Crc([.. chunk.Id, .. chunk.Content]));
         }
         return
         [

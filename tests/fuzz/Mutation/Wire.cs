@@ -35,7 +35,8 @@ internal static class Wire
         _ => field with { Payload = random.Bytes(field.Payload.Length) },
     };
 
-    private static byte[] Group(Random random, int number) => [.. Encode([new(random.Next(1, 9), Varint, [1])]), .. ToVarint((ulong)number << 3 | EndGroup)];
+    private static byte[] Group(Random random, int number) =>
+        [.. Encode([new(random.Next(1, 9), Varint, [1])]), .. ToVarint((ulong)number << 3 | EndGroup)];
 
     /// <summary>Messages inside messages; parsers accept a depth of 100.</summary>
     private static byte[] Nest(int number, int depth)
@@ -47,7 +48,11 @@ internal static class Wire
     }
 
     private static byte[] Encode(IEnumerable<Field> fields) => [.. fields.SelectMany(field => (byte[])
-        [.. ToVarint((ulong)field.Number << 3 | (uint)field.Type), .. field.Type == Delimited ? field.Length ?? ToVarint((ulong)field.Payload.Length) : [], .. field.Payload])];
+    [
+        .. ToVarint((ulong)field.Number << 3 | (uint)field.Type),
+        .. field.Type == Delimited ? field.Length ?? ToVarint((ulong)field.Payload.Length) : [],
+        .. field.Payload,
+    ])];
 
     /// <summary>The fields of a message; null if it is not one.</summary>
     private static List<Field>? Parse(ReadOnlySpan<byte> message)

@@ -18,9 +18,12 @@ internal static class GrpcTarget
 
     private static readonly (string, string)[] Metadata =
     [
-        ("grpc-timeout", "1n"), ("grpc-timeout", "99999999H"), ("grpc-timeout", "-1S"), ("grpc-timeout", "x"), ("grpc-encoding", "gzip"), ("grpc-encoding", "br"),
-        ("x-api-key", "wrong"), ("x-api-key", "\u00e9"), ("authorization", "Bearer x"), ("affect-tenant-bin", "AAAA"), ("affect-tenant-bin", "!"), ("a-bin", "=="),
-        ("x", new('x', 8_000)), ("origin", "http://evil.example"), ("host", "evil.example"), ("connection", "close"), ("Upper", "case"), ("user-agent", "\u001b[31m"),
+        ("grpc-timeout", "1n"), ("grpc-timeout", "99999999H"), ("grpc-timeout", "-1S"), ("grpc-timeout", "x"), ("grpc-encoding", "gzip"),
+        ("grpc-encoding", "br"),
+        ("x-api-key", "wrong"), ("x-api-key", "\u00e9"), ("authorization", "Bearer x"), ("affect-tenant-bin", "AAAA"),
+        ("affect-tenant-bin", "!"), ("a-bin", "=="),
+        ("x", new('x', 8_000)), ("origin", "http://evil.example"), ("host", "evil.example"), ("connection", "close"), ("Upper", "case"),
+        ("user-agent", "\u001b[31m"),
         ("grpc-accept-encoding", ",,,"), ("content-length", "3"),
     ];
 

@@ -7,20 +7,30 @@ namespace Affect.Fuzz.Targets;
 internal static class MultipartTarget
 {
     private static readonly string[] Names =
-        ["audio", "image", "images", "speech_model", "face_model", "hop", "text", "", "\"", "a\0b", "image[0]", "__proto__", "é", new('x', 20_000)];
+    [
+        "audio", "image", "images", "speech_model", "face_model", "hop", "text", "", "\"", "a\0b", "image[0]", "__proto__", "é",
+        new('x', 20_000),
+    ];
 
     private static readonly string[] Boundaries =
     [
-        "b", "\"b\"", "", "\"\"", "b;charset=utf-8", "\"b b\"", "\"--b\"", "--", "é", "\"", new('b', 69), new('b', 70), new('b', 71), new('b', 128), new('b', 5_000), "b\t", "a, b",
+        "b", "\"b\"", "", "\"\"", "b;charset=utf-8", "\"b b\"", "\"--b\"", "--", "é", "\"", new('b', 69), new('b', 70), new('b', 71),
+        new('b', 128), new('b', 5_000), "b\t", "a, b",
     ];
 
     private static readonly string[] Headers =
     [
-        "Content-Type: audio/wav", "Content-Type: application/json; charset=utf-7", "Content-Disposition: form-data", "Content-Transfer-Encoding: base64",
-        "Content-Disposition: form-data; name=hop", "X: " + new string('x', 17_000), "X", ": x", "Content-Disposition: ;;;=", "Content-Disposition: form-data; name*=utf-8''%ff",
+        "Content-Type: audio/wav", "Content-Type: application/json; charset=utf-7", "Content-Disposition: form-data",
+        "Content-Transfer-Encoding: base64",
+        "Content-Disposition: form-data; name=hop", "X: " + new string('x', 17_000), "X", ": x", "Content-Disposition: ;;;=",
+        "Content-Disposition: form-data; name*=utf-8''%ff",
     ];
 
-    private static readonly string[] Hops = ["1", "0.5s", "1.5", "-1", "0", "11", "1e3", "NaN", "99999999999999999999999999999", "79228162514264337593543950335", "0.00000000000000001", "1s s"];
+    private static readonly string[] Hops =
+    [
+        "1", "0.5s", "1.5", "-1", "0", "11", "1e3", "NaN", "99999999999999999999999999999", "79228162514264337593543950335",
+        "0.00000000000000001", "1s s",
+    ];
 
     public static Case Create(Random random)
     {
@@ -39,7 +49,8 @@ internal static class MultipartTarget
         });
 
         var boundary = random.Chance(0.8) ? "b" : random.Pick(Boundaries);
-        byte[] body = [.. parts.SelectMany(part => part.Encode(boundary.Trim('"'))), .. Encoding.UTF8.GetBytes($"--{boundary.Trim('"')}--\r\n")];
+        var unquoted = boundary.Trim('"');
+        byte[] body = [.. parts.SelectMany(part => part.Encode(unquoted)), .. Encoding.UTF8.GetBytes($"--{unquoted}--\r\n")];
         if (random.Chance(0.2))
             body = Bytes.Mutate(random, body);
         return Http1.Post("/v1/analyze", body, $"Content-Type: multipart/form-data; boundary={boundary}");
@@ -51,7 +62,8 @@ internal static class MultipartTarget
 
         public byte[] Encode(string boundary) =>
         [
-            .. Encoding.UTF8.GetBytes(string.Join("\r\n", [$"--{boundary}", $"Content-Disposition: form-data; name=\"{Name}\"", .. Headers, "", ""])),
+            .. Encoding.UTF8.GetBytes(string.Join(
+                "\r\n", [$"--{boundary}", $"Content-Disposition: form-data; name=\"{Name}\"", .. Headers, "", ""])),
             .. Content, .. "\r\n"u8,
         ];
     }

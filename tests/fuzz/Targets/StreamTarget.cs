@@ -9,7 +9,8 @@ internal static class StreamTarget
     public static Case Create(Random random)
     {
         var call = Sequence.Mutate(random, random.Pick(Seeds.Calls), request => Message.Mutate(random, request));
-        var messages = Join(call.Select(request => random.Chance(0.05) ? Wire.Mutate(random, request.ToByteArray()) : request.ToByteArray()));
+        var messages = Join(call.Select(request => request.ToByteArray())
+            .Select(message => random.Chance(0.05) ? Wire.Mutate(random, message) : message));
         return Send(random.Chance(0.1) ? Bytes.Mutate(random, messages) : messages);
     }
 

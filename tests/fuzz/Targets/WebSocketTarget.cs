@@ -38,7 +38,8 @@ internal static class WebSocketTarget
     private static Frame Convert(AnalyzeStreamRequest request) => request.MessageCase switch
     {
         AnalyzeStreamRequest.MessageOneofCase.Audio => Media(1, request.Audio.Position, request.Audio.Data),
-        AnalyzeStreamRequest.MessageOneofCase.Frame => Media(2, request.Frame.Time.ToTimeSpan().Ticks / TimeSpan.TicksPerMicrosecond, request.Frame.Image),
+        AnalyzeStreamRequest.MessageOneofCase.Frame =>
+            Media(2, request.Frame.Time.ToTimeSpan().Ticks / TimeSpan.TicksPerMicrosecond, request.Frame.Image),
         _ => new(Fin | Text, Encoding.UTF8.GetBytes(JsonFormatter.Default.Format(request.Config))),
     };
 
@@ -76,7 +77,8 @@ internal static class WebSocketTarget
         var cut = random.Next(frame.Payload.Length);
         return
         [
-            new((byte)(frame.Header & ~Fin), frame.Payload[..cut]), new(Fin | Ping, []), new(Continuation, []), new(Fin | Continuation, frame.Payload[cut..]),
+            new((byte)(frame.Header & ~Fin), frame.Payload[..cut]), new(Fin | Ping, []), new(Continuation, []),
+            new(Fin | Continuation, frame.Payload[cut..]),
         ];
     }
 
