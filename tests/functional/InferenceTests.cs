@@ -8,6 +8,7 @@ using Google.Protobuf;
 using Google.Rpc;
 using Grpc.Core;
 using Grpc.Net.Client;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Testing;
 using ClassifierClient = Affect.Classifier.V1.ClassifierService.ClassifierServiceClient;
 
@@ -94,7 +95,7 @@ public sealed class InferenceTests : IAsyncDisposable
         TinyModel.Write(_models.Path, TinyModel.Face());
         var client = await SpeechAsync();
 
-        var models = (await client.ListModelsAsync(new(), cancellationToken: Cancellation)).Models;
+        var models = (await client.ListModelsAsync(new() { Modality = Modality.Speech }, cancellationToken: Cancellation)).Models;
 
         Assert.Equal(["another", "tiny-speech"], models.Select(model => model.Reference.Name));
         var model = models[1];
@@ -108,6 +109,20 @@ public sealed class InferenceTests : IAsyncDisposable
         Assert.Equal((0.9, 0.8, 0.7, 0.6, 0.05, 7), (metrics.Accuracy, metrics.UnweightedAverageRecall, metrics.MacroF1,
             metrics.MacroPrecision, metrics.ExpectedCalibrationError, metrics.Samples));
         Assert.Equal([6, 6, 6, 6, 6, 6, 6], metrics.Confusion[6].Counts);
+    }
+
+    [Fact]
+    public async Task ListModels_NoModelInService_IsUnavailable()
+    {
+        TinyModel.Write(_models.Path, TinyModel.Speech());
+        var client = await SpeechAsync();
+        await _services.OfType<TestService>().Single().Services
+            .GetRequiredKeyedService<Affect.Inference.Classifiers>(Affect.Inference.Modality.Speech).StopAsync(Cancellation);
+
+        var error = await Assert.ThrowsAsync<RpcException>(
+            async () => await client.ListModelsAsync(new() { Modality = Modality.Speech }, cancellationToken: Cancellation));
+
+        Assert.Equal(StatusCode.Unavailable, error.StatusCode);
     }
 
     [Theory]
@@ -247,12 +262,12 @@ public sealed class InferenceTests : IAsyncDisposable
         var client = new ClassifierClient(channel);
         var speech = await client.ClassifyAsync(Speech(Zeros(SpeechBytes)), cancellationToken: Cancellation);
         var face = await client.ClassifyAsync(Face(Zeros(FaceBytes)), cancellationToken: Cancellation);
-        var models = (await client.ListModelsAsync(new(), cancellationToken: Cancellation)).Models;
+        var models = (await client.ListModelsAsync(new() { Modality = Modality.Speech }, cancellationToken: Cancellation)).Models;
         var (field, description) = await InvalidAsync(() => client.ClassifyAsync(new ClassifyRequest(), cancellationToken: Cancellation));
 
         Assert.True(speech.Judgement.Scores.Happy > 0.9);
         Assert.True(face.Judgement.Scores.Surprise > 0.9);
-        Assert.Equal(["tiny-speech", "tiny-face"], models.Select(model => model.Reference.Name));
+        Assert.Equal(["tiny-speech"], models.Select(model => model.Reference.Name));
         Assert.Equal(("modality", "Must be SPEECH or FACE."), (field, description));
     }
 

@@ -83,10 +83,9 @@ internal sealed class ModelCatalog(
     /// <summary>Expires the cached list, because a model differs from it.</summary>
     public void Expire(Modality modality) => GetEntry(modality).Expire();
 
-    /// <summary>One process may serve both modalities.</summary>
     private static async Task<IReadOnlyList<Model>> FetchAsync(
         ClassifierService.ClassifierServiceClient client, Modality modality, PeerRequests requests) =>
-        [.. (await requests.SendAsync(options => client.ListModelsAsync(new(), options))).Models.Where(model => model.Modality == modality)];
+        (await requests.SendAsync(options => client.ListModelsAsync(new() { Modality = modality }, options))).Models;
 
     private Entry GetEntry(Modality modality) => modality == Modality.Speech ? _speech : _face;
 

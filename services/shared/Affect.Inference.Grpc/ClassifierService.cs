@@ -15,8 +15,7 @@ internal sealed class ClassifierService(IServiceProvider provider) : Affect.Clas
 
     public override async Task<ClassifyResponse> Classify(ClassifyRequest request, ServerCallContext context)
     {
-        var models = _served.FirstOrDefault(served => served.Modality == request.Modality).Models ?? throw RpcErrors.InvalidArgument(
-            "modality", $"Must be {string.Join(" or ", _served.Select(served => served.Modality.ToString().ToUpperInvariant()))}.");
+        var models = GetModels(request.Modality);
         try
         {
             var (model, result) = await models.ClassifyAsync(
@@ -51,6 +50,22 @@ internal sealed class ClassifierService(IServiceProvider provider) : Affect.Clas
         }
     }
 
-    public override Task<ListModelsResponse> ListModels(ListModelsRequest request, ServerCallContext context) =>
-        Task.FromResult(new ListModelsResponse { Models = { _served.SelectMany(served => served.Models.All).Select(ModelMapping.ToProto) } });
+    public override Task<ListModelsResponse> ListModels(ListModelsRequest request, ServerCallContext context)
+    {
+        var models = GetModels(request.Modality);
+        try
+        {
+            // An empty list would say that no model exists, hence the default must be loaded.
+            models.Find("");
+            return Task.FromResult(new ListModelsResponse { Models = { models.All.Select(ModelMapping.ToProto) } });
+        }
+        catch (NotServingException exception)
+        {
+            throw RpcErrors.Status(StatusCode.Unavailable, exception.Message);
+        }
+    }
+
+    private Classifiers GetModels(V1.Modality modality) =>
+        _served.FirstOrDefault(served => served.Modality == modality).Models ?? throw RpcErrors.InvalidArgument(
+            "modality", $"Must be {string.Join(" or ", _served.Select(served => served.Modality.ToString().ToUpperInvariant()))}.");
 }

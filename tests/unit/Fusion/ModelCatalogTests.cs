@@ -155,7 +155,6 @@ public sealed class ModelCatalogTests
                 Models =
                 {
                     new Model { Modality = Modality.Speech, Reference = new() { Name = "first", Version = "1" } },
-                    new Model { Modality = Modality.Face, Reference = new() { Name = "face", Version = "1" }, IsDefault = true },
                     new Model { Modality = Modality.Speech, Reference = new() { Name = "second", Version = "1" }, IsDefault = true },
                 },
             };
