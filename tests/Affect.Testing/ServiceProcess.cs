@@ -29,9 +29,6 @@ public sealed class ServiceProcess(string name, params (string Name, string Valu
     /// <summary>Identifier of the running process.</summary>
     public int Id => _process!.Id;
 
-    /// <summary>Id of the running process.</summary>
-    public int Id => _process!.Id;
-
     /// <summary>Starts the process and waits until its health is SERVING.</summary>
     public async Task StartAsync(CancellationToken cancellation)
     {

@@ -18,7 +18,7 @@ public sealed class UploadMemoryTests
         Assert.SkipUnless(OperatingSystem.IsLinux(), "/proc is Linux's.");
         await using var gateway = new ServiceProcess("Gateway", ("Gateway__RequireApiKey", "false"));
         await gateway.StartAsync(Cancellation);
-        // What the first requests load stays.
+        // The first requests load code that stays in memory.
         await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => UploadAsync(gateway.HttpAddress, 1 << 20, complete: true)));
         var before = await ResidentBytesAsync(gateway);
 
