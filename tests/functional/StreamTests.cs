@@ -415,6 +415,7 @@ public sealed class StreamTests(AffectFixture fixture)
             changed => changed.Audio.Ticks++,
             changed => changed.Audio.Channels.Clear(),
             changed => changed.Audio.Channels[0].NextWindow = long.MaxValue / 100_000,
+            changed => changed.Audio.Channels[0].NextWindow = 0, // its audio is before the position
             changed => changed.Audio.Channels[0].Segments.Add(1),
             changed => changed.Audio.Channels[0].Open = -1,
             changed => changed.Conversation.Ticks = long.MinValue,

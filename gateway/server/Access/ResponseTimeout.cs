@@ -98,12 +98,12 @@ internal sealed class ResponseTimeoutMiddleware(RequestDelegate next, GatewayOpt
                 return Task.CompletedTask;
             });
         await next(context);
-        if (context.WebSockets.IsWebSocketRequest)
+        if (context.WebSockets.IsWebSocketRequest || context.RequestAborted.IsCancellationRequested)
             return;
-        // Kestrel would send the rest after the request has ended, and the client's next request would be admitted before. A unary response
-        // over gRPC is not flushed yet.
+        // Kestrel would send the rest after the request has ended, and the client's next request would be admitted before. The message of a
+        // unary response over gRPC is not flushed yet. An error has its status in the headers and no message: its headers must end the stream.
         timeout.Start();
-        if (context.IsGrpc())
+        if (context.IsGrpc() && !context.Response.Headers.ContainsKey("grpc-status"))
             await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
         await context.Response.CompleteAsync();
     }

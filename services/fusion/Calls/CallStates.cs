@@ -81,6 +81,8 @@ internal static class CallStates
                 && channel.Item.Segments.All(IsSample) && IsSample(channel.Item.Open) && IsSample(channel.Item.ReportedUntil)
                 && (plan.Channels[channel.Index].Emotion
                     ? IsNear(channel.Item.NextWindow, plan.Hop, FeatureExtractor.SampleRate, at)
+                        // The client sends the audio from the position on: all of the next window.
+                        && audio.Position <= CallTiming.FirstNeeded(Windowing.Start(Math.Max(0, channel.Item.NextWindow - 1), plan.Hop), plan.Rate)
                     : channel.Item.NextWindow == 0));
     }
 

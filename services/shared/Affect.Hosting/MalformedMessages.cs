@@ -31,15 +31,18 @@ internal static class MalformedMessages
         var logger = app.Services.GetRequiredService<ILogger<ErrorInterceptor>>();
         app.Use(async (context, next) =>
         {
-            await next(context);
-            if (context.Features.Get<IServerCallContextFeature>()?.ServerCallContext is not { Status.StatusCode: not StatusCode.OK } call)
-                return;
-            if (!call.UserState.ContainsKey(Read) && ToError(call.Status) is { } error)
+            // Before the headers are sent, which other middleware may do.
+            context.Response.OnStarting(() =>
             {
-                metrics.RequestMalformed();
-                if (!context.Response.HasStarted)
+                if (GetFailedCall(context) is { } call && ToUnreadError(call) is { } error)
                     WriteStatus(context.Response.Headers, error);
-            }
+                return Task.CompletedTask;
+            });
+            await next(context);
+            if (GetFailedCall(context) is not { } call)
+                return;
+            if (ToUnreadError(call) is not null)
+                metrics.RequestMalformed();
             // Not from a handler, whose exceptions do not leave the interceptor.
             else if (call.Status is { StatusCode: StatusCode.Unknown, DebugException: { } exception }
                 && exception is not (IOException or OperationCanceledException) && !context.RequestAborted.IsCancellationRequested)
@@ -65,6 +68,12 @@ internal static class MalformedMessages
             }
         }
     }
+
+    private static ServerCallContext? GetFailedCall(HttpContext context) =>
+        context.Features.Get<IServerCallContextFeature>()?.ServerCallContext is { Status.StatusCode: not StatusCode.OK } call ? call : null;
+
+    /// <summary>The error of a request whose first message could not be read; null for other errors.</summary>
+    private static RpcException? ToUnreadError(ServerCallContext call) => call.UserState.ContainsKey(Read) ? null : ToError(call.Status);
 
     /// <summary>The error for a status that grpc-dotnet set because it could not read a message; null for other statuses.</summary>
     private static RpcException? ToError(Status status) => status switch

@@ -18,8 +18,13 @@ internal static class WebSocketTarget
     {
         var messages = random.Pick(Seeds.Calls).Select(Convert).Append(End);
         var frames = Sequence.Mutate(random, messages, frame => Mutate(random, frame));
-        // Text that is not UTF-8 breaks the protocol: the connection ends, with or without an answer.
-        var valid = frames.TrueForAll(frame => frame.Header != (Fin | Text) || Utf8.IsValid(frame.Payload));
+        // Text that is not UTF-8 and long pings break the protocol: the connection ends, with or without an answer.
+        var valid = frames.TrueForAll(frame => frame.Header switch
+        {
+            Fin | Text => Utf8.IsValid(frame.Payload),
+            Fin | Ping => frame.Payload.Length < 126,
+            _ => true,
+        });
         if (random.Chance(0.3))
             frames = [.. frames.SelectMany(frame => Fragment(random, frame))];
         byte[] upgrade = Http1.Upgrade(random.Chance(0.2) ? ["Origin: http://localhost", "Sec-WebSocket-Protocol: affect.v1"] : []);
