@@ -33,8 +33,8 @@ public sealed class GatewayOptions : IValidatableObject
     /// Bytes of request bodies that are held concurrently; beyond it requests get RESOURCE_EXHAUSTED with RetryInfo. A clip takes about twice
     /// its size while it is forwarded.
     /// </summary>
-    [Range(64L << 20, 1L << 40)]
-    public long MaxBufferedBytes { get; set; } = 320L << 20;
+    [Range(64 << 20, int.MaxValue)]
+    public int MaxBufferedBytes { get; set; } = 320 << 20;
 
     /// <summary>Minimum rate at which a request must arrive, over any 10 s.</summary>
     [Range(1, 1 << 30)]

@@ -60,6 +60,12 @@ internal sealed class RequestBodyMiddleware(
             await context.WriteErrorAsync(exception, GetHttpStatus(context));
             return;
         }
+        catch (BadHttpRequestException exception) when (exception.StatusCode == StatusCodes.Status413PayloadTooLarge)
+        {
+            Log.RequestRejected(logger, context, "request too large");
+            await WriteTooLargeAsync(context);
+            return;
+        }
         await next(context);
     }
 
