@@ -412,10 +412,10 @@ public sealed class StreamTests(AffectFixture fixture)
             changed => changed.Audio = null,
             changed => changed.Audio.Position = -2,
             changed => changed.Audio.Position = long.MaxValue,
+            changed => changed.Audio.Position += 30 * 22_050, // beyond the start of the next window
             changed => changed.Audio.Ticks++,
             changed => changed.Audio.Channels.Clear(),
             changed => changed.Audio.Channels[0].NextWindow = long.MaxValue / 100_000,
-            changed => changed.Audio.Channels[0].NextWindow = 0, // its audio is before the position
             changed => changed.Audio.Channels[0].Segments.Add(1),
             changed => changed.Audio.Channels[0].Open = -1,
             changed => changed.Conversation.Ticks = long.MinValue,
