@@ -115,7 +115,7 @@ public sealed class InferenceTests : IAsyncDisposable
     public async Task ListModels_NoModelInService_IsUnavailable()
     {
         TinyModel.Write(_models.Path, TinyModel.Speech());
-        var client = await SpeechAsync();
+        var client = await SpeechAsync(("Speech:WatchInterval", "00:00:00"));
         await _services.OfType<TestService>().Single().Services
             .GetRequiredKeyedService<Affect.Inference.Classifiers>(Affect.Inference.Modality.Speech).StopAsync(Cancellation);
 
@@ -206,10 +206,9 @@ public sealed class InferenceTests : IAsyncDisposable
         TinyModel.Write(_models.Path, TinyModel.Speech());
         var client = await SpeechAsync();
 
-        var error = await Assert.ThrowsAsync<RpcException>(async () => await client.ClassifyAsync(
-            Speech(Zeros(1024 * 1024)), cancellationToken: Cancellation));
+        var (field, _) = await InvalidAsync(() => client.ClassifyAsync(Speech(Zeros(1024 * 1024)), cancellationToken: Cancellation));
 
-        Assert.Equal(StatusCode.ResourceExhausted, error.StatusCode);
+        Assert.Equal("message", field);
     }
 
     [Fact]
