@@ -74,7 +74,7 @@ internal sealed class RequestBodyMiddleware(
     {
         var reason = $"The request exceeds {GetLimit(context)} bytes.";
         return context.WriteErrorAsync(
-            context.IsGrpc() ? RpcErrors.InvalidArgument(IsClip(context) ? "clip" : "request", reason) : RpcErrors.Status(StatusCode.InvalidArgument, reason),
+            context.IsGrpc() ? RpcErrors.InvalidArgument("clip", reason) : RpcErrors.Status(StatusCode.InvalidArgument, reason),
             StatusCodes.Status413PayloadTooLarge);
     }
 

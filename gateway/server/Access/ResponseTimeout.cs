@@ -103,8 +103,15 @@ internal sealed class ResponseTimeoutMiddleware(RequestDelegate next, GatewayOpt
         // Kestrel would send the rest after the request has ended, and the client's next request would be admitted before. The message of a
         // unary response over gRPC is not flushed yet. An error has its status in the headers and no message: its headers must end the stream.
         timeout.Start();
-        if (context.IsGrpc() && !context.Response.Headers.ContainsKey("grpc-status"))
-            await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
-        await context.Response.CompleteAsync();
+        try
+        {
+            if (context.IsGrpc() && !context.Response.Headers.ContainsKey("grpc-status"))
+                await context.Response.BodyWriter.FlushAsync();
+            await context.Response.CompleteAsync();
+        }
+        catch (InvalidOperationException)
+        {
+            // grpc-dotnet has completed the response, because the deadline has passed.
+        }
     }
 }
