@@ -45,7 +45,10 @@ public static class HostileAudio
     public static byte[] Wav(int channels, int rate) =>
         new WavFile
         {
-            Samples = new float[Size / channels * channels], SampleRate = rate, Channels = channels, Encoding = WavEncoding.MuLaw,
+            Samples = new float[Size / channels * channels],
+            SampleRate = rate,
+            Channels = channels,
+            Encoding = WavEncoding.MuLaw,
         }.ToBytes();
 
     /// <summary>A WAV of empty chunks.</summary>
