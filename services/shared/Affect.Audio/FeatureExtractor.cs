@@ -37,7 +37,7 @@ public static class FeatureExtractor
 
     private static readonly LockStepFft Fft = new(FrameLength);
     private static readonly float[] HalvedHann = BuildHalvedHann();
-    private static readonly MelBand[] MelBands = BuildMelBands();
+    private static readonly MelBand[] MelBands = MelBand.Slaney(MelCount, SampleRate, FrameLength);
     private static readonly float[] Dct = BuildDct();
 
     [ThreadStatic]
@@ -332,44 +332,6 @@ public static class FeatureExtractor
         return window;
     }
 
-    /// <summary>
-    /// <c>librosa.filters.mel</c>: triangles that are equally spaced on Slaney's mel scale, each of unit area.
-    /// Only the bins under each triangle are kept.
-    /// </summary>
-    private static MelBand[] BuildMelBands()
-    {
-        var edges = new double[MelCount + 2];
-        var highest = HertzToMel(SampleRate / 2.0);
-        for (var i = 0; i < edges.Length; i++)
-            edges[i] = MelToHertz(highest * i / (edges.Length - 1));
-
-        var bands = new MelBand[MelCount];
-        for (var band = 0; band < bands.Length; band++)
-        {
-            var (low, center, high) = (edges[band], edges[band + 1], edges[band + 2]);
-            var weights = new float[BinCount];
-            for (var bin = 0; bin < BinCount; bin++)
-            {
-                var hertz = (double)bin * SampleRate / FrameLength;
-                var height = Math.Min((hertz - low) / (center - low), (high - hertz) / (high - center));
-                weights[bin] = (float)(Math.Max(0, height) * 2 / (high - low));
-            }
-
-            var first = Array.FindIndex(weights, weight => weight > 0);
-            var last = Array.FindLastIndex(weights, weight => weight > 0);
-            bands[band] = new MelBand(first, weights[first..(last + 1)]);
-        }
-
-        return bands;
-    }
-
-    /// <summary>Slaney's scale (Auditory Toolbox, 1998; librosa's htk=False): linear to 1 kHz, then 27 steps to each factor of 6.4.</summary>
-    private static double HertzToMel(double hertz) =>
-        hertz < 1000 ? hertz * 3 / 200 : 15 + (27 * Math.Log(hertz / 1000) / Math.Log(6.4));
-
-    private static double MelToHertz(double mel) =>
-        mel < 15 ? mel * 200 / 3 : 1000 * Math.Pow(6.4, (mel - 15) / 27);
-
     /// <summary>The orthonormal DCT-II (<c>scipy.fft.dct</c>, norm="ortho") as [band][coefficient].</summary>
     private static float[] BuildDct()
     {
@@ -389,10 +351,6 @@ public static class FeatureExtractor
     /// <param name="CrossesAtStart">True if the first sample is one of them.</param>
     /// <param name="Energy">Sum of squares.</param>
     internal readonly record struct Block(int Crossings, bool CrossesAtStart, float Energy);
-
-    /// <param name="First">First bin with a weight.</param>
-    /// <param name="Weights">Weights of the bins from there on.</param>
-    private readonly record struct MelBand(int First, float[] Weights);
 
     /// <summary>Buffers of one thread for eight frames.</summary>
     private sealed class Workspace

@@ -5,7 +5,9 @@ using Affect.Audio;
 
 namespace Affect.UnitTests.Audio;
 
-/// <summary>A signal and what librosa 0.11 computes from it, on the settings of fixtures/golden/spec.json.</summary>
+/// <summary>
+/// A signal and librosa 0.11's features of it, on the settings of fixtures/golden/spec.json; of <c>whisper</c>, Whisper's.
+/// </summary>
 internal sealed class Golden
 {
     private static readonly string Folder = Path.Combine(AppContext.BaseDirectory, "fixtures", "golden");
@@ -32,6 +34,9 @@ internal sealed class Golden
 
     public static AudioBuffer LoadAudio(string name) =>
         WavReader.Read(File.ReadAllBytes(Path.Combine(Folder, name + ".wav")));
+
+    /// <summary>An array of arrays.</summary>
+    public float[][] Values(string name) => _features.GetProperty(name).Deserialize<float[][]>()!;
 
     /// <summary>One of librosa's matrices, [feature][frame] as librosa lays it out.</summary>
     public float[][] Feature(string name)
