@@ -43,13 +43,14 @@ public static class FeatureExtractor
     [ThreadStatic]
     private static Workspace? _workspace;
 
-    /// <summary>Values per frame: 42, 82, 128 or 130.</summary>
+    /// <summary>Values per frame: 42, 82, 128, 130 or 80.</summary>
     public static int FeatureCount(FeatureSet set) => set switch
     {
         FeatureSet.MfccZcrRms => MfccCount + 2,
         FeatureSet.MfccDeltaZcrRms => (2 * MfccCount) + 2,
         FeatureSet.LogMel => MelCount,
         FeatureSet.LogMelZcrRms => MelCount + 2,
+        FeatureSet.WhisperLogMel => WhisperLogMel.MelCount,
         _ => throw new ArgumentOutOfRangeException(nameof(set)),
     };
 

@@ -85,6 +85,9 @@ public enum FeatureKind
 
     /// <summary>Speech: per frame 128 log-mel energies in dB, zero-crossing rate, RMS (130 values).</summary>
     LogMelZcrRms,
+
+    /// <summary>Speech: per frame 80 log-mel energies on Whisper's scale, at a fixed speech level, every 10 ms.</summary>
+    WhisperLogMel,
 }
 
 /// <summary>Order of the axes of an input tensor; the batch comes first.</summary>
@@ -141,17 +144,21 @@ public sealed record ModelInput
         FeatureKind.MfccDeltaZcrRms => FeatureExtractor.FeatureCount(FeatureSet.MfccDeltaZcrRms),
         FeatureKind.LogMel => FeatureExtractor.FeatureCount(FeatureSet.LogMel),
         FeatureKind.LogMelZcrRms => FeatureExtractor.FeatureCount(FeatureSet.LogMelZcrRms),
+        FeatureKind.WhisperLogMel => WhisperLogMel.MelCount,
         FeatureKind.Gray => 1,
         FeatureKind.Rgb => 3,
         _ => throw new InvalidOperationException($"Features {Features} has no size."),
     };
 
     /// <summary>
-    /// Frames (speech) or pixels (face) of one input. Frames are centered as in librosa (<c>center=True</c>): a window of 3 s has 130.
+    /// Frames (speech) or pixels (face) of one input. Frames are centered as in librosa (<c>center=True</c>): a window of 3 s has 130,
+    /// or 300 of Whisper's.
     /// </summary>
     [JsonIgnore]
     public int Positions => Size is { } size
         ? size * size
+        : Features == FeatureKind.WhisperLogMel
+        ? WhisperLogMel.FrameCount((int)Math.Round(WindowSeconds.GetValueOrDefault() * WhisperLogMel.SampleRate))
         : FeatureExtractor.FrameCount((int)Math.Round(WindowSeconds.GetValueOrDefault() * FeatureExtractor.SampleRate));
 
     /// <summary>Axes of the tensor after the batch.</summary>

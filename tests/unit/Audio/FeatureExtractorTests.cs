@@ -42,7 +42,7 @@ public sealed class FeatureExtractorTests
     public void Extract_LongerDestination_WritesTheFramesOnly(int length)
     {
         var window = TestSignals.Noise(length, 0.1f);
-        foreach (var set in Enum.GetValues<FeatureSet>())
+        foreach (var set in Enum.GetValues<FeatureSet>().Where(set => set != FeatureSet.WhisperLogMel))
         {
             var values = FeatureExtractor.FrameCount(length) * FeatureExtractor.FeatureCount(set);
             var destination = new float[values + 8];

@@ -13,7 +13,7 @@ public sealed class SlidingFeatureExtractorTests
         get
         {
             var data = new TheoryData<FeatureSet, int>();
-            foreach (var set in Enum.GetValues<FeatureSet>())
+            foreach (var set in Enum.GetValues<FeatureSet>().Where(set => set != FeatureSet.WhisperLogMel))
                 foreach (var hop in (int[])[2205, Rate / 2, Rate, 4 * Rate])
                     data.Add(set, hop);
             return data;
