@@ -15,7 +15,7 @@ internal static class CommonOptions
 
     public static Option<string> Model { get; } = Option("--model", $"Model: {string.Join(", ", Architecture.All.Keys)}.", "");
 
-    public static Option<string> Data { get; } = Option("--data", "Folder of the corpora: ravdess/ savee/ tess/ cremad/ fer2013/.", "");
+    public static Option<string> Data { get; } = Option("--data", "Folder of the corpora: ravdess/ savee/ tess/ casia/ … fer2013/.", "");
 
     public static Option<string> Run { get; } = Option(
         "--run", "Folder of the run: prepared data and checkpoints.", Path.Combine("artifacts", "training-run"));

@@ -9,7 +9,7 @@ internal sealed record SpeechFile(string Path, string Id, Emotion Emotion);
 /// <param name="Name">Name of the corpus.</param>
 /// <param name="Folder">Folder in the data folder, searched recursively; first part of the ids.</param>
 /// <param name="Source">URL of the publication.</param>
-/// <param name="Optional">True if training does not require the corpus: no committed split contains its clips.</param>
+/// <param name="Optional">True if only some protocols require the corpus.</param>
 /// <param name="Labels">Emotions by the labels of the corpus.</param>
 /// <param name="Parse">Returns speaker, label and name of a clip from the path of its file; null if the name does not match.</param>
 internal sealed record SpeechCorpus(
@@ -74,6 +74,48 @@ internal static class SpeechCorpora
             ["FEA"] = Emotion.Fear,
             ["DIS"] = Emotion.Disgust,
         }, CremaD),
+        new("CASIA", "casia", "http://www.chineseldc.org", Optional: true, new Dictionary<string, Emotion>
+        {
+            ["neutral"] = Emotion.Neutral,
+            ["happy"] = Emotion.Happy,
+            ["sad"] = Emotion.Sad,
+            ["angry"] = Emotion.Angry,
+            ["fear"] = Emotion.Fear,
+            ["surprise"] = Emotion.Surprise,
+        }, Casia),
+        new("EMOVO", "emovo", "https://aclanthology.org/L14-1478", Optional: true, new Dictionary<string, Emotion>
+        {
+            ["neu"] = Emotion.Neutral,
+            ["gio"] = Emotion.Happy, // gioia
+            ["tri"] = Emotion.Sad, // tristezza
+            ["rab"] = Emotion.Angry, // rabbia
+            ["pau"] = Emotion.Fear, // paura
+            ["dis"] = Emotion.Disgust, // disgusto
+            ["sor"] = Emotion.Surprise, // sorpresa
+        }, Emovo),
+        new("ASED", "ased", "https://arxiv.org/abs/2201.02710", Optional: true, new Dictionary<string, Emotion>
+        {
+            ["n1"] = Emotion.Neutral,
+            ["h3"] = Emotion.Happy,
+            ["s4"] = Emotion.Sad,
+            ["a5"] = Emotion.Angry,
+            ["f2"] = Emotion.Fear,
+        }, Ased),
+        new("TurEV", "turev", "https://aclanthology.org/2020.sltu-1.52", Optional: true, new Dictionary<string, Emotion>
+        {
+            ["sk"] = Emotion.Neutral, // sakin, calm; README.md gives the reasons
+            ["mt"] = Emotion.Happy, // mutlu
+            ["hl"] = Emotion.Sad, // hüzünlü
+            ["kz"] = Emotion.Angry, // kızgın
+        }, TurEV),
+        new("Indian EmoSpeech", "indian", "https://arxiv.org/abs/1910.13801", Optional: true,
+            new Dictionary<string, Emotion>
+            {
+                ["calm"] = Emotion.Neutral, // README.md gives the reasons
+                ["happy"] = Emotion.Happy,
+                ["angry"] = Emotion.Angry,
+                ["fearful"] = Emotion.Fear,
+            }, Indian),
     ];
 
     /// <summary>Number of classes of the auxiliary task: eight emotions at two intensities.</summary>
@@ -162,4 +204,47 @@ internal static class SpeechCorpora
         && int.TryParse(actor, out var number) && number is >= 1001 and <= 1091 && Sentences.Contains(sentence)
             ? (actor, emotion, $"{actor}_{sentence}_{emotion}_{(intensity == "X" ? "XX" : intensity)}")
             : null;
+
+    /// <summary>
+    /// CASIA (Institute of Automation, Chinese Academy of Sciences), <c>liuchanhg/angry/201.wav</c>: speaker, emotion, sentence.
+    /// </summary>
+    private static (string, string, string)? Casia(string path) =>
+        path.Split(Path.DirectorySeparatorChar) is
+        [.., ("liuchanhg" or "wangzhe" or "zhaoquanyin" or "ZhaoZuoxiang") and var speaker, var emotion, _]
+            ? (speaker, emotion, $"{emotion}_{Path.GetFileNameWithoutExtension(path)}") : null;
+
+    /// <summary>EMOVO (Costantini et al. 2014), <c>f1/dis-f1-b1.wav</c>: emotion, speaker, sentence.</summary>
+    private static (string, string, string)? Emovo(string path)
+    {
+        var name = Path.GetFileNameWithoutExtension(path);
+        return name.Split('-') is [var emotion, ("f1" or "f2" or "f3" or "m1" or "m2" or "m3") and var speaker, _]
+            ? (speaker, emotion, name) : null;
+    }
+
+    /// <summary>
+    /// ASED (Retta et al. 2023), <c>05Angry/a5-01-02-01-17.wav</c>: emotion, sentence, repetition, session, speaker 01 to 65.
+    /// One published name has a capital S.
+    /// </summary>
+    private static (string, string, string)? Ased(string path)
+    {
+        var name = Path.GetFileNameWithoutExtension(path).ToLowerInvariant();
+        return name.Split('-') is [var emotion, _, _, _, { Length: 2 } speaker] && int.TryParse(speaker, out var number)
+            && number is >= 1 and <= 65 ? (speaker, emotion, name) : null;
+    }
+
+    /// <summary>TurEV-DB (Canpolat et al. 2020), <c>Angry/1157_kz_acik.wav</c>: speaker, emotion, word.</summary>
+    private static (string, string, string)? TurEV(string path)
+    {
+        var name = Path.GetFileNameWithoutExtension(path);
+        return name.Split('_') is [("1157" or "1234" or "1358" or "1984" or "6783" or "7895") and var speaker, var emotion, _]
+            ? (speaker, emotion, name) : null;
+    }
+
+    /// <summary>
+    /// Indian EmoSpeech, <c>help-safe-angry-1563215747896-4292….wav</c>: word, situation, emotion, time in milliseconds, and a hash of
+    /// the speaker's account.
+    /// </summary>
+    private static (string, string, string)? Indian(string path) =>
+        Path.GetFileNameWithoutExtension(path).Split('-') is [var word, var situation, var emotion, var time, { Length: 56 } speaker]
+            ? (speaker, emotion, $"{word}-{situation}-{emotion}-{time}") : null;
 }

@@ -25,6 +25,12 @@ internal sealed class Split
     /// <summary>The full ids.</summary>
     public IEnumerable<string> Ids => _parts.Keys.Where(id => !id.EndsWith('/'));
 
+    /// <summary>The prefixes.</summary>
+    public IEnumerable<string> Prefixes => _parts.Keys.Where(id => id.EndsWith('/'));
+
+    /// <summary>The folders of the corpora.</summary>
+    public IReadOnlySet<string> Corpora => _parts.Keys.Select(id => id.Split('/')[0]).ToHashSet();
+
     /// <summary>Reads a split.</summary>
     /// <exception cref="InvalidDataException">A line is invalid or an id is duplicated.</exception>
     public static Split Read(string path)

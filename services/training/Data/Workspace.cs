@@ -5,7 +5,7 @@ using Affect.Training.Architectures;
 namespace Affect.Training.Data;
 
 /// <summary>The folders of data, run and splits.</summary>
-/// <param name="Data">Folder of the corpora: <c>ravdess/ savee/ tess/ cremad/ fer2013/</c>.</param>
+/// <param name="Data">Folder of the corpora: <c>ravdess/ savee/ tess/ casia/ … fer2013/</c>.</param>
 /// <param name="Run">Output folder of prepared data and checkpoints; not part of the repository.</param>
 /// <param name="Splits">Folder of the committed splits.</param>
 internal sealed record Workspace(string Data, string Run, string Splits)
@@ -17,6 +17,7 @@ internal sealed record Workspace(string Data, string Run, string Splits)
     /// The random split with CREMA-D, generated when the corpus is present because no committed split contains its clips.
     /// </summary>
     private const string RandomSplitWithCremaD = "speech-random-cremad";
+    private const string CremaD = "CREMA-D";
 
     private string Cache => Path.Combine(Run, "cache");
 
@@ -54,7 +55,22 @@ internal sealed record Workspace(string Data, string Run, string Splits)
                 Path.Combine(Data, "fer2013"), Split.Read(SplitPath(protocol)), architecture.Input.Channels, recipe.VoteWeight, report);
 
         var clips = await PrepareSpeechAsync(report, progress, cancellation);
-        return protocol => CreateDataSet(architecture, recipe, Split.Read(SplitPath(protocol)), clips);
+        return protocol =>
+        {
+            var split = Split.Read(SplitPath(protocol));
+            RequireCorpora(protocol, split, clips);
+            return CreateDataSet(architecture, recipe, split, clips);
+        };
+    }
+
+    // Metrics of a protocol are comparable only with all of its corpora.
+    private void RequireCorpora(string protocol, Split split, List<SpeechClip> clips)
+    {
+        var present = clips.Select(clip => clip.Id.Split('/')[0]).ToHashSet();
+        var missing = SpeechCorpora.All.Where(corpus => split.Corpora.Contains(corpus.Folder) && !present.Contains(corpus.Folder)).ToList();
+        if (missing.Count > 0)
+            throw new DirectoryNotFoundException($"{protocol} requires corpora that are not found: " +
+                string.Join(", ", missing.Select(corpus => $"{Path.Combine(Data, corpus.Folder)} ({corpus.Name}: {corpus.Source})")));
     }
 
     private static DataSet CreateDataSet(Architecture architecture, Recipe recipe, Split split, List<SpeechClip> clips)
@@ -82,13 +98,14 @@ internal sealed record Workspace(string Data, string Run, string Splits)
     {
         await SpeechCache.PrepareAsync(Data, Cache, report, progress, cancellation);
         var clips = SpeechCache.Read(Cache);
-        var optional = clips.ToLookup(clip => SpeechCorpora.ById(clip.Id).Optional);
         if (!File.Exists(SplitPath(RandomSplit)))
-            Split.WriteRandom(SplitPath(RandomSplit), $"random 80/20, seed {SplitSeed}", Groups(optional[false]), SplitSeed);
+            Split.WriteRandom(SplitPath(RandomSplit), $"random 80/20, seed {SplitSeed}",
+                Groups(clips.Where(clip => !SpeechCorpora.ById(clip.Id).Optional)), SplitSeed);
         // The other clips keep their parts, so that results stay comparable.
-        if (optional[true].Any() && !File.Exists(SplitPath(RandomSplitWithCremaD)))
+        var cremaD = clips.Where(clip => SpeechCorpora.ById(clip.Id).Name == CremaD).ToList();
+        if (cremaD.Count > 0 && !File.Exists(SplitPath(RandomSplitWithCremaD)))
             Split.WriteRandom(SplitPath(RandomSplitWithCremaD), $"random 80/20 with CREMA-D, seed {SplitSeed}",
-                Groups(optional[true]), SplitSeed, Split.Read(SplitPath(RandomSplit)));
+                Groups(cremaD), SplitSeed, Split.Read(SplitPath(RandomSplit)));
         return clips;
 
         static IEnumerable<(string Id, string Group)> Groups(IEnumerable<SpeechClip> clips) =>

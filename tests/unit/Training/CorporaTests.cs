@@ -8,6 +8,7 @@ namespace Affect.UnitTests.Training;
 
 public sealed class CorporaTests : IDisposable
 {
+    private const string Account = "429239236492b55fa30380aabac2331c1bf3a478e3e6aa32b8c2e217";
     private readonly string _data = Directory.CreateTempSubdirectory("affect-corpora-").FullName;
 
     public void Dispose() => Directory.Delete(_data, recursive: true);
@@ -18,17 +19,27 @@ public sealed class CorporaTests : IDisposable
         Touch("ravdess/Actor_12/03-01-06-01-02-01-12.wav", "ravdess/Actor_12/03-01-02-01-02-01-12.wav",
             "savee/DC_sa03.wav", "savee/AudioData/JK/su15.wav", "savee/KL_n30.wav",
             "tess/OAF_back_ps.wav", "tess/TESS/YAF_angry/YAF_dog_angry.wav", "tess/OA_bite_neutral.wav",
-            "cremad/AudioWAV/1001_DFA_ANG_XX.wav", "cremad/1040_ITH_SAD_X.wav", "cremad/AudioWAV/1091_IEO_HAP_LO.WAV");
+            "cremad/AudioWAV/1001_DFA_ANG_XX.wav", "cremad/1040_ITH_SAD_X.wav", "cremad/AudioWAV/1091_IEO_HAP_LO.WAV",
+            "casia/ZhaoZuoxiang/surprise/250.wav", "casia/CASIA/wangzhe/fear/201.wav", "emovo/EMOVO/f1/gio-f1-b1.wav",
+            "emovo/m3/sor-m3-n5.wav", "ased/04Sad/S4-04-02-01-29.wav", "ased/05Angry/a5-07-02-01-05.wav",
+            "turev/Sound Source/Calm/1358_sk_beste.wav", "turev/7895_hl_vurgu.wav",
+            $"indian/help-safe-fearful-1563215747896-{Account}.wav", $"indian/unknown-scream-calm-1563215747897-{Account}.wav");
 
         var files = SpeechCorpora.Find(_data, new CorpusReport());
 
         Assert.Equal(
         [
+            ("ased/05/a5-07-02-01-05", Emotion.Angry), ("ased/29/s4-04-02-01-29", Emotion.Sad),
+            ("casia/ZhaoZuoxiang/surprise_250", Emotion.Surprise), ("casia/wangzhe/fear_201", Emotion.Fear),
             ("cremad/1001/1001_DFA_ANG_XX", Emotion.Angry), ("cremad/1040/1040_ITH_SAD_XX", Emotion.Sad),
             ("cremad/1091/1091_IEO_HAP_LO", Emotion.Happy),
+            ("emovo/f1/gio-f1-b1", Emotion.Happy), ("emovo/m3/sor-m3-n5", Emotion.Surprise),
+            ($"indian/{Account}/help-safe-fearful-1563215747896", Emotion.Fear),
+            ($"indian/{Account}/unknown-scream-calm-1563215747897", Emotion.Neutral),
             ("ravdess/12/03-01-02-01-02-01-12", Emotion.Neutral), ("ravdess/12/03-01-06-01-02-01-12", Emotion.Fear),
             ("savee/DC/sa03", Emotion.Sad), ("savee/JK/su15", Emotion.Surprise), ("savee/KL/n30", Emotion.Neutral),
             ("tess/OAF/back_ps", Emotion.Surprise), ("tess/OAF/bite_neutral", Emotion.Neutral), ("tess/YAF/dog_angry", Emotion.Angry),
+            ("turev/1358/1358_sk_beste", Emotion.Neutral), ("turev/7895/7895_hl_vurgu", Emotion.Sad),
         ], files.Select(file => (file.Id, file.Emotion)));
     }
 
@@ -46,11 +57,14 @@ public sealed class CorporaTests : IDisposable
     {
         Touch("ravdess/Actor_12/03-02-06-01-02-01-12.wav", "ravdess/Actor_12/notes.wav", "savee/XX_a01.wav", "savee/DC_q01.wav",
             "tess/OAF_back_bored.wav",
-            "cremad/1092_DFA_ANG_XX.wav", "cremad/1001_ABC_ANG_XX.wav", "cremad/1001_DFA_SUR_XX.wav", "cremad/1001_DFA_ANG_ZZ.wav");
+            "cremad/1092_DFA_ANG_XX.wav", "cremad/1001_ABC_ANG_XX.wav", "cremad/1001_DFA_SUR_XX.wav", "cremad/1001_DFA_ANG_ZZ.wav",
+            "casia/somebody/fear/201.wav", "casia/wangzhe/bored/201.wav", "emovo/f4/gio-f4-b1.wav", "emovo/f1/gio-f1.wav",
+            "ased/a5-07-02-01-66.wav", "ased/a6-07-02-01-05.wav", "turev/1111_kz_acik.wav", "turev/1157_xx_acik.wav",
+            "indian/help-safe-angry-1563215747896-42.wav", $"indian/help-safe-sad-1563215747896-{Account}.wav");
         var report = new CorpusReport();
 
         Assert.Empty(SpeechCorpora.Find(_data, report));
-        Assert.StartsWith("skipped, name does not match the corpus: 9", Assert.Single(report.Lines), StringComparison.Ordinal);
+        Assert.StartsWith("skipped, name does not match the corpus: 19", Assert.Single(report.Lines), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -66,13 +80,37 @@ public sealed class CorporaTests : IDisposable
     }
 
     [Fact]
-    public void SpeechCorporaFind_WithoutCremaD_ReportsMissingOptionalCorpus()
+    public void SpeechCorporaFind_RequiredCorporaOnly_ReportsMissingOptionalCorpora()
     {
         Touch("tess/OAF_back_ps.wav");
         var report = new CorpusReport();
 
         Assert.Single(SpeechCorpora.Find(_data, report));
-        Assert.Equal("optional corpus not found: 1 (CREMA-D)", Assert.Single(report.Lines));
+        Assert.Equal("optional corpus not found: 6 (ASED, CASIA, CREMA-D, …)", Assert.Single(report.Lines));
+    }
+
+    // Clips and speakers as published. Of RAVDESS's and SAVEE's clips one each is a duplicate or damaged.
+    [Theory]
+    [InlineData("ravdess", 1440, 24, 7)]
+    [InlineData("savee", 480, 4, 7)]
+    [InlineData("tess", 2800, 2, 7)]
+    [InlineData("casia", 1200, 4, 6)]
+    [InlineData("emovo", 588, 6, 7)]
+    [InlineData("ased", 2474, 65, 5)]
+    [InlineData("turev", 1735, 6, 4)]
+    [InlineData("indian", 1589, 94, 4)]
+    public void SpeechCorporaFind_Corpus_HasPublishedClipsSpeakersAndEmotions(string folder, int clips, int speakers, int emotions)
+    {
+        var data = Environment.GetEnvironmentVariable("AFFECT_DATA");
+        Assert.SkipUnless(data is { Length: > 0 } && Directory.Exists(Path.Combine(data, folder)), $"AFFECT_DATA has no {folder}");
+
+        var corpus = SpeechCorpora.All.Single(corpus => corpus.Folder == folder);
+        var files = SpeechCorpora.Files(data!, corpus).Select(corpus.Read).ToList();
+
+        Assert.DoesNotContain(null, files);
+        Assert.Equal(clips, files.Select(file => file!.Id).Distinct().Count());
+        Assert.Equal(speakers, files.Select(file => file!.Id.Split('/')[1]).Distinct().Count());
+        Assert.Equal(emotions, files.Select(file => file!.Emotion).Distinct().Count());
     }
 
     [Fact]

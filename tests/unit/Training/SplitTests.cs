@@ -65,7 +65,7 @@ public sealed class SplitTests : IDisposable
         Assert.Contains("first line", Assert.Throws<InvalidDataException>(() => Split.Read(path)).Message, StringComparison.Ordinal);
     }
 
-    // Every committed split of speech, and which speakers it tests: null where it tests a part of each.
+    // Every committed split of speech without left-out corpora, and which speakers it tests: null where it tests a part of each.
     public static TheoryData<string, string[]?> Speech => new()
     {
         { "speech-random", null },
@@ -75,6 +75,11 @@ public sealed class SplitTests : IDisposable
         { "speech-ravdess-fold-3", ["ravdess/10", "ravdess/11", "ravdess/12", "ravdess/19", "ravdess/20"] },
         { "speech-ravdess-fold-4", ["ravdess/08", "ravdess/17", "ravdess/21", "ravdess/23", "ravdess/24"] },
         { "speech-ravdess-fold-5", ["ravdess/01", "ravdess/04", "ravdess/09", "ravdess/22"] },
+        { "speech-strangers-ravdess-fold-1", ["ravdess/02", "ravdess/05", "ravdess/14", "ravdess/15", "ravdess/16"] },
+        { "speech-strangers-ravdess-fold-2", ["ravdess/03", "ravdess/06", "ravdess/07", "ravdess/13", "ravdess/18"] },
+        { "speech-strangers-ravdess-fold-3", ["ravdess/10", "ravdess/11", "ravdess/12", "ravdess/19", "ravdess/20"] },
+        { "speech-strangers-ravdess-fold-4", ["ravdess/08", "ravdess/17", "ravdess/21", "ravdess/23", "ravdess/24"] },
+        { "speech-strangers-ravdess-fold-5", ["ravdess/01", "ravdess/04", "ravdess/09", "ravdess/22"] },
         { "speech-savee-fold-1", ["savee/DC"] },
         { "speech-savee-fold-2", ["savee/JE"] },
         { "speech-savee-fold-3", ["savee/JK"] },
@@ -103,12 +108,64 @@ public sealed class SplitTests : IDisposable
         Assert.Equal(30, speakers[Part.Train].Union(speakers[Part.Validation]).Union(speakers[Part.Test]).Count()); // 24 + 4 + 2
     }
 
+    private static readonly string[] Corpora = ["ravdess", "savee", "tess", "casia", "emovo", "ased", "turev", "indian"];
+
+    public static TheoryData<string> LeftOut => [.. Corpora];
+
+    [Theory]
+    [MemberData(nameof(LeftOut))]
+    public void CommittedSplits_LeftOutCorpus_IsTestAndNowhereElse(string corpus)
+    {
+        var split = Split.Read(Committed($"speech-loco-{corpus}"));
+        var all = Split.Read(Committed("speech-all"));
+
+        Assert.Equal(Corpora.Order(StringComparer.Ordinal), split.Corpora.Order(StringComparer.Ordinal));
+        foreach (var speaker in Corpora.Where(other => other != corpus).Select(other => $"{other}/any/clip").Concat(
+            all.Prefixes.Where(prefix => !prefix.StartsWith(corpus + "/", StringComparison.Ordinal)).Select(prefix => prefix + "clip")))
+            Assert.Equal(all.PartOf(speaker), split.PartOf(speaker));
+        Assert.All(split.Prefixes.Where(prefix => prefix.StartsWith(corpus + "/", StringComparison.Ordinal)),
+            prefix => Assert.Equal((corpus + "/", Part.Test), (prefix, split.PartOf(prefix))));
+        Assert.Null(split.PartOf("cremad/1001/x"));
+    }
+
+    [Fact]
+    public void CommittedSplits_AllCorpora_HaveWholeSpeakersInValidation()
+    {
+        var split = Split.Read(Committed("speech-all"));
+        var validation = split.Prefixes.Where(prefix => split.PartOf(prefix) == Part.Validation).ToList();
+
+        Assert.Equal(Corpora.Order(StringComparer.Ordinal), split.Corpora.Order(StringComparer.Ordinal));
+        Assert.All(Corpora, corpus => Assert.Equal(Part.Train, split.PartOf(corpus + "/any/clip")));
+        Assert.All(validation, prefix => Assert.Equal(2, prefix.Count(character => character == '/')));
+        Assert.Equal(["ased 5", "emovo 1", "indian 13", "ravdess 2", "savee 1", "turev 1"],
+            validation.CountBy(prefix => prefix.Split('/')[0]).Select(count => $"{count.Key} {count.Value}").Order(StringComparer.Ordinal));
+        Assert.DoesNotContain(split.Prefixes, prefix => split.PartOf(prefix) == Part.Test);
+    }
+
+    // A tenth of the clips, all seven emotions.
+    [Fact]
+    public void CommittedSplits_AllCorpora_CoverEveryClip()
+    {
+        var data = Environment.GetEnvironmentVariable("AFFECT_DATA");
+        Assert.SkipUnless(data is { Length: > 0 } && Corpora.All(corpus => Directory.Exists(Path.Combine(data, corpus))),
+            "AFFECT_DATA must be the folder of the eight corpora");
+        var files = SpeechCorpora.Find(data!, new CorpusReport()).Where(file => Corpora.Contains(file.Id.Split('/')[0])).ToList();
+        var split = Split.Read(Committed("speech-all"));
+
+        var validation = files.Where(file => split.PartOf(file.Id) == Part.Validation).ToList();
+
+        Assert.All(files, file => Assert.NotNull(split.PartOf(file.Id)));
+        Assert.InRange(validation.Count / (double)files.Count, 0.07, 0.1);
+        Assert.Equal(7, validation.Select(file => file.Emotion).Distinct().Count());
+    }
+
     [Fact]
     public void CommittedSplits_Files_AreAllTested() =>
         Assert.Equal(
             Directory.GetFiles(Path.GetDirectoryName(Committed(""))!, "*.tsv")
                 .Select(Path.GetFileNameWithoutExtension).Order(StringComparer.Ordinal),
-            Speech.Select(row => row.Data.Item1).Concat(["fer2013-official", "fer2013-70-15-15"]).Order(StringComparer.Ordinal));
+            Speech.Select(row => row.Data.Item1).Concat(Corpora.Select(corpus => $"speech-loco-{corpus}"))
+                .Concat(["speech-all", "fer2013-official", "fer2013-70-15-15"]).Order(StringComparer.Ordinal));
 
     [Fact]
     public void CommittedSplits_Fer2013Official_FollowsUsage()
