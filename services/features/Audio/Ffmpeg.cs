@@ -7,7 +7,7 @@ using Microsoft.Extensions.Options;
 namespace Affect.Features.Audio;
 
 /// <summary>
-/// Decodes containers other than WAV with the ffmpeg program: a child process that communicates through pipes only, without files,
+/// Decodes files with the ffmpeg program: a child process that communicates through pipes only, without files,
 /// network or environment variables, with a limit of memory, and is killed at its time limit.
 /// </summary>
 internal sealed partial class Ffmpeg
@@ -47,27 +47,57 @@ internal sealed partial class Ffmpeg
     public async Task<ReadOnlyMemory<byte>> ToWavAsync(
         ReadOnlyMemory<byte> file, AudioContainer container, CancellationToken cancellationToken)
     {
-        using var timeout = new CancellationTokenSource(_options.DecodeTimeout, _time);
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
-        var parts = container.Prepare(file);
-        using var process = Start(container);
+        // One second above the limit, so that a longer file is distinguished from one that just fits.
+        var seconds = (int)_options.MaxAudioDuration.TotalSeconds + 1;
+        string[] arguments =
+        [
+            "-f", container.Demuxer, "-i", "pipe:0",
+            "-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-t", $"{seconds}",
+            "-ac", "1", "-af", $"aformat=sample_rates=8000|11025|12000|16000|22050|24000|32000|44100|{MaxSampleRate}",
+            "-c:a", "pcm_s16le", "-bitexact", "-f", "wav", "pipe:1",
+        ];
         try
         {
-            var feed = FeedAsync(process, parts, stop.Token);
-            var errors = process.StandardError.BaseStream.CopyToAsync(Stream.Null, stop.Token);
-            var wav = await ReadAsync(process, stop.Token);
-            await Task.WhenAll(feed, errors, process.WaitForExitAsync(stop.Token));
-
             // ffmpeg reports an error for a truncated file, but has decoded it up to there.
+            var wav = await RunAsync(arguments, container.Prepare(file), ReadAsync, cancellationToken);
             return wav.Length > WavHeader
                 ? wav
                 : throw new AudioFormatException($"must be {container.Name} with audio that can be decoded");
+        }
+        catch (TimeoutException exception)
+        {
+            throw new AudioFormatException(exception.Message);
+        }
+    }
+
+    /// <summary>Runs ffmpeg.</summary>
+    /// <param name="arguments">The input, which must be <c>pipe:0</c> with a fixed demuxer, and the output, <c>pipe:1</c>.</param>
+    /// <param name="input">The parts of the file that ffmpeg gets, in this order.</param>
+    /// <param name="read">Reads the output, in a bounded amount of memory.</param>
+    /// <param name="cancellationToken">Kills ffmpeg.</param>
+    /// <exception cref="TimeoutException">The file takes too long to decode. The message is safe to return to the client.</exception>
+    /// <exception cref="DecoderMissingException">ffmpeg is not installed.</exception>
+    /// <exception cref="BusyException">Decoding timed out because the machine is overloaded.</exception>
+    public async Task<T> RunAsync<T>(
+        IEnumerable<string> arguments, IEnumerable<ReadOnlyMemory<byte>> input, Func<Stream, CancellationToken, Task<T>> read,
+        CancellationToken cancellationToken)
+    {
+        using var timeout = new CancellationTokenSource(_options.DecodeTimeout, _time);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+        using var process = Start(arguments);
+        try
+        {
+            var feed = FeedAsync(process, input, stop.Token);
+            var errors = process.StandardError.BaseStream.CopyToAsync(Stream.Null, stop.Token);
+            var result = await read(process.StandardOutput.BaseStream, stop.Token);
+            await Task.WhenAll(feed, errors, process.WaitForExitAsync(stop.Token));
+            return result;
         }
         catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
             // If the child used a core most of the time, the file is at fault; otherwise the machine is overloaded.
             throw UsedProcessor(process, _options.DecodeTimeout / 2)
-                ? new AudioFormatException($"must take at most {_options.DecodeTimeout.TotalSeconds} s to decode")
+                ? new TimeoutException($"must take at most {_options.DecodeTimeout.TotalSeconds} s to decode")
                 : new BusyException();
         }
         finally
@@ -100,7 +130,7 @@ internal sealed partial class Ffmpeg
             .FirstOrDefault(File.Exists);
     }
 
-    private Process Start(AudioContainer container)
+    private Process Start(IEnumerable<string> arguments)
     {
         var start = new ProcessStartInfo(_program ?? throw new DecoderMissingException())
         {
@@ -112,17 +142,8 @@ internal sealed partial class Ffmpeg
         };
         start.Environment.Clear();
 
-        // One second above the limit, so that a longer file is distinguished from one that just fits.
-        var seconds = (int)_options.MaxAudioDuration.TotalSeconds + 1;
-        string[] arguments =
-        [
-            "-hide_banner", "-loglevel", "error", "-nostdin",
-            "-threads", "1", "-protocol_whitelist", "pipe", "-f", container.Demuxer, "-i", "pipe:0",
-            "-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-t", $"{seconds}",
-            "-ac", "1", "-af", $"aformat=sample_rates=8000|11025|12000|16000|22050|24000|32000|44100|{MaxSampleRate}",
-            "-c:a", "pcm_s16le", "-bitexact", "-f", "wav", "pipe:1",
-        ];
-        foreach (var argument in arguments)
+        string[] sandbox = ["-hide_banner", "-loglevel", "error", "-nostdin", "-threads", "1", "-protocol_whitelist", "pipe"];
+        foreach (var argument in sandbox.Concat(arguments))
             start.ArgumentList.Add(argument);
         var process = Process.Start(start)!;
         try
@@ -152,7 +173,7 @@ internal sealed partial class Ffmpeg
     private static partial int SetLimit(int process, int resource, ReadOnlySpan<ulong> softAndHard, nint previous);
 
     private static async Task FeedAsync(
-        Process process, IReadOnlyList<ReadOnlyMemory<byte>> parts, CancellationToken cancellationToken)
+        Process process, IEnumerable<ReadOnlyMemory<byte>> parts, CancellationToken cancellationToken)
     {
         try
         {
@@ -166,12 +187,11 @@ internal sealed partial class Ffmpeg
         }
     }
 
-    private async Task<ReadOnlyMemory<byte>> ReadAsync(Process process, CancellationToken cancellationToken)
+    private async Task<ReadOnlyMemory<byte>> ReadAsync(Stream output, CancellationToken cancellationToken)
     {
         var limit = WavHeader + ((long)_options.MaxAudioDuration.TotalSeconds + 2) * MaxSampleRate * sizeof(short);
         var wav = new MemoryStream();
         var buffer = new byte[64 << 10];
-        var output = process.StandardOutput.BaseStream;
         while (await output.ReadAsync(buffer, cancellationToken) is var read and > 0)
         {
             if (wav.Length + read > limit)
