@@ -99,19 +99,15 @@ internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length,
     private void Augment(ReadOnlySpan<short> clip, Augmentation augmentation, Span<float> window)
     {
         var (random, weak) = augmentation;
-        var speed = weak || random.Next(2) == 0 ? 1 : random.NextSingle(0.88f, 1.12f);
-        var duration = (int)(clip.Length / speed);
-        var room = duration - length;
+        var sound = new float[clip.Length];
+        for (var i = 0; i < sound.Length; i++)
+            sound[i] = clip[i] / 32768f;
+        if (!weak && random.Next(2) == 0)
+            sound = WaveAugmentation.ChangeSpeed(sound, random.Next(22, 29), 25, FeatureExtractor.SampleRate);
+        var room = sound.Length - length;
         // Positive: start of the window in the clip. Negative: silence before the clip.
         var start = room > 0 ? random.Next(room) : random.Next(2) == 0 ? 0 : -random.Next(1 - room);
-        for (var i = 0; i < length; i++)
-        {
-            var position = (start + i) * speed;
-            if (position < 0 || position >= clip.Length - 1)
-                continue;
-            var before = (int)position;
-            window[i] = (clip[before] + (position - before) * (clip[before + 1] - clip[before])) / 32768f;
-        }
+        sound.AsSpan(Math.Max(0, start), Math.Min(sound.Length, length)).CopyTo(window[Math.Max(0, -start)..]);
 
         // Half of the clips keep their level, because loudness is informative where levels are comparable.
         var gain = random.Next(2) == 0 ? 1 : MathF.Pow(10, random.NextSingle(-10, 6) / 20);
