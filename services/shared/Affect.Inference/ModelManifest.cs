@@ -256,13 +256,13 @@ public sealed record ModelMetrics
     /// <summary>Share of the samples whose best score is the label, [0, 1].</summary>
     public required double Accuracy { get; init; }
 
-    /// <summary>UAR: mean recall of the seven classes, [0, 1].</summary>
+    /// <summary>UAR: mean recall of the classes that occur, [0, 1].</summary>
     public required double UnweightedAverageRecall { get; init; }
 
-    /// <summary>Mean F1 of the seven classes, [0, 1].</summary>
+    /// <summary>Mean F1 of the classes that occur, [0, 1].</summary>
     public required double MacroF1 { get; init; }
 
-    /// <summary>Mean precision of the seven classes, [0, 1].</summary>
+    /// <summary>Mean precision of the classes that occur, [0, 1].</summary>
     public required double MacroPrecision { get; init; }
 
     /// <summary>ECE over 15 bins of confidence, [0, 1] (Guo et al. 2017).</summary>

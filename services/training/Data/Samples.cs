@@ -103,4 +103,7 @@ internal static class Seeds
         }
         return (int)(state & int.MaxValue);
     }
+
+    /// <summary>Hashes the id of a sample to a seed.</summary>
+    public static int Of(string id) => Mix([.. id.Select(character => (long)character)]);
 }

@@ -66,9 +66,9 @@ internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length,
     }
 
     /// <summary>The clips with transformed audio.</summary>
-    /// <param name="transform">Maps samples at 22,050 Hz to the same number of samples.</param>
-    public SpeechWindows Transform(Func<ReadOnlyMemory<short>, short[]> transform) =>
-        new([.. clips.Select(clip => clip with { Samples = transform(clip.Samples) })], length, features);
+    /// <param name="transform">Maps a clip, of all clips, to the same number of samples.</param>
+    public SpeechWindows Transform(Func<SpeechClip, IReadOnlyList<SpeechClip>, short[]> transform) =>
+        new([.. clips.Select(clip => clip with { Samples = transform(clip, clips) })], length, features);
 
     public override ReadOnlySpan<byte> Content(int index) => MemoryMarshal.AsBytes(clips[index].Samples.Span);
 

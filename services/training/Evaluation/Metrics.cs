@@ -36,11 +36,13 @@ internal static class Metrics
                 .Select(bin => new ReliabilityBin(bin.Count, Round(bin.Confidence), Round(bin.Accuracy)))],
             Confusion = confusion,
         };
+        // Some corpora do not have all emotions.
+        var classes = metrics.Classes.Where(c => c.Support > 0).ToList();
         return metrics with
         {
-            UnweightedAverageRecall = Round(metrics.Classes.Average(c => c.Recall)),
-            MacroF1 = Round(metrics.Classes.Average(c => c.F1)),
-            MacroPrecision = Round(metrics.Classes.Average(c => c.Precision)),
+            UnweightedAverageRecall = Round(classes.Average(c => c.Recall)),
+            MacroF1 = Round(classes.Average(c => c.F1)),
+            MacroPrecision = Round(classes.Average(c => c.Precision)),
         };
     }
 

@@ -19,9 +19,9 @@ public sealed class MetricsTests
         Assert.Equal(0.6, metrics.Accuracy, 4);
         Assert.Equal([2, 1, 0, 0, 0, 0, 0], metrics.Confusion[0]);
         Assert.Equal([1, 1, 0, 0, 0, 0, 0], metrics.Confusion[1]);
-        Assert.Equal((2 / 3.0 + 1 / 2.0) / 7, metrics.UnweightedAverageRecall, 4);
-        Assert.Equal((2 / 3.0 + 1 / 2.0) / 7, metrics.MacroPrecision, 4);
-        Assert.Equal((2 / 3.0 + 1 / 2.0) / 7, metrics.MacroF1, 4);
+        Assert.Equal((2 / 3.0 + 1 / 2.0) / 2, metrics.UnweightedAverageRecall, 4);
+        Assert.Equal((2 / 3.0 + 1 / 2.0) / 2, metrics.MacroPrecision, 4);
+        Assert.Equal((2 / 3.0 + 1 / 2.0) / 2, metrics.MacroF1, 4);
     }
 
     [Fact]
