@@ -280,7 +280,10 @@ public sealed record ModelMetrics
     /// <summary>Counts, [true label][predicted label], in the order of the emotions.</summary>
     public IReadOnlyList<IReadOnlyList<int>> Confusion { get; init; } = [];
 
-    /// <summary>Results per fold, each with the weights of its fold.</summary>
+    /// <summary>
+    /// Results per fold, each with the weights of its fold. With one corpus a fold, accuracy, UAR, macro metrics and ECE are the means
+    /// of the folds; otherwise the predictions are pooled.
+    /// </summary>
     public IReadOnlyList<FoldMetrics> Folds { get; init; } = [];
 
     /// <summary>Metrics per class, from <see cref="Confusion"/>; empty if that is empty.</summary>
@@ -318,4 +321,8 @@ public sealed record ReliabilityBin(int Count, double Confidence, double Accurac
 /// <param name="Samples">Number of samples.</param>
 /// <param name="Accuracy">Share of correct samples, [0, 1].</param>
 /// <param name="UnweightedAverageRecall">UAR over the classes that occur, [0, 1].</param>
-public sealed record FoldMetrics(string Name, int Samples, double Accuracy, double UnweightedAverageRecall);
+public sealed record FoldMetrics(string Name, int Samples, double Accuracy, double UnweightedAverageRecall)
+{
+    /// <summary>ECE over 15 bins of confidence, [0, 1]. Absent in manifests of earlier versions.</summary>
+    public double? ExpectedCalibrationError { get; init; }
+}

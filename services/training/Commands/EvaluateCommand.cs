@@ -11,7 +11,8 @@ namespace Affect.Training.Commands;
 /// <summary>
 /// <c>evaluate</c>: evaluates a model on test data with ONNX Runtime. The default protocol evaluates the shipped weights; any
 /// other split evaluates the weights trained for it; the common prefix of several folds (<c>speech-ravdess</c>) evaluates
-/// each fold's own weights and pools the predictions.
+/// each fold's own weights and pools the predictions. The folds of unseen corpora and of RAVDESS with all corpora in training are
+/// evaluated from the files of <c>predict</c>, and calibrated on each other.
 /// </summary>
 internal static class EvaluateCommand
 {
@@ -29,11 +30,30 @@ internal static class EvaluateCommand
             var models = parsed.GetValue(CommonOptions.Models)!;
             var manifest = ModelFolder.Read(models, architecture);
             IReadOnlyList<ModelMetrics> measured;
-            if (protocol == Workspace.DefaultProtocol(architecture))
+            var shipped = Workspace.DefaultProtocol(architecture);
+            // The split of all corpora has no test part.
+            var leading = protocol == (shipped == Workspace.AllCorpora ? Workspace.UnseenCorpora : shipped);
+            if (protocol is Workspace.UnseenCorpora or Workspace.UnseenSpeakers)
+            {
+                var folds = ReadPredictions(workspace, architecture, protocol);
+                measured = EvaluateFolds(workspace, protocol, folds);
+                if (leading)
+                {
+                    var (temperature, abstainBelow) = OutOfFold.Fit(folds);
+                    Console.WriteLine($"shipped weights: temperature {temperature}, abstains below {abstainBelow}");
+                    manifest = manifest with
+                    {
+                        Output = manifest.Output with { Temperature = temperature, AbstainBelow = abstainBelow },
+                    };
+                }
+            }
+            else if (protocol == shipped)
             {
                 var data = await CommonOptions.LoadAsync(workspace, architecture, protocol, cancellation);
-                var model = CalibratedModel.FromRepository(models, manifest).WithCoverage(architecture, data.Validation, cancellation);
-                measured = EvaluationResults.Pool(
+                var model = CalibratedModel.FromRepository(models, manifest);
+                if (data.Test.Count > 0)
+                    model = model.WithCoverage(architecture, data.Validation, cancellation);
+                measured = data.Test.Count == 0 ? [] : EvaluationResults.Pool(
                     data.Protocol, protocol, $"{data.Data} test", [(protocol, Test(model, architecture, data, cancellation))]);
                 manifest = manifest with
                 {
@@ -52,11 +72,40 @@ internal static class EvaluateCommand
             var others = manifest.Metrics.Where(old => old.Split is not null && old.Split != protocol);
             ModelFolder.Write(models, architecture, manifest with
             {
-                Metrics = protocol == Workspace.DefaultProtocol(architecture) ? [.. measured, .. others] : [.. others, .. measured],
+                Metrics = leading ? [.. measured, .. others] : [.. others, .. measured],
             });
             Show(measured, manifest.Cost);
         }));
         return command;
+    }
+
+    // The folds that are predicted.
+    private static List<FoldPredictions> ReadPredictions(Workspace workspace, Architecture architecture, string protocol)
+    {
+        var folds = new List<FoldPredictions>();
+        foreach (var split in workspace.ExpandProtocol(protocol))
+            if (FoldPredictions.FilePath(workspace.RunFolder(architecture, split)) is var path && File.Exists(path))
+                folds.Add(FoldPredictions.Read(path, split, workspace.ReadSplit(split)));
+            else
+                Console.WriteLine($"skipped {split}: not predicted; run predict --model {architecture.Name} --protocol {split}");
+        return folds.Count > 1 ? folds
+            : throw new FileNotFoundException($"nothing to evaluate: {workspace.Run} has predictions of {folds.Count} folds of {protocol}, " +
+                "of at least two that calibrate each other");
+    }
+
+    private static IReadOnlyList<ModelMetrics> EvaluateFolds(
+        Workspace workspace, string protocol, List<FoldPredictions> folds)
+    {
+        var expected = workspace.ExpandProtocol(protocol).Count;
+        var parts = OutOfFold.Predict(folds);
+        var corpora = string.Join('+', folds.SelectMany(fold => fold.Conditions[0].Clips)
+            .Select(clip => SpeechCorpora.ById(clip.Id).Name).Distinct());
+        var scope = folds.Count == expected ? $"{expected}-fold" : $"{folds.Count} of {expected} folds";
+        if (protocol == Workspace.UnseenSpeakers)
+            return EvaluationResults.Pool(
+                $"unseen speakers ({scope}, speaker-independent, eight corpora in training)", protocol, $"{corpora} test", parts);
+        return EvaluationResults.Average(
+            EvaluationResults.Pool($"unseen corpora ({scope}, mean over corpora)", protocol, corpora, parts), parts);
     }
 
     // Weights that are not shipped: of one split, or of the folds that are trained.
@@ -140,9 +189,14 @@ internal static class EvaluateCommand
 
     private static void Show(IReadOnlyList<ModelMetrics> measured, ModelCost? cost)
     {
-        Console.WriteLine(Tables.Metrics(measured));
-        Console.WriteLine(Tables.Confusion(measured[0]));
-        if (measured[0] is { MostCertain: { } certain, AtThreshold: { } answered })
+        if (measured.Count > 0)
+        {
+            Console.WriteLine(Tables.Metrics(measured));
+            if (measured[0].Folds.Count > 0)
+                Console.WriteLine(Tables.Folds(measured[0]));
+            Console.WriteLine(Tables.Confusion(measured[0]));
+        }
+        if (measured is [{ MostCertain: not null }, ..] && measured[0] is { MostCertain: { } certain, AtThreshold: { } answered })
             Console.WriteLine($"accuracy at {certain.Coverage:P0} coverage {certain.Accuracy:P2}; at the threshold, coverage " +
                 $"{answered.Coverage:P1} and accuracy {answered.Accuracy:P2}");
         if (cost is not null)

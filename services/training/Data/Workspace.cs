@@ -13,6 +13,15 @@ internal sealed record Workspace(string Data, string Run, string Splits)
     private const int SplitSeed = 1;
     public const string RandomSplit = "speech-random";
 
+    /// <summary>The split of weights that are trained on all corpora; it has no test part.</summary>
+    public const string AllCorpora = "speech-all";
+
+    /// <summary>Common prefix of the splits that leave out one corpus each.</summary>
+    public const string UnseenCorpora = "speech-loco";
+
+    /// <summary>Common prefix of RAVDESS's folds with all corpora in training.</summary>
+    public const string UnseenSpeakers = "speech-strangers-ravdess";
+
     /// <summary>
     /// The random split with CREMA-D, generated when the corpus is present because no committed split contains its clips.
     /// </summary>
@@ -30,6 +39,9 @@ internal sealed record Workspace(string Data, string Run, string Splits)
     /// <summary>The protocol of the shipped weights.</summary>
     public static string DefaultProtocol(Architecture architecture) =>
         architecture.Modality == Modality.Face ? "fer2013-official" : RandomSplit;
+
+    /// <summary>Reads a split.</summary>
+    public Split ReadSplit(string protocol) => Split.Read(SplitPath(protocol));
 
     /// <summary>Expands a protocol to its splits: the split of that name or the folds with that prefix.</summary>
     /// <exception cref="FileNotFoundException">No split matches.</exception>

@@ -9,7 +9,7 @@ internal static class Calibration
     public const double AbstainShare = 0.15;
 
     /// <summary>The scores of a sample: the mean of the softmax over its windows.</summary>
-    public static EmotionScores Scores(IReadOnlyList<float[]> windows, float temperature)
+    public static EmotionScores Scores(IEnumerable<float[]> windows, float temperature)
     {
         Span<float> sum = stackalloc float[EmotionLabels.Count];
         sum.Clear();
@@ -48,11 +48,16 @@ internal static class Calibration
         return Array.ConvertAll(bias, value => (float)(value - bias.Average()));
     }
 
+    /// <summary>Temperature of samples.</summary>
+    public static float Temperature(IReadOnlyList<IReadOnlyList<float[]>> samples, IReadOnlyList<Emotion> labels) =>
+        Temperature([(samples, labels)]);
+
     /// <summary>
     /// Temperature that minimizes the negative log-likelihood (Guo et al. 2017), found by golden-section search over its
-    /// logarithm; the minimum is unique.
+    /// logarithm; the minimum is unique. Groups count the same, whatever their size.
     /// </summary>
-    public static float Temperature(IReadOnlyList<List<float[]>> samples, IReadOnlyList<Emotion> labels)
+    public static float Temperature(
+        IReadOnlyList<(IReadOnlyList<IReadOnlyList<float[]>> Samples, IReadOnlyList<Emotion> Labels)> groups)
     {
         var (low, high) = (Math.Log(0.05), Math.Log(20));
         var ratio = (Math.Sqrt(5) - 1) / 2;
@@ -66,8 +71,8 @@ internal static class Calibration
         }
         return (float)Math.Round(Math.Exp((low + high) / 2), 4);
 
-        double Loss(double logarithm) =>
-            Metrics.NegativeLogLikelihood([.. samples.Select(windows => Scores(windows, (float)Math.Exp(logarithm)))], labels);
+        double Loss(double logarithm) => groups.Average(group => Metrics.NegativeLogLikelihood(
+            [.. group.Samples.Select(windows => Scores(windows, (float)Math.Exp(logarithm)))], group.Labels));
     }
 
     /// <summary>

@@ -26,7 +26,10 @@ internal static class EvaluationResults
         })];
 
         static FoldMetrics Fold(string name, ModelMetrics metrics) =>
-            new(name, metrics.Samples, metrics.Accuracy, metrics.UnweightedAverageRecall);
+            new(name, metrics.Samples, metrics.Accuracy, metrics.UnweightedAverageRecall)
+            {
+                ExpectedCalibrationError = metrics.ExpectedCalibrationError,
+            };
 
         ModelMetrics Compute(List<Prediction> predictions)
         {
@@ -38,6 +41,31 @@ internal static class EvaluationResults
             };
         }
     }
+
+    /// <summary>
+    /// Replaces the metrics of pooled folds by the means of the folds, which count the same; the confusion matrix, the reliability diagram
+    /// and selective accuracy stay pooled.
+    /// </summary>
+    /// <param name="pooled">Metrics by condition.</param>
+    /// <param name="parts">The folds, as for <see cref="Pool"/>.</param>
+    public static IReadOnlyList<ModelMetrics> Average(
+        IReadOnlyList<ModelMetrics> pooled,
+        IReadOnlyList<(string Split, IReadOnlyList<(string? Condition, List<Prediction> Predictions)> Conditions)> parts) =>
+        [.. pooled.Select((metrics, i) =>
+        {
+            var folds = parts.Select(part => Metrics.Compute("", "",
+                part.Conditions[i].Predictions.ConvertAll(prediction => prediction.Scores),
+                part.Conditions[i].Predictions.ConvertAll(prediction => prediction.Label))).ToList();
+            double Mean(Func<ModelMetrics, double> value) => Math.Round(folds.Average(value), 4);
+            return metrics with
+            {
+                Accuracy = Mean(fold => fold.Accuracy),
+                UnweightedAverageRecall = Mean(fold => fold.UnweightedAverageRecall),
+                MacroF1 = Mean(fold => fold.MacroF1),
+                MacroPrecision = Mean(fold => fold.MacroPrecision),
+                ExpectedCalibrationError = Mean(fold => fold.ExpectedCalibrationError),
+            };
+        })];
 
     /// <summary>The learning curves of a run; null without a run.</summary>
     public static LearningCurves? LearningCurves(RunState? run)

@@ -1,5 +1,6 @@
 using Affect.Inference;
 using Affect.Training.Architectures;
+using Affect.Training.Data;
 using Affect.Training.Export;
 
 namespace Affect.Training.Evaluation;
@@ -14,6 +15,12 @@ internal static class ModelCard
         ("SAVEE", "SAVEE (Haq and Jackson 2009, research only): four men"),
         ("TESS", "TESS (Dupuis and Pichora-Fuller 2010, CC BY-NC-ND 4.0): two women"),
         ("CREMAD", "CREMA-D (Cao et al. 2014, Open Database License): 91 actors"),
+        ("CASIA", "CASIA (Chinese Academy of Sciences, research only): Mandarin, four actors"),
+        ("EMOVO", "EMOVO (Costantini et al. 2014, research only): Italian, six actors"),
+        ("ASED", "ASED (Retta et al. 2023, research only): Amharic, 65 speakers"),
+        ("TurEV", "TurEV-DB (Canpolat et al. 2020, CC BY-NC-ND 4.0): Turkish, six speakers; calm is mapped to neutral"),
+        ("Indian EmoSpeech",
+            "Indian EmoSpeech (Banga et al. 2019, CC BY-NC-SA 4.0): 94 untrained speakers on phones; calm is mapped to neutral"),
     ];
 
     private const string FaceData = """
@@ -27,6 +34,15 @@ internal static class ModelCard
         second. The conditions simulate a telephone: the whole clip at 8 kHz, µ-law encoded, or both.
         """;
 
+    private const string AllCorporaProtocol = """
+        Shipped weights: all clips of eight corpora except those of a few whole speakers, which are validation data. Unseen corpora:
+        separate weights for each corpus, trained without it; the metrics are means over the corpora. Unseen speakers: separate weights
+        for each of RAVDESS's published folds, with the other actors and seven corpora in training. Temperature and abstention threshold
+        of a fold are fitted on the test predictions of the other folds, those of the shipped weights on all left-out corpora, so that
+        confidence is that of unseen data. The score of a clip is the mean over windows of 3 s, one per second. The conditions apply to
+        the whole clip.
+        """;
+
     private const string FaceProtocol = """
         Official FER2013 split: trained on Training, selected and calibrated on PublicTest, evaluated on PrivateTest.
         """;
@@ -36,6 +52,13 @@ internal static class ModelCard
         - TESS has two speakers and one carrier sentence, and the random split has the same speakers in training and test data.
           The speaker-independent metrics are the estimate for new speakers.
         - English only. The data do not represent all languages, ages, accents and health conditions.
+        """;
+
+    private const string AllCorporaLimits = """
+        - Trained on acted speech with scripted sentences, and on requested emotions. Spontaneous speech is less expressive, and its
+          emotions are mixed.
+        - English, Mandarin, Italian, Amharic and Turkish. The metrics of unseen corpora are the estimate for other languages; the data do
+          not represent all languages, ages, accents and health conditions.
         """;
 
     private const string FaceLimits = """
@@ -52,6 +75,7 @@ internal static class ModelCard
     public static string Write(Architecture architecture, ModelManifest manifest, IReadOnlyList<string> plots)
     {
         var speech = architecture.Modality == Modality.Speech;
+        var allCorpora = Workspace.DefaultProtocol(architecture) == Workspace.AllCorpora;
         var (input, output) = (manifest.Input, manifest.Output);
         return $"""
             # {manifest.Name}
@@ -64,8 +88,9 @@ internal static class ModelCard
             | features | {JsonName(input.Features)}, layout {JsonName(input.Layout)} |
             | output | `logits` [N, 7] and `embedding`; ONNX opset {OnnxGraph.Opset}, any N |
             | labels | {string.Join(", ", output.Labels)} |
-            | temperature | {output.Temperature}, fitted on validation data |
-            | abstention | scores below {output.AbstainBelow}: {Calibration.AbstainShare:P0} of the validation data |{Cost(manifest)}
+            | temperature | {output.Temperature}, fitted on {(allCorpora ? "unseen corpora" : "validation data")} |
+            | abstention | scores below {output.AbstainBelow}: {Calibration.AbstainShare:P0} of {(allCorpora ? "unseen corpora"
+                : "the validation data")} |{Cost(manifest)}
             | license | {manifest.License} |
 
             ## Data
@@ -74,7 +99,7 @@ internal static class ModelCard
 
             ## Protocol
 
-            {(speech ? SpeechProtocol : FaceProtocol)}
+            {(allCorpora ? AllCorporaProtocol : speech ? SpeechProtocol : FaceProtocol)}
             The splits are in `services/training/splits`. Test data are not used for model selection or calibration.
 
             {Training(architecture, manifest)}
@@ -85,7 +110,7 @@ internal static class ModelCard
 
             ## Limits
 
-            {(speech ? SpeechLimits : FaceLimits)}
+            {(allCorpora ? AllCorporaLimits : speech ? SpeechLimits : FaceLimits)}
 
             ## Reproduction
 
@@ -108,7 +133,7 @@ internal static class ModelCard
     }
 
     private static IEnumerable<ModelMetrics> SpeakerIndependentFirst(IEnumerable<ModelMetrics> metrics) =>
-        metrics.OrderByDescending(ModelReport.IsSpeakerIndependent);
+        metrics.OrderByDescending(ModelReport.IsUnseenCorpora).ThenByDescending(ModelReport.IsSpeakerIndependent);
 
     private static string Cost(ModelManifest manifest) => manifest.Cost is not { } cost ? "" :
         $"\n| size | {cost.Parameters:N0} parameters, {cost.FileBytes / 1e6:0.0} MB |\n| latency | {cost.LatencyMs:0.00} ms for one " +
@@ -116,16 +141,16 @@ internal static class ModelCard
 
     private static string SpeechData(ModelManifest manifest)
     {
-        // The random split tests a part of each training corpus.
+        // The random split tests a part of each training corpus, unseen corpora are in training for each other.
         var used = Corpora.Where(
             corpus => manifest.Metrics
-                .Any(metrics => metrics.Folds.Count == 0 && metrics.Data.Contains(corpus.Name, StringComparison.Ordinal))).ToList();
+                .Any(metrics => (metrics.Folds.Count == 0 || ModelReport.IsUnseenCorpora(metrics)) && metrics.Data.Contains(corpus.Name, StringComparison.Ordinal))).ToList();
         return used.Count == 0
             ? "Not evaluated yet."
             : $"""
                 {string.Join('\n', used.Select(corpus => $"- {corpus.Text}."))}
 
-                Acted English. Duplicate, empty and undecodable files are skipped.
+                {(manifest.Metrics.Any(ModelReport.IsUnseenCorpora) ? "Acted speech" : "Acted English")}. Duplicate, empty and undecodable files are skipped.
                 """;
     }
 
@@ -208,11 +233,11 @@ internal static class ModelCard
         List<string> parts = [Tables.Metrics(SpeakerIndependentFirst(manifest.Metrics)).TrimEnd()];
         var shipped = manifest.Metrics[0];
         if (shipped.AtThreshold is { } answered)
-            parts.Add($"At the abstention threshold of the shipped weights ({shipped.Protocol}): coverage " +
+            parts.Add($"At the abstention threshold{(shipped.Folds.Count == 0 ? " of the shipped weights" : "")} ({shipped.Protocol}): coverage " +
                 $"{Tables.Percent(answered.Coverage)}, accuracy {Tables.Percent(answered.Accuracy)}.");
         var images = string.Join('\n', plots.Select(plot => $"![{Path.GetFileNameWithoutExtension(plot)}]({plot})"));
         if (images.Length > 0)
-            parts.Add($"Plots of the shipped weights ({shipped.Protocol}):\n\n{images}");
+            parts.Add($"Plots{(shipped.Folds.Count == 0 ? " of the shipped weights" : "")} ({shipped.Protocol}):\n\n{images}");
         parts.AddRange(SpeakerIndependentFirst(manifest.Metrics).Where(metrics => metrics.Condition is null && metrics.Confusion.Count > 0)
             .Select(metrics => $"{metrics.Protocol}:\n\n{Tables.Confusion(metrics).TrimEnd()}"));
         return string.Join("\n\n", parts);
@@ -221,7 +246,7 @@ internal static class ModelCard
     private static IEnumerable<string> Commands(Architecture architecture, ModelManifest manifest)
     {
         const string Run = "dotnet run -c Release --project services/training --";
-        var shipped = Data.Workspace.DefaultProtocol(architecture);
+        var shipped = Workspace.DefaultProtocol(architecture);
         foreach (var teacher in Stages(architecture.Recipe).Select(recipe => recipe.Teacher).OfType<string>().Distinct()
             .Where(name => name != architecture.Name))
             yield return $"# train and export the teacher {teacher} first";
@@ -232,7 +257,11 @@ internal static class ModelCard
             .Where(metrics => metrics.Condition is null && metrics.Split is not null && metrics.Split != shipped))
         {
             foreach (var split in metrics.Folds.Count > 0 ? metrics.Folds.Select(fold => fold.Name) : [metrics.Split!])
+            {
                 yield return $"{Run} train --model {manifest.Name} --data DIR --seed 1 --protocol {split}";
+                if (metrics.Split is Workspace.UnseenCorpora or Workspace.UnseenSpeakers)
+                    yield return $"{Run} predict --model {manifest.Name} --data DIR --protocol {split}";
+            }
             yield return $"{Run} evaluate --model {manifest.Name} --data DIR --protocol {metrics.Split}";
         }
         yield return $"{Run} report";

@@ -3,22 +3,24 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Affect.Emotions;
 using Affect.Inference;
+using Affect.Training.Data;
 
 namespace Affect.Training.Evaluation;
 
 /// <summary>Comparison of the models, computed from their manifests: README.md and report.json of the model repository.</summary>
 internal sealed class ModelReport
 {
-    private const string RandomSpeech = "speech-random", OfficialFaces = "fer2013-official", Telephone = "8 kHz, µ-law";
+    private const string RandomSpeech = Workspace.RandomSplit, OfficialFaces = "fer2013-official", Telephone = "8 kHz, µ-law";
 
     private readonly List<ModelManifest> _models;
 
     /// <summary>
-    /// Orders the models by modality, default first, then by UAR: speaker-independent (several folds, one fold), otherwise of the
-    /// shipped weights.
+    /// Orders the models by modality, default first, then by UAR: of unseen corpora, speaker-independent (several folds, one fold),
+    /// otherwise of the shipped weights.
     /// </summary>
     public ModelReport(IEnumerable<ModelManifest> manifests) => _models = [.. manifests
         .OrderBy(model => model.Modality).ThenByDescending(model => model.Default)
+        .ThenByDescending(model => SpeakerIndependent(model) is { } metrics && IsUnseenCorpora(metrics))
         .ThenByDescending(model => SpeakerIndependent(model)?.Folds.Count)
         .ThenByDescending(model =>
             (SpeakerIndependent(model) ?? (model.Metrics.Count > 0 ? model.Metrics[0] : null))?.UnweightedAverageRecall)
@@ -27,6 +29,9 @@ internal sealed class ModelReport
     /// <summary>True if no speaker of the test part is in the training or validation part.</summary>
     public static bool IsSpeakerIndependent(ModelMetrics metrics) =>
         metrics.Folds.Count > 0 || metrics.Split?.Contains("-fold-", StringComparison.Ordinal) == true;
+
+    /// <summary>True if the corpora of the test parts are not in the training or validation parts.</summary>
+    public static bool IsUnseenCorpora(ModelMetrics metrics) => metrics.Split == Workspace.UnseenCorpora;
 
     /// <summary>The manifests with metrics per class and the published results of the study.</summary>
     public JsonNode ToJson()
@@ -67,10 +72,16 @@ internal sealed class ModelReport
         var speech = _models.Where(model => model.Modality == Modality.Speech).ToList();
         var faces = _models.Where(model => model.Modality == Modality.Face).ToList();
 
+        Section("Speech: unseen corpora", UnseenCorpora(speech),
+            "Each corpus is tested with weights that are trained without it, and calibrated on the other left-out corpora. The means count\n" +
+            "each corpus the same; recall is averaged over the emotions that a corpus has. These metrics are the estimate for new voices,\n" +
+            "languages and rooms.");
         Section("Speech: unseen speakers", Unseen(speech),
             "Speaker-independent: the weights of each fold are trained without its test speakers, and the predictions of the folds are\n" +
             "pooled. These metrics are the estimate for new speakers.");
         Section("Speech: random split of the study", Comparison(speech, RandomSpeech), SpeechRemarks(speech));
+        Section("Speech: conditions", Conditions(speech),
+            "UAR of the same test clips at other levels, with noise, babble and room; the difference from clean audio in points.");
         Section("Speech: telephone conditions", TelephoneConditions(speech),
             "The same test clips resampled to 8 kHz, µ-law encoded (ITU-T G.711), or both. The loss is the difference of clean and both, " +
             "in points.");
@@ -134,10 +145,38 @@ internal sealed class ModelReport
             [Link(model), Percent(m.UnweightedAverageRecall), Percent(m.Accuracy), Percent(m.MacroF1)];
     }
 
+    private static string UnseenCorpora(IReadOnlyList<ModelManifest> models)
+    {
+        var measured = models.SelectMany(model => model.Metrics.Where(m => IsUnseenCorpora(m) && m.Condition is null)
+            .Select(m => (Model: model, Metrics: m))).ToList();
+        var corpora = measured.SelectMany(pair => pair.Metrics.Folds.Select(fold => fold.Name)).Distinct().ToList();
+        return Table(["model", "> mean UAR", "> mean ECE", .. corpora.Select(split => $"> {Corpus(split)}: UAR (ECE)")],
+            measured.Select(pair => (string[]?)[Link(pair.Model), Percent(pair.Metrics.UnweightedAverageRecall),
+                Percent(pair.Metrics.ExpectedCalibrationError),
+                .. corpora.Select(split => pair.Metrics.Folds.FirstOrDefault(fold => fold.Name == split) is { } fold
+                    ? $"{Percent(fold.UnweightedAverageRecall)} ({fold.ExpectedCalibrationError * 100:0.0})" : "")]));
+
+        static string Corpus(string split) =>
+            SpeechCorpora.All.First(corpus => split.EndsWith("-" + corpus.Folder, StringComparison.Ordinal)).Name;
+    }
+
+    // Conditions besides those of the telephone, for which there is a table of its own.
+    private static string Conditions(IReadOnlyList<ModelManifest> models)
+    {
+        var names = Condition.All.Select(condition => condition.Name).OfType<string>().Where(name => name is not ("8 kHz" or "µ-law")).ToList();
+        return Table(["model", "data", "> clean", .. names.Select(name => $"> {name}")],
+            models.SelectMany(model => model.Metrics.Where(m => m.Condition is null).Select(m =>
+                names.Any(name => name != Telephone && Find(model, m.Split, name) is not null)
+                    ? (string[])[Link(model), DataName(m), Percent(m.UnweightedAverageRecall),
+                        .. names.Select(name => Find(model, m.Split, name) is { } found
+                            ? Points(found.UnweightedAverageRecall - m.UnweightedAverageRecall) : "")]
+                    : null)));
+    }
+
     private static string Unseen(IReadOnlyList<ModelManifest> models) => Table(
         ["model", "data", "folds", "> samples", "> UAR", "> accuracy", "> macro F1", "> UAR of the folds", "> ECE"],
-        models.SelectMany(model => model.Metrics.Where(m => IsSpeakerIndependent(m) && m.Condition is null).Select(m => (string[]?)[
-            Link(model), m.Data, Folds(m), $"{m.Samples}", Percent(m.UnweightedAverageRecall), Percent(m.Accuracy), Percent(m.MacroF1),
+        models.SelectMany(model => model.Metrics.Where(m => IsSpeakerIndependent(m) && !IsUnseenCorpora(m) && m.Condition is null).Select(m => (string[]?)[
+            Link(model), Trained(m), Folds(m), $"{m.Samples}", Percent(m.UnweightedAverageRecall), Percent(m.Accuracy), Percent(m.MacroF1),
             m.Folds.Count > 0 ? Spread([.. m.Folds.Select(fold => fold.UnweightedAverageRecall)])
                 : "", Percent(m.ExpectedCalibrationError)])));
 
@@ -188,12 +227,17 @@ internal sealed class ModelReport
                         : null));
 
     private static ModelMetrics? SpeakerIndependent(ModelManifest model) =>
-        model.Metrics.Where(m => m.Condition is null && IsSpeakerIndependent(m)).MaxBy(m => m.Folds.Count);
+        model.Metrics.Where(m => m.Condition is null && IsSpeakerIndependent(m)).OrderByDescending(IsUnseenCorpora)
+            .ThenByDescending(m => m.Folds.Count).FirstOrDefault();
+
+    private static string Trained(ModelMetrics m) =>
+        m.Split == Workspace.UnseenSpeakers ? $"{m.Data}, eight corpora in training" : m.Data;
 
     // "5-fold" of "unseen speakers (5-fold, speaker-independent)", "fold 1 of 5" of "unseen speakers (fold 1 of 5: RAVDESS …)".
     private static string Folds(ModelMetrics m) => m.Protocol.Split('(', ',', ':', ')') is [_, var folds, ..] ? folds : "";
 
-    private static string DataName(ModelMetrics m) => $"{m.Data}{(IsSpeakerIndependent(m) ? ", unseen speakers" : "")}";
+    private static string DataName(ModelMetrics m) =>
+        IsUnseenCorpora(m) ? "unseen corpora" : $"{m.Data}{(IsSpeakerIndependent(m) ? ", unseen speakers" : "")}";
 
     private static ModelMetrics? Find(ModelManifest model, string? split, string? condition) =>
         model.Metrics.FirstOrDefault(m => m.Split == split && m.Condition == condition);

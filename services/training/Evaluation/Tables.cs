@@ -16,6 +16,11 @@ internal static class Tables
             $"{m.MacroPrecision:P2}", $"{m.MacroF1:P2}", $"{m.ExpectedCalibrationError:P2}", m.MostCertain is { } certain
                 ? $"{certain.Accuracy:P2}" : ""]));
 
+    /// <summary>Metrics of the folds.</summary>
+    public static string Folds(ModelMetrics metrics) => Table(["fold", "> samples", "> UAR", "> accuracy", "> ECE"],
+        metrics.Folds.Select(fold => (string[])[fold.Name, $"{fold.Samples}", Percent(fold.UnweightedAverageRecall), Percent(fold.Accuracy),
+            fold.ExpectedCalibrationError is { } error ? Percent(error) : ""]));
+
     /// <summary>Confusion matrix; rows are true labels, columns predicted labels.</summary>
     public static string Confusion(ModelMetrics metrics) => Table(
         ["true \\ predicted", .. EmotionLabels.Names.Select(name => $"> {name}"), "> precision", "> recall", "> F1"],

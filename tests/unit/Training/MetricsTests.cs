@@ -159,6 +159,24 @@ public sealed class MetricsTests
         Assert.Empty(EvaluationResults.Pool(
             "random", "speech-random", "RAVDESS test", [("speech-random", [(null, [Predicted(Emotion.Sad, Emotion.Sad)])])])[0].Folds);
 
+    [Fact]
+    public void Average_FoldsOfDifferentSize_CountTheSame()
+    {
+        // Three quarters correct, of two emotions, and one of one.
+        List<Prediction> first =
+            [Predicted(Emotion.Sad, Emotion.Sad), Predicted(Emotion.Sad, Emotion.Sad), Predicted(Emotion.Happy, Emotion.Happy),
+            Predicted(Emotion.Happy, Emotion.Sad)];
+        List<Prediction> second = [Predicted(Emotion.Fear, Emotion.Fear)];
+        List<(string, IReadOnlyList<(string?, List<Prediction>)>)> parts = [("a", [(null, first)]), ("b", [(null, second)])];
+
+        var metrics = Assert.Single(EvaluationResults.Average(EvaluationResults.Pool("folds", "speech-loco", "data", parts), parts));
+
+        Assert.Equal(((2 / 3.0 + 1) / 2 + 1) / 2, metrics.UnweightedAverageRecall, 1e-4);
+        Assert.Equal(0.875, metrics.Accuracy);
+        Assert.Equal((0.15 + 0.1) / 2, metrics.ExpectedCalibrationError, 1e-4);
+        Assert.Equal([0.15, 0.1], metrics.Folds.Select(fold => Math.Round(fold.ExpectedCalibrationError!.Value, 4)));
+    }
+
     private static Prediction Predicted(Emotion predicted, Emotion label, bool answered = true) =>
         new(Scores(predicted, 0.9f), label, answered);
 

@@ -36,6 +36,45 @@ public sealed class ReportTests : IDisposable
     }
 
     [Fact]
+    public void ToMarkdown_UnseenCorpora_LeadReport()
+    {
+        var unseen = Cnn with
+        {
+            Name = "unseen",
+            Metrics =
+            [
+                .. Cnn.Metrics,
+                Measured("speech-loco", null, 10, 0.7) with
+                {
+                    UnweightedAverageRecall = 0.45,
+                    ExpectedCalibrationError = 0.062,
+                    Folds =
+                    [
+                        new("speech-loco-casia", 5, 0.6, 0.4) { ExpectedCalibrationError = 0.05 },
+                        new("speech-loco-turev", 5, 0.8, 0.5) { ExpectedCalibrationError = 0.074 },
+                    ],
+                },
+                Measured("speech-loco", "babble 10 dB", 10, 0.6) with { UnweightedAverageRecall = 0.4 },
+            ],
+        };
+
+        var text = new ModelReport([Cnn, unseen]).ToMarkdown(new Dictionary<string, IReadOnlyList<string>>());
+
+        Assert.Contains("""
+            ## Speech: unseen corpora
+
+            | model | mean UAR | mean ECE | CASIA: UAR (ECE) | TurEV: UAR (ECE) |
+            | --- | ---: | ---: | ---: | ---: |
+            | [`unseen`](unseen/MODEL_CARD.md) | 45.0 % | 6.2 % | 40.0 % (5.0) | 50.0 % (7.4) |
+
+            """, text, StringComparison.Ordinal);
+        Assert.True(text.IndexOf("unseen corpora", StringComparison.Ordinal) < text.IndexOf("unseen speakers", StringComparison.Ordinal));
+        Assert.Contains("| [`unseen`](unseen/MODEL_CARD.md) | unseen corpora | 45.0 % |  |  |  |  |  |  | -5.0 |", text, StringComparison.Ordinal);
+        // Not among the folds of unseen speakers.
+        Assert.Single(text.Split('\n'), line => line.Contains("unseen`", StringComparison.Ordinal) && line.Contains("2 of 5 folds", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void ToMarkdown_FaceModels_CountsDuplicates()
     {
         var face = Foreign with
