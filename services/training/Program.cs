@@ -10,6 +10,7 @@ var root = new RootCommand("Trains, exports and measures the models of Affect.")
     ReportCommand.Create(),
     FuseCommand.Create(),
     CallsCommand.Create(),
+    SimulateCommand.Create(),
 };
 return await root.Parse(args).InvokeAsync(
     new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(60) });

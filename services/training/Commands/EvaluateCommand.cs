@@ -35,7 +35,7 @@ internal static class EvaluateCommand
             var leading = protocol == (shipped == Workspace.AllCorpora ? Workspace.UnseenCorpora : shipped);
             if (protocol is Workspace.UnseenCorpora or Workspace.UnseenSpeakers)
             {
-                var folds = ReadPredictions(workspace, architecture, protocol);
+                var folds = FoldPredictions.ReadAll(workspace, architecture, protocol);
                 measured = EvaluateFolds(workspace, protocol, folds);
                 if (leading)
                 {
@@ -77,20 +77,6 @@ internal static class EvaluateCommand
             Show(measured, manifest.Cost);
         }));
         return command;
-    }
-
-    // The folds that are predicted.
-    private static List<FoldPredictions> ReadPredictions(Workspace workspace, Architecture architecture, string protocol)
-    {
-        var folds = new List<FoldPredictions>();
-        foreach (var split in workspace.ExpandProtocol(protocol))
-            if (FoldPredictions.FilePath(workspace.RunFolder(architecture, split)) is var path && File.Exists(path))
-                folds.Add(FoldPredictions.Read(path, split, workspace.ReadSplit(split)));
-            else
-                Console.WriteLine($"skipped {split}: not predicted; run predict --model {architecture.Name} --protocol {split}");
-        return folds.Count > 1 ? folds
-            : throw new FileNotFoundException($"nothing to evaluate: {workspace.Run} has predictions of {folds.Count} folds of {protocol}, " +
-                "of at least two that calibrate each other");
     }
 
     private static IReadOnlyList<ModelMetrics> EvaluateFolds(

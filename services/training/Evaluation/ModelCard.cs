@@ -95,7 +95,7 @@ internal static class ModelCard
 
             ## Data
 
-            {(speech ? SpeechData(manifest) : FaceData)}
+            {(speech ? SpeechData(manifest, allCorpora) : FaceData)}
 
             ## Protocol
 
@@ -139,18 +139,18 @@ internal static class ModelCard
         $"\n| size | {cost.Parameters:N0} parameters, {cost.FileBytes / 1e6:0.0} MB |\n| latency | {cost.LatencyMs:0.00} ms for one " +
         "input on one core, without feature extraction |";
 
-    private static string SpeechData(ModelManifest manifest)
+    private static string SpeechData(ModelManifest manifest, bool allCorpora)
     {
-        // The random split tests a part of each training corpus, unseen corpora are in training for each other.
+        // The random split tests a part of each training corpus, the folds of unseen corpora test each of them.
         var used = Corpora.Where(
             corpus => manifest.Metrics
-                .Any(metrics => (metrics.Folds.Count == 0 || ModelReport.IsUnseenCorpora(metrics)) && metrics.Data.Contains(corpus.Name, StringComparison.Ordinal))).ToList();
+                .Any(metrics => (allCorpora ? ModelReport.IsUnseenCorpora(metrics) : metrics.Folds.Count == 0) && metrics.Data.Contains(corpus.Name, StringComparison.Ordinal))).ToList();
         return used.Count == 0
             ? "Not evaluated yet."
             : $"""
                 {string.Join('\n', used.Select(corpus => $"- {corpus.Text}."))}
 
-                {(manifest.Metrics.Any(ModelReport.IsUnseenCorpora) ? "Acted speech" : "Acted English")}. Duplicate, empty and undecodable files are skipped.
+                {(allCorpora ? "Acted speech" : "Acted English")}. Duplicate, empty and undecodable files are skipped.
                 """;
     }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Affect.Emotions;
+using Affect.Training.Architectures;
 using Affect.Training.Data;
 
 namespace Affect.Training.Evaluation;
@@ -15,6 +16,21 @@ internal sealed record FoldPredictions(
 
     /// <summary>Path of the predictions in the folder of a run.</summary>
     public static string FilePath(string folder) => Path.Combine(folder, "predictions.tsv");
+
+    /// <summary>Reads the folds of a protocol that are predicted.</summary>
+    /// <exception cref="FileNotFoundException">Fewer than two folds are predicted.</exception>
+    public static List<FoldPredictions> ReadAll(Workspace workspace, Architecture architecture, string protocol)
+    {
+        var folds = new List<FoldPredictions>();
+        foreach (var split in workspace.ExpandProtocol(protocol))
+            if (FilePath(workspace.RunFolder(architecture, split)) is var path && File.Exists(path))
+                folds.Add(Read(path, split, workspace.ReadSplit(split)));
+            else
+                Console.WriteLine($"skipped {split}: not predicted; run predict --model {architecture.Name} --protocol {split}");
+        return folds.Count > 1 ? folds
+            : throw new FileNotFoundException($"nothing to evaluate: {workspace.Run} has predictions of {folds.Count} folds of {protocol}, " +
+                "of at least two that calibrate each other");
+    }
 
     /// <summary>Reads lines of clip, label, condition and logits, one for each window.</summary>
     /// <exception cref="InvalidDataException">A line is invalid, or a clip is not in the test part.</exception>
@@ -48,6 +64,14 @@ internal static class OutOfFold
             (IReadOnlyList<Emotion>)[.. clips.Select(clip => clip.Label)]))]);
         return (temperature, Calibration.AbstainBelow(
             clean.SelectMany(clips => clips).Select(clip => Calibration.Scores(clip.Windows, temperature))));
+    }
+
+    /// <summary>The scores of one window of each clean clip of a fold, the middle one, calibrated on the other folds.</summary>
+    public static IEnumerable<(string Id, Emotion Label, EmotionScores Scores)> Calibrate(IReadOnlyList<FoldPredictions> folds, int index)
+    {
+        var (temperature, _) = Fit(folds.Where((_, other) => other != index));
+        return folds[index].Conditions[0].Clips.Select(clip => (
+            clip.Id, clip.Label, EmotionScores.FromLogits(clip.Windows[clip.Windows.Count / 2], temperature)));
     }
 
     /// <summary>Predictions by condition of each fold, calibrated on the others.</summary>
