@@ -100,6 +100,7 @@ internal sealed class CallView(string name)
         {
             new Markup($"\n[bold]Call[/]  {Offset(summary.Duration)}, overlap {Offset(summary.Overlap)}" +
                 (summary.MissingAudio > TimeSpan.Zero ? $", {Offset(summary.MissingAudio)} missing" : "") +
+                (summary.SkippedBytes > 0 ? $", {summary.SkippedBytes:N0} bytes skipped" : "") +
                 (summary.End == CallEnd.Stalled ? ", ended as stalled" : "")),
         };
         var metrics = new Table().NoBorder();

@@ -76,6 +76,22 @@ public sealed class AffectCall : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Leaves out audio that was not recorded, for example during a hold: the server analyzes silence in its place. At most 4 h at a time.
+    /// </summary>
+    /// <param name="duration">Length of the audio, rounded down to whole samples.</param>
+    /// <param name="cancellation">Cancels the wait for space in the buffer.</param>
+    /// <exception cref="AffectException">The call has failed.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The call is complete or has ended, has no audio, or the audio written so far ends within a sample.
+    /// </exception>
+    public ValueTask SkipAudioAsync(TimeSpan duration, CancellationToken cancellation = default)
+    {
+        var format = _options.Audio ?? throw new InvalidOperationException("The call has no audio.");
+        ArgumentOutOfRangeException.ThrowIfLessThan(duration, TimeSpan.Zero);
+        return _media.SkipAsync((long)(duration.TotalSeconds * format.SampleRate) * format.BlockSize, format.BlockSize, cancellation);
+    }
+
     /// <summary>Writes a picture, at most some hundred milliseconds after the audio of the same time.</summary>
     /// <param name="time">Time of the picture since the start of the call, on the clock of the audio.</param>
     /// <param name="image">JPEG, PNG, WebP or BMP, at most 1 MiB.</param>

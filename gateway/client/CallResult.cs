@@ -157,6 +157,9 @@ public sealed record CallSummary : CallResult
     /// <summary>Length of missing audio, which was replaced by silence.</summary>
     public required TimeSpan MissingAudio { get; init; }
 
+    /// <summary>Bytes of audio that were not analyzed: those that the server had received before, and an incomplete last sample.</summary>
+    public long SkippedBytes { get; init; }
+
     /// <summary>One per channel of <see cref="CallStarted.Channels"/>.</summary>
     public required IReadOnlyList<ChannelSummary> Channels { get; init; }
 }

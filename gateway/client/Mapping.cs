@@ -173,6 +173,7 @@ internal static class Mapping
         Duration = proto.Duration.ToOffset(),
         Overlap = proto.Overlap.ToOffset(),
         MissingAudio = proto.MissingAudio.ToOffset(),
+        SkippedBytes = proto.SkippedBytes,
         Channels = [.. proto.Channels.Select(channel => new ChannelSummary
         {
             Channel = channel.Channel,

@@ -22,7 +22,14 @@ internal sealed class MediaBuffer(long limit)
     private TaskCompletionSource? _space; // awaited by writers
 
     /// <summary>Appends a chunk, whose position is set here, or a frame; waits for space first.</summary>
-    public async ValueTask AddAsync(AnalyzeStreamRequest message, CancellationToken cancellation)
+    public ValueTask AddAsync(AnalyzeStreamRequest message, CancellationToken cancellation) => AddAsync(message, skip: 0, blockSize: 1, cancellation);
+
+    /// <summary>Advances the position of the audio by whole samples; an empty chunk reports it.</summary>
+    /// <exception cref="InvalidOperationException">The audio so far ends within a sample.</exception>
+    public ValueTask SkipAsync(long bytes, int blockSize, CancellationToken cancellation) =>
+        AddAsync(new AnalyzeStreamRequest { Audio = new AudioChunk() }, bytes, blockSize, cancellation);
+
+    private async ValueTask AddAsync(AnalyzeStreamRequest message, long skip, int blockSize, CancellationToken cancellation)
     {
         while (true)
         {
@@ -34,6 +41,9 @@ internal sealed class MediaBuffer(long limit)
                 {
                     if (message.Audio is { } audio)
                     {
+                        if (_audioPosition % blockSize != 0)
+                            throw new InvalidOperationException("The audio written so far ends within a sample.");
+                        _audioPosition += skip;
                         audio.Position = _audioPosition;
                         _audioPosition += audio.Data.Length;
                     }

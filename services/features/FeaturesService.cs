@@ -101,8 +101,18 @@ internal sealed class FeaturesService(
         var audio = new CallAudio(format, resume);
         while (await requests.MoveNext(cancellation))
         {
+            if (requests.Current.MessageCase == ExtractCallRequest.MessageOneofCase.Silence)
+            {
+                var silence = requests.Current.Silence;
+                if (silence < 0)
+                    throw RpcErrors.InvalidArgument("silence", "must not be negative");
+                while (silence > 0)
+                    await ReportAsync(() => silence -= audio.AppendSilence(silence), always: false);
+                continue;
+            }
+
             if (requests.Current.MessageCase != ExtractCallRequest.MessageOneofCase.Audio)
-                throw RpcErrors.InvalidArgument("audio", "must be set in every message but the first");
+                throw RpcErrors.InvalidArgument("audio", "audio or silence must be set in every message but the first");
             for (var rest = requests.Current.Audio.Memory; !rest.IsEmpty; rest = rest[Math.Min(format.UnitBytes, rest.Length)..])
             {
                 var unit = rest[..Math.Min(format.UnitBytes, rest.Length)];

@@ -201,6 +201,105 @@ public sealed class StreamTests(AffectFixture fixture)
         var lost = await CallAsync(config, gap);
         AssertEqual(Windows(straight), Windows(lost));
         Assert.Equal(10_000 / 22050.0, lost[^1].Summary.MissingAudio.ToTimeSpan().TotalSeconds, 1e-4);
+        Assert.Equal(20_000 + 20_000, repeated[^1].Summary.SkippedBytes);
+        Assert.Equal(0, lost[^1].Summary.SkippedBytes);
+    }
+
+    [Fact]
+    public async Task Stream_ChunksWithoutPosition_Append()
+    {
+        var data = Pcm(Talk);
+        var config = Config(AudioEncoding.L16, 22050, SpeakerRole.Customer);
+        var straight = await CallAsync(config, Chunks(data, 20_000));
+        var appended = Chunks(data, 20_000).ToList();
+        foreach (var chunk in appended)
+            chunk.Audio.ClearPosition();
+        appended.Add(new() { Audio = new() { Data = ByteString.CopyFrom(1) } }); // half a sample
+        appended.Add(new() { Audio = new() }); // nothing
+        var call = await CallAsync(config, appended);
+
+        AssertEqual(Windows(straight), Windows(call));
+        Assert.Equal(1, call[^1].Summary.SkippedBytes);
+
+        // A resumed call continues at the position that the server reports.
+        var checkpoint = straight.First(message => message.Checkpoint is not null).Checkpoint;
+        config.Resume = checkpoint.State;
+        var rest = await CallAsync(config, [new() { Audio = new() { Data = ByteString.CopyFrom(data.AsSpan((int)checkpoint.AudioPosition)) } }]);
+        Assert.Equal(Windows(straight)[^1].Index, Windows(rest)[^1].Index);
+        Assert.Equal(straight[^1].Summary.Duration, rest[^1].Summary.Duration);
+    }
+
+    [Fact]
+    public async Task Stream_Hold_EqualsSilence()
+    {
+        // The hold begins and ends within a sample.
+        var (data, cut, hold) = (Pcm(Talk), 90_001, 75 * 2 * 22050);
+        var config = Config(AudioEncoding.L16, 22050, SpeakerRole.Customer);
+        byte[] silent = [.. data[..cut], .. new byte[hold], .. data[cut..]];
+        var straight = await CallAsync(config, Chunks(silent, 20_000));
+        var held = await CallAsync(config, [.. Chunks(data[..cut], 20_000), .. Chunks(data[cut..], 20_000, cut + hold)]);
+
+        AssertEqual(Windows(straight), Windows(held));
+        Assert.Equal(TimeSpan.FromSeconds(75), held[^1].Summary.MissingAudio.ToTimeSpan());
+        Assert.Equal(straight[^1].Summary.Duration, held[^1].Summary.Duration);
+        Assert.Equal(straight[^1].Summary.Channels[0].Talk, held[^1].Summary.Channels[0].Talk);
+        var whole = held[^1].Summary;
+
+        // Resumes from within the hold, with a whole sample.
+        var checkpoint = held.Where(message => message.Checkpoint is not null).ElementAt(8).Checkpoint;
+        Assert.InRange(checkpoint.AudioPosition, cut + (10 * 44_100), cut + hold - 44_100);
+        var resumed = config.Clone();
+        resumed.Resume = checkpoint.State;
+        var rest = await CallAsync(resumed, Chunks([0, .. data[cut..]], 20_000, cut + hold - 1));
+        AssertEqual(Windows(held)[^Windows(rest).Count..], Windows(rest));
+        Assert.Equal(whole.Channels[0].Emotion.Windows, rest[^1].Summary.Channels[0].Emotion.Windows);
+    }
+
+    [Fact]
+    public async Task Stream_SdkSkipsAudio_EqualsSilence()
+    {
+        var data = Pcm(Talk);
+        using var client = new Affect.Client.AffectClient(fixture.Host.Gateway.GrpcAddress.ToString());
+        await using var call = client.StartCall(
+            new() { Audio = new(Affect.Client.AudioEncoding.L16, 22050, [Affect.Client.SpeakerRole.Customer]) }, Cancellation);
+        await call.WriteAudioAsync(data.AsMemory(0, 50_001), Cancellation);
+        await Assert.ThrowsAsync<InvalidOperationException>(async () => await call.SkipAudioAsync(TimeSpan.FromSeconds(70), Cancellation));
+        await call.WriteAudioAsync(data.AsMemory(50_001, 1), Cancellation);
+        await call.SkipAudioAsync(TimeSpan.FromSeconds(70), Cancellation);
+        await call.WriteAudioAsync(data.AsMemory(50_002), Cancellation);
+        await call.SkipAudioAsync(TimeSpan.FromSeconds(2), Cancellation);
+        await call.CompleteAsync();
+        var results = await call.Results.ToListAsync(Cancellation);
+
+        byte[] silent = [.. data[..50_002], .. new byte[70 * 44_100], .. data[50_002..], .. new byte[2 * 44_100]];
+        var straight = await CallAsync(Config(AudioEncoding.L16, 22050, SpeakerRole.Customer), Chunks(silent, 20_000));
+        var windows = results.OfType<Affect.Client.CallWindow>().ToList();
+        Assert.Equal(Windows(straight).Select(window => window.End.ToTimeSpan()), windows.Select(window => window.End));
+        foreach (var (expected, actual) in Windows(straight).Zip(windows))
+            Assert.Equal(expected.Fused.Judgement.Confidence, actual.Fused.Judgement.Confidence, 1e-3f);
+        var summary = Assert.IsType<Affect.Client.CallSummary>(results[^1]);
+        Assert.Equal((TimeSpan.FromSeconds(72), 0), (summary.MissingAudio, summary.SkippedBytes));
+    }
+
+    [Fact]
+    public async Task Stream_HoldOfAnHour_DoesNotDelayOtherCalls()
+    {
+        var data = Pcm(Talk);
+        var config = Config(AudioEncoding.L16, 22050, SpeakerRole.Customer, SpeakerRole.Agent);
+        var stereo = Pcm(Interleave(Talk, new float[Talk.Length]));
+        const long Hold = 3600L * 4 * 22050;
+        var (started, holding) = (System.Diagnostics.Stopwatch.GetTimestamp(), CallAsync(config, [.. Chunks(stereo, 50_000), Empty(stereo.Length + Hold)]));
+        var other = await CallAsync(Config(AudioEncoding.L16, 22050, SpeakerRole.Customer), Chunks(data, 20_000));
+        var call = await holding;
+
+        TestContext.Current.TestOutputHelper!.WriteLine($"an hour of hold: {System.Diagnostics.Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s");
+        Assert.InRange(Windows(call).Count, 3600, 3620);
+        Assert.All(Windows(call).Skip(20), window => Assert.Equal(Outcome.NoSpeech, window.Fused.Judgement.Outcome));
+        Assert.Equal(TimeSpan.FromHours(1), call[^1].Summary.MissingAudio.ToTimeSpan());
+        Assert.InRange(System.Diagnostics.Stopwatch.GetElapsedTime(started), TimeSpan.Zero, TimeSpan.FromSeconds(30));
+        Assert.Equal(CallEnd.Completed, other[^1].Summary.End);
+
+        static AnalyzeStreamRequest Empty(long position) => new() { Audio = new() { Position = position } };
     }
 
     [Fact]
@@ -359,7 +458,7 @@ public sealed class StreamTests(AffectFixture fixture)
     public static TheoryData<string, AnalyzeStreamRequest> WrongMessages => new()
     {
         { "audio.position", new() { Audio = new() { Position = -1 } } },
-        { "audio.position", new() { Audio = new() { Position = 61 * 16_000, Data = ByteString.CopyFrom(1, 2) } } },
+        { "audio.position", new() { Audio = new() { Position = ((4 * 3600) + 1) * 16_000, Data = ByteString.CopyFrom(1, 2) } } },
         { "audio.position", new() { Audio = new() { Position = 3, Data = ByteString.CopyFrom(1, 2) } } },
         { "frame", new() { Frame = new() { Time = new(), Image = ByteString.CopyFrom(1) } } },
         { "message", new() },

@@ -24,6 +24,9 @@ internal static class SocketMessage
     private const byte Frame = 2;
     private const long MicrosecondsPerSecond = 1_000_000;
 
+    /// <summary>Position of audio that follows the audio before.</summary>
+    private const long Append = -1;
+
     /// <exception cref="RpcException">INVALID_ARGUMENT.</exception>
     public static AnalyzeStreamRequest ParseMedia(ReadOnlySpan<byte> message)
     {
@@ -34,9 +37,12 @@ internal static class SocketMessage
                 message[0] == Audio ? "audio.position" : "frame.time", "Must be eight bytes, a little-endian integer, after the first byte.");
         var number = BinaryPrimitives.ReadInt64LittleEndian(message[1..]);
         var bytes = ByteString.CopyFrom(message[HeaderBytes..]);
-        return message[0] == Audio
-            ? new() { Audio = new() { Position = number, Data = bytes } }
-            : new() { Frame = new() { Time = FromMicroseconds(number), Image = bytes } };
+        if (message[0] == Frame)
+            return new() { Frame = new() { Time = FromMicroseconds(number), Image = bytes } };
+        var chunk = new AudioChunk { Data = bytes };
+        if (number != Append)
+            chunk.Position = number;
+        return new() { Audio = chunk };
     }
 
     /// <exception cref="RpcException">INVALID_ARGUMENT with every invalid field.</exception>

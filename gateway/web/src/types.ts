@@ -160,6 +160,7 @@ export interface CallSummary {
   overlap?: Duration;
   channels: ChannelSummary[];
   missing_audio?: Duration;
+  skipped_bytes: string;
 }
 
 /** Exactly one field is set. */

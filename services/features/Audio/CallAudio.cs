@@ -19,6 +19,9 @@ internal sealed record CallFormat(
 
     /// <summary>Bytes that are processed together: 0.5 s of one channel, less of several, so that other calls soon have their turn.</summary>
     public int UnitBytes => Math.Max(1, Rate / (2 * Windows.Count)) * BlockSize;
+
+    /// <summary>Silence, in samples at the call's rate, after which voice activity and the windows that follow depend on no sound before it.</summary>
+    public long Settled => (long)((CallTiming.WarmUp + SpeechClip.Time(Window + (3 * Hop))).TotalSeconds * Rate) + Rate;
 }
 
 /// <summary>The state from which a call continues, given its audio from <paramref name="Position"/> on. In samples at the call's rate.</summary>
@@ -48,10 +51,16 @@ internal sealed record CallWindow(int Channel, long Index, long Start, int Lengt
 /// </summary>
 internal sealed class CallAudio
 {
+    /// <summary>Seconds of silence that are counted together.</summary>
+    private const int MaxSkip = 10;
+
     private readonly CallFormat _format;
     private readonly CallChannel[] _channels;
     private readonly List<SpeechSegment> _newSegments = [];
     private bool _complete;
+
+    /// <summary>Samples of silence since the last sound.</summary>
+    private long _silence;
 
     public CallAudio(CallFormat format, CallAudioState? resume = null)
     {
@@ -94,6 +103,7 @@ internal sealed class CallAudio
         var (block, width) = (_format.BlockSize, _format.Encoding.Width());
         if (bytes.Length % block != 0)
             throw new AudioFormatException($"must be whole samples of {block} bytes");
+        _silence = 0;
         // In pieces of 1 s: memory stays bounded, and windows are reported as they become complete.
         var samples = ArrayPool<float>.Shared.Rent(_format.Rate);
         try
@@ -118,6 +128,34 @@ internal sealed class CallAudio
         {
             ArrayPool<float>.Shared.Return(samples);
         }
+    }
+
+    /// <summary>
+    /// Appends silence, with the same result as if it were decoded: at most the number of samples, and as many as are processed together.
+    /// Once the channels have settled, seconds of it are only counted.
+    /// </summary>
+    /// <returns>Number of samples appended.</returns>
+    public long AppendSilence(long samples)
+    {
+        var silence = _silence;
+        var seconds = silence < _format.Settled ? 0 : (int)Math.Min(samples / _format.Rate, MaxSkip);
+        if (seconds > 0)
+        {
+            samples = (long)seconds * _format.Rate;
+            foreach (var channel in _channels)
+                channel.Skip(seconds);
+            Advance();
+        }
+        else
+        {
+            samples = Math.Min(samples, _format.UnitBytes / _format.BlockSize);
+            var bytes = new byte[samples * _format.BlockSize];
+            Array.Fill(bytes, _format.Encoding.Silence());
+            Append(bytes);
+        }
+
+        _silence = silence + samples;
+        return samples;
     }
 
     /// <summary>Ends the call: the last windows become complete.</summary>

@@ -16,7 +16,9 @@ internal sealed class CallChannel
     private readonly VoiceActivityDetector _detector;
     private readonly List<SpeechSegment> _found = [];
     private readonly List<SpeechSegment> _segments = [];
-    private readonly long _origin;
+
+    /// <summary>Index of the detector's first sample. <see cref="Skip"/> moves it.</summary>
+    private long _origin;
 
     /// <summary>The part of the open segment that lies before the position at which the call continues.</summary>
     private readonly SpeechSegment? _resumed;
@@ -77,6 +79,18 @@ internal sealed class CallChannel
         Received += samples.Length;
         if (_features is not null)
             Buffer(encoded, stride, samples.Length);
+    }
+
+    /// <summary>
+    /// Appends whole seconds of silence to a channel that has been silent for <see cref="CallFormat.Settled"/>: all that it holds is
+    /// silence, and moves to a later time.
+    /// </summary>
+    public void Skip(int seconds)
+    {
+        var samples = (long)seconds * _format.Rate;
+        (_origin, Received, _energyFrom, _bytesFrom) = (_origin + samples, Received + samples, _energyFrom + samples, _bytesFrom + samples);
+        for (var i = 0; i < seconds * CallTiming.TickRate; i++)
+            _powers.Enqueue(0);
     }
 
     /// <summary>Ends the channel: all its segments are known.</summary>

@@ -68,9 +68,14 @@ internal sealed class CallFrames(
     }
 
     /// <summary>Judges the frames between two times. Waits for their results, and up to <see cref="FusionOptions.MaxVideoLag"/> for late frames.</summary>
-    public async Task<FaceWindow> CollectAsync(TimeSpan start, TimeSpan end, CancellationToken cancellation)
+    /// <param name="start">Start of the window.</param>
+    /// <param name="end">End of the window.</param>
+    /// <param name="since">Timestamp at which the window became complete.</param>
+    /// <param name="cancellation">Canceled when the session ends.</param>
+    public async Task<FaceWindow> CollectAsync(TimeSpan start, TimeSpan end, long since, CancellationToken cancellation)
     {
-        var lag = Task.Delay(options.MaxVideoLag, time, cancellation);
+        var remaining = options.MaxVideoLag - time.GetElapsedTime(since);
+        var lag = Task.Delay(remaining > TimeSpan.Zero ? remaining : TimeSpan.Zero, time, cancellation);
         while (true)
         {
             Task changed;

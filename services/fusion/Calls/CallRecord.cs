@@ -62,10 +62,11 @@ internal sealed class CallRecord
     public void Conclude(CallAudioState audio) => _state.Audio = audio;
 
     /// <summary>Creates the checkpoint from which any server resumes the call.</summary>
-    public Checkpoint CreateCheckpoint(TimeSpan newestFrame, long missing, CheckpointSigner signer)
+    public Checkpoint CreateCheckpoint(TimeSpan newestFrame, CallAudio? audio, CheckpointSigner signer)
     {
         _state.NewestFrame = (long)newestFrame.TotalMicroseconds;
-        _state.Missing = missing;
+        _state.Missing = audio?.Missing ?? 0;
+        _state.Skipped = audio?.Repeated ?? 0;
         var firstFrame = TimeSpan.Zero;
         foreach (var (index, channel) in _plan.Channels.Index())
             if (channel.Video)
@@ -73,14 +74,15 @@ internal sealed class CallRecord
         return new() { AudioPosition = AudioPosition, VideoTime = Duration.FromTimeSpan(firstFrame), State = signer.Sign(_state) };
     }
 
-    public CallSummary Summarize(CallEnd end, TimeSpan duration, long missing)
+    public CallSummary Summarize(CallEnd end, TimeSpan duration, CallAudio? audio)
     {
         var summary = new CallSummary
         {
             End = end,
             Duration = Duration.FromTimeSpan(duration),
             Overlap = _conversation.Overlap,
-            MissingAudio = Duration.FromTimeSpan(missing == 0 ? TimeSpan.Zero : _plan.TimeOf(missing)),
+            MissingAudio = Duration.FromTimeSpan(audio is null ? TimeSpan.Zero : _plan.TimeOf(audio.Missing)),
+            SkippedBytes = audio is null ? 0 : audio.Repeated + audio.Incomplete,
         };
         foreach (var (index, planned) in _plan.Channels.Index())
         {

@@ -65,7 +65,7 @@ internal sealed class CallSession : IDisposable
         _queue = Channel.CreateBounded<Func<Task>>(services.Options.MaxConcurrentWindows);
         if (plan.AudioChannels > 0)
         {
-            _audio = new(plan, state.Audio.Position, state.Missing);
+            _audio = new(plan, state);
             _features = new(services.Features, plan, tenant, _audio, state.Audio.Clone(), services.Options, services.Time, _ended.Token);
         }
 
@@ -104,7 +104,7 @@ internal sealed class CallSession : IDisposable
             }
 
             await CompleteAsync();
-            await _responses.WriteAsync(new() { Summary = _record.Summarize(end, CallTime, _audio?.Missing ?? 0) });
+            await _responses.WriteAsync(new() { Summary = _record.Summarize(end, CallTime, _audio) });
         }
         finally
         {
@@ -146,7 +146,7 @@ internal sealed class CallSession : IDisposable
             case AnalyzeStreamRequest.MessageOneofCase.Audio when _audio is not null && _features is not null:
                 foreach (var piece in _audio.Split(request.Audio))
                 {
-                    _audio.Append(piece.Span);
+                    _audio.Append(piece);
                     await _features.SendAsync();
                 }
 
@@ -243,7 +243,7 @@ internal sealed class CallSession : IDisposable
     {
         if (_plan.Face is not null && _plan.Channels[window.Channel].Video)
         {
-            window.Face = await _frames.CollectAsync(window.Start.ToTimeSpan(), window.End.ToTimeSpan(), _ended.Token);
+            window.Face = await _frames.CollectAsync(window.Start.ToTimeSpan(), window.End.ToTimeSpan(), since, _ended.Token);
             _frames.Forget(window.Start.ToTimeSpan() - _plan.HopTime);
         }
 
@@ -271,7 +271,7 @@ internal sealed class CallSession : IDisposable
         if (time - _lastCheckpoint < _services.Options.CheckpointInterval)
             return;
         _lastCheckpoint = time;
-        await _responses.WriteAsync(new() { Checkpoint = _record.CreateCheckpoint(_frames.Newest, _audio?.Missing ?? 0, _services.Signer) });
+        await _responses.WriteAsync(new() { Checkpoint = _record.CreateCheckpoint(_frames.Newest, _audio, _services.Signer) });
     }
 
     /// <summary>Restarts feature extraction after the last concluded window if a newer version of the model has another input.</summary>

@@ -58,11 +58,11 @@ internal static class CallStates
     {
         if (state.Format != Format || !state.Configuration.Equals(plan.Digest) || state.Timelines.Count != plan.Channels.Count
             || state.Conversation is not { } conversation || !IsValid(conversation, plan)
-            || !IsSample(state.Missing) || !IsTime(state.NewestFrame))
+            || !IsSample(state.Missing) || state.Skipped < 0 || !IsTime(state.NewestFrame))
             return false;
         if (plan.AudioChannels > 0
             ? state.Audio is not { } audio || !IsValid(audio, plan) || conversation.Ticks != audio.Ticks
-            : state.Audio is not null || state.Missing != 0 || conversation.Ticks != 0)
+            : state.Audio is not null || state.Missing != 0 || state.Skipped != 0 || conversation.Ticks != 0)
             return false;
         if (plan.Channels is [.., { HasAudio: false }]
             && !IsNear(state.NextVideoWindow, plan.Hop, FeatureExtractor.SampleRate, TimeSpan.FromMicroseconds(state.NewestFrame)))

@@ -3,6 +3,7 @@ using Affect.Features.V1;
 using Affect.Fusion.Peers;
 using Affect.Hosting;
 using Affect.V1;
+using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 
@@ -271,10 +272,11 @@ internal sealed class FeatureStream : IDisposable
         {
             if (_requests is not { } requests || _halfClosed)
                 return;
-            while (_audio.Read(_sent, MaxMessageBytes) is { IsEmpty: false } audio)
+            while (_audio.Read(_sent, MaxMessageBytes) is { IsEmpty: false } piece)
             {
-                await requests.WriteAsync(new() { Audio = audio }, _caller);
-                _sent += audio.Length / _plan.FrameBytes;
+                await requests.WriteAsync(
+                    piece.Silence > 0 ? new() { Silence = piece.Silence } : new() { Audio = UnsafeByteOperations.UnsafeWrap(piece.Bytes) }, _caller);
+                _sent += piece.Silence + (piece.Bytes.Length / _plan.FrameBytes);
             }
 
             if (_complete)

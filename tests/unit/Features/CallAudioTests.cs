@@ -78,6 +78,65 @@ public sealed class CallAudioTests
         Assert.True(audio.Power.Max() > 1e-3);
     }
 
+    [Theory]
+    [InlineData(3 * Rate)]
+    [InlineData((100 * Rate) + 123)]
+    public void AppendSilence_WithinSpeech_EqualsSilentSamples(int silence)
+    {
+        // The speech breaks off within a tick, and continues within another.
+        var cut = 2 * ((2 * Rate) + 37);
+        byte[] silent = [.. Stereo[..cut], .. Enumerable.Repeat((byte)0xFF, 2 * silence), .. Stereo[cut..]];
+        var (expected, actual) = (new CallAudio(Format), new CallAudio(Format));
+        expected.Append(silent);
+        expected.End();
+
+        actual.Append(Stereo.AsSpan(0, cut));
+        for (long left = silence; left > 0;)
+            left -= actual.AppendSilence(left);
+        var state = actual.Save();
+        actual.Append(Stereo.AsSpan(cut));
+        actual.End();
+
+        Assert.Equal(expected.Segments, actual.Segments);
+        Assert.Equal(expected.Speech, actual.Speech);
+        Assert.All(expected.Power.Zip(actual.Power), pair => Assert.Equal(pair.First, pair.Second, 1e-6f)); // sums in other pieces
+        Assert.Equal(expected.Windows.Select(Describe), actual.Windows.Select(Describe));
+
+        // The call continues from a state within the silence.
+        var resumed = new CallAudio(Format, state);
+        for (var left = (cut / 2) + silence - state.Position; left > 0;)
+            left -= resumed.AppendSilence(left);
+        resumed.Append(Stereo.AsSpan(cut));
+        resumed.End();
+        Assert.Equal(2, resumed.Segments.Count);
+        Assert.Equal(expected.Windows.TakeLast(resumed.Windows.Count).Select(window => (window.Index, window.Start, window.Features is null)),
+            resumed.Windows.Select(window => (window.Index, window.Start, window.Features is null)));
+
+        static (int, long, long, int, string?) Describe(CallWindow window) =>
+            (window.Channel, window.Index, window.Start, window.Length, window.Features is null ? null : Convert.ToHexString(window.Features));
+    }
+
+    [Fact]
+    public void AppendSilence_FourHours_IsCounted()
+    {
+        var audio = new CallAudio(Format);
+        var (windows, ticks, silence) = (0, 0, 4L * 3600 * Rate);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        while (silence > 0)
+        {
+            silence -= audio.AppendSilence(silence);
+            Assert.All(audio.Windows, window => Assert.Null(window.Features));
+            windows += audio.Windows.Count;
+            ticks += audio.Speech.Count / 2;
+            audio.Clear();
+        }
+
+        Assert.InRange(windows, (4 * 3600) - 5, 4 * 3600);
+        Assert.InRange(ticks, (4 * 3600 * CallTiming.TickRate) - 100, 4 * 3600 * CallTiming.TickRate);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 32 << 20); // four hours of samples are 230 MB
+        Assert.InRange(audio.Save().Position, (4L * 3600 * Rate) - (15 * Rate), 4L * 3600 * Rate);
+    }
+
     [Fact]
     public void Append_PartOfASample_Throws() =>
         Assert.Throws<AudioFormatException>(() => new CallAudio(Format).Append(new byte[3]));

@@ -47,6 +47,13 @@ public sealed class SocketMessageTests
         Assert.Equal([7], frame.Image.ToByteArray());
     }
 
+    [Fact]
+    public void ParseMedia_AudioAtMinusOne_HasNoPosition()
+    {
+        Assert.False(SocketMessage.ParseMedia([1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 7]).Audio.HasPosition);
+        Assert.True(SocketMessage.ParseMedia([1, 0, 0, 0, 0, 0, 0, 0, 0, 7]).Audio is { HasPosition: true, Position: 0 });
+    }
+
     [Theory]
     [InlineData(StatusCode.OK, 1000)]
     [InlineData(StatusCode.InvalidArgument, 1008)]

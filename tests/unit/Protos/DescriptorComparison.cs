@@ -43,11 +43,11 @@ internal static class DescriptorComparison
             return $"{name} was {Type(field)}, is {Type(other)}";
         if (other.Label != field.Label)
             return $"{name} was {Lower(field.Label)}, is {Lower(other.Label)}";
-        // Presence: an explicit "optional", or the oneof it lies in.
+        // Presence: an explicit "optional", or the oneof it lies in. A field that becomes "optional" reads as before.
         return OneOf(field, other) ? null : $"{name} lies in another oneof";
 
         static bool OneOf(FieldDescriptorProto a, FieldDescriptorProto b) =>
-            a.Proto3Optional == b.Proto3Optional && a.HasOneofIndex == b.HasOneofIndex;
+            (b.Proto3Optional && !a.HasOneofIndex) || (a.Proto3Optional == b.Proto3Optional && a.HasOneofIndex == b.HasOneofIndex);
     }
 
     private static string? Break(string enumeration, EnumValueDescriptorProto value, EnumDescriptorProto now)
