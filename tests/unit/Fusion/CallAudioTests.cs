@@ -38,7 +38,7 @@ public sealed class CallAudioTests
         byte[] expected = [.. Enumerable.Repeat((byte)9, before), .. new byte[gap], 7, 7, 7, 7];
         Assert.Equal(expected[..(expected.Length / 2 * 2)], Bytes(audio));
 
-        // From within the silence, after what is before it has been forgotten.
+        // From within the silence, after the samples before it have been forgotten.
         var middle = (before + (gap / 2)) / 2;
         audio.Forget(middle);
         Assert.Equal(expected[(2 * middle)..(expected.Length / 2 * 2)], Bytes(audio, middle));
