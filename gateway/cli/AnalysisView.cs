@@ -26,7 +26,8 @@ internal static class AnalysisView
     private static IEnumerable<IRenderable> CreateSpeech(SpeechResult speech)
     {
         var voice = speech.Segments.Aggregate(TimeSpan.Zero, (sum, segment) => sum + (segment.End - segment.Start));
-        yield return Heading("Voice", speech.Model, $"{speech.Duration.TotalSeconds:0.0} s, {voice.TotalSeconds:0.0} s speech");
+        var track = speech.Track is { Count: > 1 } one ? $", audio track {one.Index + 1} of {one.Count}" : "";
+        yield return Heading("Voice", speech.Model, $"{speech.Duration.TotalSeconds:0.0} s, {voice.TotalSeconds:0.0} s speech{track}");
         var table = Table();
         foreach (var window in speech.Windows)
             Row(table, $"{Offset(window.Start)} to {Offset(window.End)}", window.Judgement);

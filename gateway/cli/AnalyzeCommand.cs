@@ -11,7 +11,7 @@ internal static class AnalyzeCommand
 {
     private static readonly Argument<string[]> Files = new("FILE")
     {
-        Description = "Audio files (WAV, FLAC, MP3, Ogg, WebM, MP4, AIFF) and pictures (JPEG, PNG, WebP, BMP); - for standard input",
+        Description = "Audio files (WAV, FLAC, MP3, AAC, AMR, Ogg, WebM, MP4, CAF, AIFF, WMA) and pictures (JPEG, PNG, WebP, BMP); - for standard input",
         Arity = ArgumentArity.OneOrMore,
     };
 

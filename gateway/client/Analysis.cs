@@ -52,7 +52,15 @@ public sealed record SpeechResult
 
     /// <summary>Segments with speech, in the order of time.</summary>
     public required IReadOnlyList<SpeechSegment> Segments { get; init; }
+
+    /// <summary>The audio track that was analyzed: the default one of the file; null if the service did not answer.</summary>
+    public AudioTrack? Track { get; init; }
 }
+
+/// <summary>An audio track of a file, such as a language of a video.</summary>
+/// <param name="Index">Index among the audio tracks of the file, from 0.</param>
+/// <param name="Count">Number of audio tracks of the file.</param>
+public readonly record struct AudioTrack(int Index, int Count);
 
 /// <summary>The result of one window of audio.</summary>
 public sealed record SpeechWindow

@@ -3,7 +3,7 @@ namespace Affect.Client;
 /// <summary>Media to analyze in one request: audio, pictures, or both.</summary>
 public sealed record Clip
 {
-    /// <summary>One audio file: WAV, FLAC, MP3, Ogg/Opus, WebM, MP4 or AIFF, at most 10 minutes.</summary>
+    /// <summary>One audio file: WAV, FLAC, MP3, AAC, AMR, Ogg/Opus, WebM, MP4, CAF, AIFF, WMA and others, at most 10 minutes.</summary>
     public Media? Audio { get; init; }
 
     /// <summary>Up to 16 pictures: JPEG, PNG, WebP or BMP, at most 32 megapixels each.</summary>

@@ -101,6 +101,7 @@ internal static class Mapping
         Duration = proto.Duration.ToOffset(),
         Windows = [.. proto.Windows.Select(ToResult)],
         Segments = [.. proto.Segments.Select(ToDomain)],
+        Track = proto.Track is { } track ? new(track.Index, track.Count) : null,
     };
 
     private static SpeechWindow ToResult(this V1.SpeechWindow proto) => new()

@@ -30,9 +30,13 @@ internal sealed class FeaturesService(
         var (tenant, cancellationToken) = (context.GetTenant(), context.CancellationToken);
         var (set, window, hop) = request.Validate();
         using var bytes = memory.Reserve(tenant, request.Audio.Length);
-        var clip = await files.RunAsync(tenant, "audio", DecodeAsync, cancellationToken);
+        var (clip, track) = await files.RunAsync(tenant, "audio", DecodeAsync, cancellationToken);
 
-        var header = new AudioHeader { Duration = Duration.FromTimeSpan(clip.Duration) };
+        var header = new AudioHeader
+        {
+            Duration = Duration.FromTimeSpan(clip.Duration),
+            Track = new() { Index = track.Index, Count = track.Count },
+        };
         foreach (var segment in clip.Segments)
             header.Segments.Add(new Affect.V1.SpeechSegment { Start = CallMessages.ToDuration(segment.Start), End = CallMessages.ToDuration(segment.End) });
         await responseStream.WriteAsync(new ExtractSpeechResponse { Header = header }, cancellationToken);
@@ -57,14 +61,14 @@ internal sealed class FeaturesService(
             await responseStream.WriteAsync(new ExtractSpeechResponse { Window = message }, cancellationToken);
         }
 
-        async Task<SpeechClip> DecodeAsync()
+        async Task<(SpeechClip Clip, Audio.AudioTrack Track)> DecodeAsync()
         {
             var start = time.GetTimestamp();
-            var audio = await decoder.DecodeAsync(request.Audio.Memory, cancellationToken);
+            var (audio, track) = await decoder.DecodeAsync(request.Audio.Memory, cancellationToken);
             memory.Discard(2L * sizeof(float) * audio.ChannelCount * audio.Length); // the samples, also mixed and resampled
             var decoded = await FairLimiterExtensions.OnDedicatedThread(() => new SpeechClip(audio), cancellationToken);
             metrics.Decoded(time.GetElapsedTime(start));
-            return decoded;
+            return (decoded, track);
         }
     }
 

@@ -28,6 +28,8 @@ export interface SpeechResult {
   duration: Duration;
   windows: SpeechWindow[];
   segments: Segment[];
+  /** Index counts from 0. */
+  track?: { index: number; count: number };
 }
 
 export interface Box {

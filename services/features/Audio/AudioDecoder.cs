@@ -6,26 +6,32 @@ namespace Affect.Features.Audio;
 /// <summary>Decodes audio files. Thread-safe.</summary>
 internal sealed class AudioDecoder(Ffmpeg ffmpeg, IOptions<FeaturesOptions> options)
 {
-    private readonly TimeSpan _maxDuration = options.Value.MaxAudioDuration;
+    /// <summary>Largest number of channels of a file, as of a call.</summary>
+    public const int MaxChannels = AudioLimits.MaxCallChannels;
 
-    /// <summary>Decodes a file: WAV with its channels and rate, other containers as one channel of at most 48 kHz.</summary>
-    /// <exception cref="AudioFormatException">The file is not audio, is broken, or is too long.</exception>
+    private readonly TimeSpan _maxDuration = options.Value.MaxAudioDuration;
+    private readonly FfmpegAudio _ffmpeg = new(ffmpeg, options.Value.MaxAudioDuration);
+
+    /// <summary>Decodes a file: WAV with PCM, float or G.711 at its own rate, other files at a rate of at most 24 kHz.</summary>
+    /// <exception cref="AudioFormatException">The file is not audio, is broken, is too long, or has too many channels.</exception>
     /// <exception cref="DecoderMissingException">The file needs ffmpeg, which is not installed.</exception>
     /// <exception cref="BusyException">Decoding timed out because the machine is overloaded.</exception>
-    public async Task<AudioBuffer> DecodeAsync(ReadOnlyMemory<byte> file, CancellationToken cancellationToken)
+    public async Task<DecodedAudio> DecodeAsync(ReadOnlyMemory<byte> file, CancellationToken cancellationToken)
     {
         if (file.IsEmpty)
             throw new AudioFormatException("must not be empty");
-        if (!WavReader.IsWav(file.Span))
-        {
-            var container = AudioContainer.Identify(file.Span)
-                ?? throw new AudioFormatException("must be WAV, FLAC, MP3, Ogg, WebM, MP4 or AIFF");
-            file = await ffmpeg.ToWavAsync(file, container, cancellationToken);
-        }
+        var container = AudioContainer.Identify(file.Span, out var start) ?? throw new AudioFormatException(
+            "must be audio in a supported container, such as WAV, FLAC, MP3, AAC, AMR, Ogg, WebM, MP4, CAF, AIFF or WMA");
+        file = file[start..];
+        if (container != AudioContainer.Wav || !WavReader.CanRead(file.Span))
+            return await _ffmpeg.DecodeAsync(file, container, cancellationToken);
 
         // Known from the header and the number of bytes, before anything is decoded.
-        if (WavReader.ReadDuration(file.Span) > _maxDuration)
+        var info = WavReader.ReadInfo(file.Span);
+        if (info.Duration > _maxDuration)
             throw new AudioFormatException($"must be at most {_maxDuration.TotalMinutes:0.#} minutes long");
-        return WavReader.Read(file.Span);
+        if (info.Channels > MaxChannels)
+            throw new AudioFormatException($"must have at most {MaxChannels} channels; it has {info.Channels}");
+        return new DecodedAudio(WavReader.Read(file.Span), new AudioTrack(0, 1));
     }
 }

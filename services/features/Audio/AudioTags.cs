@@ -29,23 +29,32 @@ internal static class AudioTags
         return [start, file[at..]];
     }
 
-    /// <summary>Returns an MP3 file without the ID3v2 tags at its start; the file itself if nothing follows them.</summary>
-    public static IReadOnlyList<ReadOnlyMemory<byte>> SkipId3(ReadOnlyMemory<byte> file)
+    /// <summary>Length of a tag or of meaningless bytes at the start of a file; 0 if it starts with neither.</summary>
+    public static int Skip(ReadOnlySpan<byte> file)
     {
-        const int header = 10, footer = 0x10;
-        var rest = file;
-        while (rest.Length >= header && rest.Span.StartsWith("ID3"u8))
+        const int id3Header = 10, id3Footer = 0x10, apeHeader = 32;
+        const uint apeHasHeader = 1u << 29;
+
+        if (file.StartsWith("ID3"u8) && file.Length >= id3Header)
         {
-            // Seven bits of each byte count.
-            var size = rest.Span[6..header];
-            long length = header + ((size[0] & 0x7F) << 21 | (size[1] & 0x7F) << 14 | (size[2] & 0x7F) << 7 | size[3] & 0x7F);
-            if ((rest.Span[5] & footer) != 0)
-                length += header;
-            if (length >= rest.Length)
-                return [file];
-            rest = rest[(int)length..];
+            // ID3v2.4, section 3.1: seven bits of each byte count.
+            var size = file[6..id3Header];
+            var length = id3Header + ((size[0] & 0x7F) << 21 | (size[1] & 0x7F) << 14 | (size[2] & 0x7F) << 7 | size[3] & 0x7F);
+            if ((file[5] & id3Footer) != 0)
+                length += id3Header;
+            return length < file.Length ? length : id3Header; // a wrong length: the audio is searched for
         }
 
-        return [rest];
+        if (file.StartsWith("APETAGEX"u8) && file.Length >= apeHeader)
+        {
+            // APEv2: the size has the items and the footer, without the header.
+            var size = BinaryPrimitives.ReadUInt32LittleEndian(file[12..]);
+            var flags = BinaryPrimitives.ReadUInt32LittleEndian(file[20..]);
+            var length = size + ((flags & apeHasHeader) != 0 ? apeHeader : 0L);
+            return length >= apeHeader && length < file.Length ? (int)length : apeHeader;
+        }
+
+        var audio = file.IndexOfAnyExcept("\0\r\n \t"u8);
+        return audio < 0 ? 0 : audio;
     }
 }

@@ -1,7 +1,6 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
-using Affect.Audio;
 using Microsoft.Extensions.Options;
 
 namespace Affect.Features.Audio;
@@ -12,9 +11,6 @@ namespace Affect.Features.Audio;
 /// </summary>
 internal sealed partial class Ffmpeg
 {
-    /// <summary>Higher rates are resampled: features need 22,050 Hz, and less data passes through the pipe.</summary>
-    private const int MaxSampleRate = 48_000;
-
     /// <summary>
     /// Largest memory of ffmpeg in bytes (RLIMIT_DATA), of which it takes 70 MB for any file. Tables and metadata of a file of 30 MB
     /// otherwise take up to 650 MB.
@@ -23,9 +19,6 @@ internal sealed partial class Ffmpeg
 
     // Numbers of resources on Linux, and the error that says that the process has ended.
     private const int CpuLimit = 0, DataLimit = 2, NoSuchProcess = 3;
-
-    /// <summary>Size of the WAV header that ffmpeg writes with -bitexact.</summary>
-    private const int WavHeader = 44;
 
     private readonly string? _program;
     private readonly FeaturesOptions _options;
@@ -40,36 +33,6 @@ internal sealed partial class Ffmpeg
 
     public bool IsInstalled => _program is not null;
 
-    /// <summary>Decodes the file's first audio track to a WAV file: 16 bits, one channel, at most 48 kHz.</summary>
-    /// <exception cref="AudioFormatException">The file is broken, has no audio, or takes too long to decode.</exception>
-    /// <exception cref="DecoderMissingException">ffmpeg is not installed.</exception>
-    /// <exception cref="BusyException">Decoding timed out because the machine is overloaded.</exception>
-    public async Task<ReadOnlyMemory<byte>> ToWavAsync(
-        ReadOnlyMemory<byte> file, AudioContainer container, CancellationToken cancellationToken)
-    {
-        // One second above the limit, so that a longer file is distinguished from one that just fits.
-        var seconds = (int)_options.MaxAudioDuration.TotalSeconds + 1;
-        string[] arguments =
-        [
-            "-f", container.Demuxer, "-i", "pipe:0",
-            "-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-t", $"{seconds}",
-            "-ac", "1", "-af", $"aformat=sample_rates=8000|11025|12000|16000|22050|24000|32000|44100|{MaxSampleRate}",
-            "-c:a", "pcm_s16le", "-bitexact", "-f", "wav", "pipe:1",
-        ];
-        try
-        {
-            // ffmpeg reports an error for a truncated file, but has decoded it up to there.
-            var wav = await RunAsync(arguments, container.Prepare(file), ReadAsync, cancellationToken);
-            return wav.Length > WavHeader
-                ? wav
-                : throw new AudioFormatException($"must be {container.Name} with audio that can be decoded");
-        }
-        catch (TimeoutException exception)
-        {
-            throw new AudioFormatException(exception.Message);
-        }
-    }
-
     /// <summary>Runs ffmpeg.</summary>
     /// <param name="arguments">The input, which must be <c>pipe:0</c> with a fixed demuxer, and the output, <c>pipe:1</c>.</param>
     /// <param name="input">The parts of the file that ffmpeg gets, in this order.</param>
@@ -78,9 +41,20 @@ internal sealed partial class Ffmpeg
     /// <exception cref="TimeoutException">The file takes too long to decode. The message is safe to return to the client.</exception>
     /// <exception cref="DecoderMissingException">ffmpeg is not installed.</exception>
     /// <exception cref="BusyException">Decoding timed out because the machine is overloaded.</exception>
+    public Task<T> RunAsync<T>(
+        IEnumerable<string> arguments, IEnumerable<ReadOnlyMemory<byte>> input, Func<Stream, CancellationToken, Task<T>> read,
+        CancellationToken cancellationToken) =>
+        RunAsync(arguments, input, read, (log, stop) => log.CopyToAsync(Stream.Null, stop), cancellationToken);
+
+    /// <param name="arguments">The input, which must be <c>pipe:0</c> with a fixed demuxer, and the output, <c>pipe:1</c>.</param>
+    /// <param name="input">The parts of the file that ffmpeg gets, in this order.</param>
+    /// <param name="read">Reads the output, in a bounded amount of memory.</param>
+    /// <param name="readLog">Reads the log, which contains text of the file, to its end, in a bounded amount of memory.</param>
+    /// <param name="cancellationToken">Kills ffmpeg.</param>
+    /// <inheritdoc cref="RunAsync{T}(IEnumerable{string}, IEnumerable{ReadOnlyMemory{byte}}, Func{Stream, CancellationToken, Task{T}}, CancellationToken)"/>
     public async Task<T> RunAsync<T>(
         IEnumerable<string> arguments, IEnumerable<ReadOnlyMemory<byte>> input, Func<Stream, CancellationToken, Task<T>> read,
-        CancellationToken cancellationToken)
+        Func<Stream, CancellationToken, Task> readLog, CancellationToken cancellationToken)
     {
         using var timeout = new CancellationTokenSource(_options.DecodeTimeout, _time);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
@@ -88,9 +62,9 @@ internal sealed partial class Ffmpeg
         try
         {
             var feed = FeedAsync(process, input, stop.Token);
-            var errors = process.StandardError.BaseStream.CopyToAsync(Stream.Null, stop.Token);
+            var log = readLog(process.StandardError.BaseStream, stop.Token);
             var result = await read(process.StandardOutput.BaseStream, stop.Token);
-            await Task.WhenAll(feed, errors, process.WaitForExitAsync(stop.Token));
+            await Task.WhenAll(feed, log, process.WaitForExitAsync(stop.Token));
             return result;
         }
         catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
@@ -185,21 +159,6 @@ internal sealed partial class Ffmpeg
         {
             // ffmpeg has closed its input: it has read enough, or failed. Its output shows which.
         }
-    }
-
-    private async Task<ReadOnlyMemory<byte>> ReadAsync(Stream output, CancellationToken cancellationToken)
-    {
-        var limit = WavHeader + ((long)_options.MaxAudioDuration.TotalSeconds + 2) * MaxSampleRate * sizeof(short);
-        var wav = new MemoryStream();
-        var buffer = new byte[64 << 10];
-        while (await output.ReadAsync(buffer, cancellationToken) is var read and > 0)
-        {
-            if (wav.Length + read > limit)
-                throw new AudioFormatException($"must be at most {_options.MaxAudioDuration.TotalMinutes:0.#} minutes long");
-            wav.Write(buffer, 0, read);
-        }
-
-        return wav.GetBuffer().AsMemory(0, (int)wav.Length);
     }
 }
 

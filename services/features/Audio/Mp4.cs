@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Text;
 
 namespace Affect.Features.Audio;
 
@@ -14,6 +15,10 @@ internal static class Mp4
 
     /// <summary>Nested boxes from moov to the offsets.</summary>
     private static readonly uint[] PathToOffsets = [Type("trak"u8), Type("mdia"u8), Type("minf"u8), Type("stbl"u8)];
+
+    /// <summary>True if the first box is one with which MP4 or QuickTime files start.</summary>
+    public static bool IsMp4(ReadOnlySpan<byte> file) =>
+        file.Length >= BoxHeader && Encoding.Latin1.GetString(file[4..BoxHeader]) is "ftyp" or "styp" or "moov" or "mdat" or "wide" or "free" or "skip" or "pnot";
 
     /// <summary>Returns the parts of the file, its index before its data; the file itself if it already is so, or is broken.</summary>
     public static IReadOnlyList<ReadOnlyMemory<byte>> IndexFirst(ReadOnlyMemory<byte> file)

@@ -108,6 +108,7 @@ internal sealed class VoiceAnalysis(
                     if (message.Header is { } header)
                     {
                         result.Duration = header.Duration;
+                        result.Track = header.Track;
                         result.Segments.Clear();
                         result.Segments.Add(header.Segments);
                         (expected, started) = (header.Segments.Count == 0 ? 0 : (int)(header.Duration.ToTimeSpan() / request.Hop.ToTimeSpan()), time.GetTimestamp());

@@ -3,12 +3,18 @@ using System.Buffers.Binary;
 namespace Affect.Audio;
 
 /// <summary>
-/// Reads RIFF/WAVE (and RF64, EBU Tech 3306) files: PCM of 8 to 32 bits, float of 32 and 64 bits, A-law
+/// Reads RIFF/WAVE (also RF64, EBU Tech 3306, and BW64, ITU-R BS.2088) files: PCM of 8 to 32 bits, float of 32 and 64 bits, A-law
 /// and µ-law, any number of channels, also as WAVE_FORMAT_EXTENSIBLE.
 /// </summary>
 /// <remarks>
+/// <para>
 /// Size fields are not trusted: writers that cannot seek leave 0 or 0xFFFFFFFF, and a truncated file claims more than it has. Existing
 /// bytes are read, and memory is allocated for them only.
+/// </para>
+/// <para>
+/// Of fields that say the same twice, those are read that recorders fill in correctly: BitsPerSample, but for G.711, whose samples have
+/// eight bits whatever the header says. BlockAlign matters if BitsPerSample is 0, or if it makes room for more bits.
+/// </para>
 /// </remarks>
 public static class WavReader
 {
@@ -24,7 +30,7 @@ public static class WavReader
     /// <summary>True if the bytes start with the header of a WAV file; twelve bytes suffice.</summary>
     public static bool IsWav(ReadOnlySpan<byte> bytes) =>
         bytes.Length >= 12
-        && (bytes.StartsWith("RIFF"u8) || bytes.StartsWith("RF64"u8))
+        && (bytes.StartsWith("RIFF"u8) || bytes.StartsWith("RF64"u8) || bytes.StartsWith("BW64"u8))
         && bytes[8..12].SequenceEqual("WAVE"u8);
 
     /// <summary>Decodes a whole file. Float samples beyond full scale are clipped to it.</summary>
@@ -35,12 +41,29 @@ public static class WavReader
         return Decode(data, format);
     }
 
-    /// <summary>Duration of a file, from its header and its number of bytes: nothing is decoded.</summary>
+    /// <summary>Duration and number of channels of a file, from its header and its number of bytes: nothing is decoded.</summary>
     /// <exception cref="AudioFormatException">The file is empty, not such a WAV file, or has a truncated header.</exception>
-    public static TimeSpan ReadDuration(ReadOnlySpan<byte> file)
+    public static (TimeSpan Duration, int Channels) ReadInfo(ReadOnlySpan<byte> file)
     {
         var data = FindData(file, out var format);
-        return TimeSpan.FromSeconds((double)(data.Length / (format.Width * format.Channels)) / format.SampleRate);
+        return (TimeSpan.FromSeconds((double)(data.Length / (format.Width * format.Channels)) / format.SampleRate), format.Channels);
+    }
+
+    /// <summary>False if the samples have another codec than PCM, float or G.711, such as GSM or ADPCM. The header may still be broken.</summary>
+    public static bool CanRead(ReadOnlySpan<byte> file)
+    {
+        if (!IsWav(file))
+            return false;
+        for (var rest = file[12..]; rest.Length >= 8;)
+        {
+            var size = Math.Min(BinaryPrimitives.ReadUInt32LittleEndian(rest[4..]), rest.Length - 8);
+            var body = rest.Slice(8, (int)size);
+            if (rest.StartsWith("fmt "u8) && size >= 16)
+                return ReadTag(body) is Pcm or Float or ALaw or MuLaw;
+            rest = AfterChunk(rest[8..], (int)size);
+        }
+
+        return true;
     }
 
     private static ReadOnlySpan<byte> FindData(ReadOnlySpan<byte> file, out Format found)
@@ -77,15 +100,15 @@ public static class WavReader
             else if (id.SequenceEqual("ds64"u8) && size >= 16)
                 longDataSize = BinaryPrimitives.ReadUInt64LittleEndian(body[8..]);
 
-            // Chunks are padded to even length with a zero; some writers omit it, and no id starts with a zero.
-            var next = (int)size;
-            if (next % 2 == 1 && next < body.Length && body[next] == 0)
-                next++;
-            rest = body[next..];
+            rest = AfterChunk(body, (int)size);
         }
 
         throw new AudioFormatException("must have a complete WAV header");
     }
+
+    /// <summary>Chunks are padded to even length with a zero; some writers omit it, and no id starts with a zero.</summary>
+    private static ReadOnlySpan<byte> AfterChunk(ReadOnlySpan<byte> body, int size) =>
+        body[(size % 2 == 1 && size < body.Length && body[size] == 0 ? size + 1 : size)..];
 
     /// <summary>
     /// True if the writer has filled in the sizes at the end: then an empty data chunk is empty, and otherwise it marks a stream.
@@ -98,46 +121,64 @@ public static class WavReader
         if (chunk.Length < 16)
             throw new AudioFormatException("must have a complete WAV header");
 
-        var tag = BinaryPrimitives.ReadUInt16LittleEndian(chunk);
+        var tag = ReadTag(chunk);
         var channels = BinaryPrimitives.ReadUInt16LittleEndian(chunk[2..]);
         var sampleRate = BinaryPrimitives.ReadUInt32LittleEndian(chunk[4..]);
-        var blockSize = BinaryPrimitives.ReadUInt16LittleEndian(chunk[12..]);
+        var byteRate = BinaryPrimitives.ReadUInt32LittleEndian(chunk[8..]);
+        var blockAlign = BinaryPrimitives.ReadUInt16LittleEndian(chunk[12..]);
         var bits = BinaryPrimitives.ReadUInt16LittleEndian(chunk[14..]);
 
-        if (tag == Extensible)
-        {
-            if (chunk.Length < 40)
-                throw new AudioFormatException("must have a complete WAV header");
-            tag = chunk[26..40].SequenceEqual(SubFormatTail)
-                ? BinaryPrimitives.ReadUInt16LittleEndian(chunk[24..])
-                : Extensible;
-        }
-
+        if (tag is not (Pcm or Float or ALaw or MuLaw))
+            throw new AudioFormatException("must have PCM, float, A-law or µ-law samples");
         if (sampleRate is < MinSampleRate or > MaxSampleRate)
             throw new AudioFormatException($"must have a sample rate of {MinSampleRate} to {MaxSampleRate} Hz; it has {sampleRate}");
         if (channels == 0)
             throw new AudioFormatException("must have at least one channel");
 
-        // A sample may sit left-justified in a container that is wider than its bits (12 in 16, 24 in 32).
-        var width = blockSize == 0 ? (bits + 7) / 8 : blockSize / channels;
-        if (bits == 0 || blockSize % channels != 0 || width * 8 < bits)
-            throw new AudioFormatException("must have a consistent WAV header");
-
+        var width = tag is ALaw or MuLaw ? 1 : ReadWidth(channels, sampleRate, byteRate, blockAlign, bits);
         SampleEncoding? encoding = (tag, width) switch
         {
             (Pcm, 1) => SampleEncoding.Unsigned8,
             (Pcm, 2) => SampleEncoding.Signed16,
             (Pcm, 3) => SampleEncoding.Signed24,
             (Pcm, 4) => SampleEncoding.Signed32,
-            (Float, 4) when bits == 32 => SampleEncoding.Ieee32,
-            (Float, 8) when bits == 64 => SampleEncoding.Ieee64,
-            (ALaw, 1) => SampleEncoding.ALaw,
-            (MuLaw, 1) => SampleEncoding.MuLaw,
+            (Float, 4) => SampleEncoding.Ieee32,
+            (Float, 8) => SampleEncoding.Ieee64,
+            (ALaw, _) => SampleEncoding.ALaw,
+            (MuLaw, _) => SampleEncoding.MuLaw,
             _ => null,
         };
         return encoding is { } known
             ? new Format(known, channels, (int)sampleRate, width)
-            : throw new AudioFormatException("must have PCM, float, A-law or µ-law samples");
+            : throw new AudioFormatException(
+                $"must have a consistent WAV header: FormatTag {tag} ({(tag == Pcm ? "PCM" : "float")}) and BitsPerSample {bits} contradict each other");
+    }
+
+    /// <summary>The format tag, of WAVE_FORMAT_EXTENSIBLE that of its sub-format.</summary>
+    private static ushort ReadTag(ReadOnlySpan<byte> format)
+    {
+        var tag = BinaryPrimitives.ReadUInt16LittleEndian(format);
+        return tag == Extensible && format.Length >= 40 && format[26..40].SequenceEqual(SubFormatTail)
+            ? BinaryPrimitives.ReadUInt16LittleEndian(format[24..])
+            : tag;
+    }
+
+    /// <summary>Bytes of a sample of PCM or float.</summary>
+    private static int ReadWidth(int channels, uint sampleRate, uint byteRate, int blockAlign, int bits)
+    {
+        var width = (bits + 7) / 8;
+        var room = blockAlign % channels == 0 ? blockAlign / channels : 0;
+        if (width == 0 && room == 0)
+            throw new AudioFormatException($"must have a consistent WAV header: BitsPerSample {bits} and BlockAlign {blockAlign} contradict each other");
+        if (width == 0)
+            return room;
+        if (room <= width || byteRate == (long)sampleRate * channels * width)
+            return width;
+
+        // A sample may sit left-justified in a container that is wider than its bits (12 in 16, 24 in 32).
+        return bits != 8 && (bits % 8 != 0 || bits == 24 || byteRate == (long)sampleRate * blockAlign)
+            ? room
+            : throw new AudioFormatException($"must have a consistent WAV header: BitsPerSample {bits} and BlockAlign {blockAlign} contradict each other");
     }
 
     private static AudioBuffer Decode(ReadOnlySpan<byte> data, Format format)

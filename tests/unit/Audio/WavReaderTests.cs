@@ -103,12 +103,12 @@ public sealed class WavReaderTests
     }
 
     [Fact]
-    public void ReadDuration_WrongSizes_IsThatOfTheExistingSamples()
+    public void ReadInfo_WrongSizes_IsThatOfTheExistingSamples()
     {
         var file = new WavFile { Samples = new float[16_000], SampleRate = 8_000, Channels = 2, ClaimedDataLength = uint.MaxValue }.ToBytes();
-        Assert.Equal(TimeSpan.FromSeconds(1), WavReader.ReadDuration(file));
+        Assert.Equal((TimeSpan.FromSeconds(1), 2), WavReader.ReadInfo(file));
         Assert.Equal(TimeSpan.FromSeconds(1), WavReader.Read(file).Duration);
-        Assert.Throws<AudioFormatException>(() => WavReader.ReadDuration(file.AsSpan(0, 20)));
+        Assert.Throws<AudioFormatException>(() => WavReader.ReadInfo(file.AsSpan(0, 20)));
     }
 
     [Fact]
@@ -152,6 +152,61 @@ public sealed class WavReaderTests
         Assert.Equal([0.5f, -0.25f], WavReader.Read(file).ToMono());
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(13)]
+    [InlineData(16)]
+    public void Read_G711WithAnyNumberOfBits_GivesTheSamples(byte bits)
+    {
+        foreach (var encoding in new[] { WavEncoding.ALaw, WavEncoding.MuLaw })
+        {
+            var file = WavFile.Mono(Sine, 8000, encoding);
+            var expected = WavReader.Read(file).ToMono();
+            BinaryPrimitives.WriteUInt16LittleEndian(file.AsSpan(32), 2);
+            BinaryPrimitives.WriteUInt16LittleEndian(file.AsSpan(34), bits);
+            Assert.Equal(expected, WavReader.Read(file).ToMono());
+        }
+    }
+
+    [Theory]
+    [InlineData(0, 22050 * 2)] // the sample rate is right, as is the byte rate
+    [InlineData(1, 22050)]
+    [InlineData(1, 22050 * 2)]
+    [InlineData(4, 22050 * 2)]
+    [InlineData(3, 22050 * 2)]
+    public void Read_WrongBlockAlign_GivesTheSamples(ushort blockAlign, uint byteRate)
+    {
+        var file = WavFile.Mono(Sine);
+        var expected = WavReader.Read(file).ToMono();
+        BinaryPrimitives.WriteUInt32LittleEndian(file.AsSpan(28), byteRate);
+        BinaryPrimitives.WriteUInt16LittleEndian(file.AsSpan(32), blockAlign);
+        Assert.Equal(expected, WavReader.Read(file).ToMono());
+    }
+
+    [Fact]
+    public void Read_BitsAreZero_BlockAlignGivesTheWidth()
+    {
+        var file = WavFile.Mono(Sine);
+        var expected = WavReader.Read(file).ToMono();
+        BinaryPrimitives.WriteUInt16LittleEndian(file.AsSpan(34), 0);
+        Assert.Equal(expected, WavReader.Read(file).ToMono());
+    }
+
+    [Fact]
+    public void Read_Bw64_GivesTheSamples() =>
+        Assert.Equal(Sine.Length, WavReader.Read([.. "BW64"u8, .. WavFile.Mono(Sine).AsSpan(4)]).Length);
+
+    [Fact]
+    public void CanRead_OtherCodec_IsFalse()
+    {
+        Assert.True(WavReader.CanRead(WavFile.Mono(Sine)));
+        Assert.True(WavReader.CanRead(WavFile.Mono(Sine, 8000, WavEncoding.MuLaw)));
+        Assert.True(WavReader.CanRead(new WavFile { Samples = Sine, Extensible = true, ExtraChunk = [1, 2, 3] }.ToBytes()));
+        Assert.True(WavReader.CanRead(WavFile.Mono(Sine).AsSpan(0, 30))); // truncated: for its error
+        Assert.False(WavReader.CanRead(Patched(20, 0x11, 0))); // IMA ADPCM
+        Assert.False(WavReader.CanRead("fLaC"u8));
+    }
+
     public static TheoryData<string, byte[]> Unusable => new()
     {
         { "must not be empty", [] },
@@ -169,10 +224,13 @@ public sealed class WavReaderTests
         { "must have a sample rate of 4000 to 192000 Hz; it has 0", Patched(24, 0, 0, 0, 0) },
         { "must have a sample rate of 4000 to 192000 Hz; it has 4294967295", Patched(24, 255, 255, 255, 255) },
         { "must have at least one channel", Patched(22, 0, 0) },
-        { "must have a consistent WAV header", Patched(32, 1, 0) },
-        { "must have a consistent WAV header", Patched(34, 0, 0) },
+        // BitsPerSample 16, BlockAlign 6 and a ByteRate that agrees with neither.
+        { "must have a consistent WAV header: BitsPerSample 16 and BlockAlign 6 contradict each other", Patched(28, 1, 0, 0, 0, 6, 0) },
+        { "must have a consistent WAV header: BitsPerSample 8 and BlockAlign 2 contradict each other", Patched(34, 8, 0) },
+        { "must have a consistent WAV header: BitsPerSample 0 and BlockAlign 0 contradict each other", Patched(32, 0, 0, 0, 0) },
+        { "must have a consistent WAV header: FormatTag 1 (PCM) and BitsPerSample 64 contradict each other", Patched(34, 64, 0) },
+        { "must have a consistent WAV header: FormatTag 3 (float) and BitsPerSample 16 contradict each other", Patched(20, 3, 0) },
         { "must have PCM, float, A-law or µ-law samples", Patched(20, 0x11, 0) }, // IMA ADPCM
-        { "must have PCM, float, A-law or µ-law samples", Patched(20, 3, 0) },    // float of 16 bits
         { "must have finite samples", WavFile.Mono([0, float.NaN], encoding: WavEncoding.Ieee32) },
         { "must have finite samples", WavFile.Mono([0, float.NegativeInfinity], encoding: WavEncoding.Ieee64) },
     };
