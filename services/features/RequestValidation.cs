@@ -75,10 +75,11 @@ internal static class RequestValidation
             FeatureKind.MfccDeltaZcrRms => FeatureSet.MfccDeltaZcrRms,
             FeatureKind.LogMel => FeatureSet.LogMel,
             FeatureKind.LogMelZcrRms => FeatureSet.LogMelZcrRms,
+            FeatureKind.WhisperLogMel => FeatureSet.WhisperLogMel,
             _ => null,
         };
         if (set is null)
-            violations.Add((field, "must be MFCC_ZCR_RMS, MFCC_DELTA_ZCR_RMS, LOG_MEL or LOG_MEL_ZCR_RMS"));
+            violations.Add((field, "must be MFCC_ZCR_RMS, MFCC_DELTA_ZCR_RMS, LOG_MEL, LOG_MEL_ZCR_RMS or WHISPER_LOG_MEL"));
         return set ?? default;
     }
 

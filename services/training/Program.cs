@@ -5,6 +5,7 @@ var root = new RootCommand("Trains, exports and measures the models of Affect.")
 {
     PrepareCommand.Create(),
     TrainCommand.Create(),
+    PredictCommand.Create(),
     ExportCommand.Create(),
     EvaluateCommand.Create(),
     ReportCommand.Create(),

@@ -64,14 +64,15 @@ public sealed class FeaturesTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData(FeatureKind.MfccZcrRms, 42)]
-    [InlineData(FeatureKind.MfccDeltaZcrRms, 82)]
-    [InlineData(FeatureKind.LogMel, 128)]
-    [InlineData(FeatureKind.LogMelZcrRms, 130)]
-    public async Task ExtractSpeech_FeatureKinds_HaveTheirSizes(FeatureKind kind, int features)
+    [InlineData(FeatureKind.MfccZcrRms, 87, 42)]
+    [InlineData(FeatureKind.MfccDeltaZcrRms, 87, 82)]
+    [InlineData(FeatureKind.LogMel, 87, 128)]
+    [InlineData(FeatureKind.LogMelZcrRms, 87, 130)]
+    [InlineData(FeatureKind.WhisperLogMel, 200, 80)]
+    public async Task ExtractSpeech_FeatureKinds_HaveTheirSizes(FeatureKind kind, int frames, int features)
     {
         var (_, windows) = await ExtractAsync(TestMedia.Speech(), kind, window: 2, hop: 0.5);
-        Assert.All(windows, window => Assert.Equal(87 * features * sizeof(float), window.Features.Length));
+        Assert.All(windows, window => Assert.Equal(frames * features * sizeof(float), window.Features.Length));
     }
 
     [Fact]

@@ -5,6 +5,7 @@ namespace Affect.Audio;
 /// <summary>
 /// The features of windows that slide along one signal, equal to those that <see cref="FeatureExtractor.Extract"/> computes of each
 /// window by itself. Frames that lie inside of two windows are computed once. An instance belongs to one signal and one thread.
+/// <see cref="FeatureSet.WhisperLogMel"/> is computed of each window by itself: its frames are not on the same grid.
 /// </summary>
 /// <param name="set">Features to compute.</param>
 /// <param name="length">Samples of a window at 22,050 Hz; shorter windows are padded with zeros.</param>
@@ -16,7 +17,8 @@ public sealed class SlidingFeatureExtractor(FeatureSet set, int length)
     /// <summary>Frames at the start of a window that reach over its edge, where librosa pads with zeros: they belong to this window alone.</summary>
     private const int LeadingFrames = HalfFrame / Hop;
 
-    private readonly int _frames = FeatureExtractor.FrameCount(length);
+    private readonly int _frames =
+        set == FeatureSet.WhisperLogMel ? WhisperLogMel.FrameCount(WhisperSamples(length)) : FeatureExtractor.FrameCount(length);
 
     // Of the newest window, allocated by the first: [frame][band] in dB, and the blocks. Frames from LeadingFrames to _validFrames
     // and blocks from 0 to _validBlocks also hold for later windows.
@@ -40,6 +42,12 @@ public sealed class SlidingFeatureExtractor(FeatureSet set, int length)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(count, length);
+        if (set == FeatureSet.WhisperLogMel)
+        {
+            ExtractWhisperLogMel(start, count, source, destination);
+            return;
+        }
+
         if (_logMel.Length == 0)
             (_logMel, _blocks) = (new float[_frames * MelCount], new FeatureExtractor.Block[_frames]);
         Slide(start);
@@ -72,6 +80,26 @@ public sealed class SlidingFeatureExtractor(FeatureSet set, int length)
         FeatureExtractor.Assemble(_logMel, _blocks, set, destination);
         _validFrames = count < HalfFrame ? 0 : ((count - HalfFrame) / Hop) + 1;
         _validBlocks = count / Hop;
+    }
+
+    private static int WhisperSamples(int samples) => (int)Math.Round((double)samples * WhisperLogMel.SampleRate / FeatureExtractor.SampleRate);
+
+    private void ExtractWhisperLogMel(long start, int count, Source source, Span<float> destination)
+    {
+        var resampled = WhisperSamples(length);
+        var samples = ArrayPool<float>.Shared.Rent(length + resampled);
+        try
+        {
+            source(start, samples.AsSpan(0, count));
+            samples.AsSpan(count, length - count).Clear();
+            var window = samples.AsSpan(length, resampled);
+            Resampler.ResamplePart(samples.AsSpan(0, length), 0, FeatureExtractor.SampleRate, WhisperLogMel.SampleRate, 0, window);
+            WhisperLogMel.Extract(window, destination);
+        }
+        finally
+        {
+            ArrayPool<float>.Shared.Return(samples);
+        }
     }
 
     /// <summary>Moves what the last window shares with the one at <paramref name="start"/> to where that one has it.</summary>

@@ -112,6 +112,12 @@ internal sealed record Recipe
     /// <summary>Face: edge of the training images before the fine-tuning epochs, in pixels; 0 for the size of the input.</summary>
     public int ImageSize { get; init; }
 
+    /// <summary>
+    /// Speech: true to draw the clips of an epoch with a weight of 1/√n, where n is the number of clips of the same corpus and emotion,
+    /// so that no corpus dominates.
+    /// </summary>
+    public bool BalanceCorpora { get; init; }
+
     /// <summary>Speech: maximum number of clips of one speaker in an epoch, for corpora with few speakers; 0 for no limit.</summary>
     public int MaxClipsPerSpeaker { get; init; }
 

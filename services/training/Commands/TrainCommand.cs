@@ -48,7 +48,22 @@ internal static class TrainCommand
                         await TrainAsync(model, preceding, Workspace.PreviousRunFolder(folder), null);
                 }
                 var data = await CommonOptions.LoadAsync(workspace, model, recipe, protocol, cancellation);
-                if (recipe.Teacher is { } name)
+                if (recipe.Teacher is { } other && Architecture.All[other] is SpeechBestHead head)
+                {
+                    // Trained under the same protocol: the shipped weights have heard its test voices.
+                    var inputs = await CommonOptions.LoadAsync(workspace, head, protocol, cancellation);
+                    var (network, normalization) = Trainer.LoadBest(head, _ => Trainer.BestWeightsPath(workspace.RunFolder(head, protocol)));
+                    using (network)
+                    {
+                        var (logits, _) = await Trainer.InferAsync(head, network, normalization, inputs.Train, cancellation);
+                        data = data with
+                        {
+                            Train = new SoftLabels(data.Train, logits.ConvertAll(row => (float[]?)Scores(row)),
+                                recipe.DistillationWeight),
+                        };
+                    }
+                }
+                else if (recipe.Teacher is { } name)
                 {
                     var teacher = Architecture.All[name];
                     // The same samples as inputs of the teacher.
@@ -68,6 +83,12 @@ internal static class TrainCommand
             }
         }));
         return command;
+    }
+
+    private static float[] Scores(float[] logits)
+    {
+        var scores = EmotionScores.FromLogits(logits);
+        return [.. Enum.GetValues<Emotion>().Select(emotion => scores[emotion])];
     }
 
     // Weights of the first run in the chain that ends in a folder.

@@ -7,7 +7,7 @@ using Affect.Training.Architectures;
 namespace Affect.Training.Data;
 
 /// <summary>
-/// A batch: features, [count, 7] targets whose rows sum to 1, labels, and [count, <see cref="SpeechCorpora.AuxiliaryClasses"/>]
+/// A batch: features, [count, 7] targets whose rows sum to 1, labels, [count, <see cref="SpeechCorpora.AuxiliaryClasses"/>]
 /// targets of the auxiliary task, whose rows sum to 1 or, without an auxiliary label, to 0.
 /// </summary>
 internal sealed record Batch(int Count, long[] Shape, float[] Features, float[] Targets, long[] Labels, float[] AuxiliaryTargets);
@@ -23,13 +23,34 @@ internal sealed class Batches(Architecture architecture, Recipe recipe, Normaliz
     /// <summary>Number of batches per epoch; an incomplete last batch is dropped.</summary>
     public int PerEpoch(Samples samples) => LimitSpeakers(Enumerable.Range(0, samples.Count), samples).Count / recipe.BatchSize;
 
+    // Draws as many samples as there are, with replacement, and with a weight of 1/√(samples of the same corpus and emotion).
+    private static int[] DrawBalanced(Samples samples, Random random)
+    {
+        var groups = Enumerable.Range(0, samples.Count).Select(i => (samples.Speaker(i).Split('/')[0], samples.Label(i))).ToArray();
+        var sizes = groups.CountBy(group => group).ToDictionary();
+        var (sums, sum) = (new double[samples.Count], 0.0);
+        for (var i = 0; i < sums.Length; i++)
+            sums[i] = sum += 1 / Math.Sqrt(sizes[groups[i]]);
+        var order = new int[samples.Count];
+        for (var i = 0; i < order.Length; i++)
+        {
+            var at = Array.BinarySearch(sums, random.NextDouble() * sum);
+            order[i] = Math.Min(at < 0 ? ~at : at, sums.Length - 1);
+        }
+        return order;
+    }
+
     /// <summary>
     /// Training batches of an epoch, starting at a batch: shuffled and, depending on the recipe, augmented, mixed and smoothed.
     /// </summary>
     public IAsyncEnumerable<Batch> Training(Samples samples, int seed, int epoch, int start, CancellationToken cancellation)
     {
         var order = Enumerable.Range(0, samples.Count).ToArray();
-        new Random(Seeds.Mix(seed, epoch)).Shuffle(order);
+        var drawing = new Random(Seeds.Mix(seed, epoch));
+        if (recipe.BalanceCorpora)
+            order = DrawBalanced(samples, drawing);
+        else
+            drawing.Shuffle(order);
         var selected = LimitSpeakers(order, samples).ToArray();
         var fineTuning = epoch >= recipe.Epochs - recipe.FineTuneEpochs;
         var shape = architecture.Shape;
@@ -38,7 +59,7 @@ internal sealed class Batches(Architecture architecture, Recipe recipe, Normaliz
         return Produce(Enumerable.Range(start, PerEpoch(samples) - start).Select(number =>
         {
             var batch = Load(samples, shape, selected.AsSpan(number * recipe.BatchSize, recipe.BatchSize),
-                i => recipe.Augment ? new Augmentation(new(Seeds.Mix(seed, epoch, i)), fineTuning) : null);
+                (i, position) => recipe.Augment ? new Augmentation(new(Seeds.Mix(seed, epoch, i, position)), fineTuning) : null);
             for (var i = 0; i < batch.Targets.Length; i++)
                 batch.Targets[i] = (float)(batch.Targets[i] * (1 - recipe.LabelSmoothing) + recipe.LabelSmoothing / EmotionLabels.Count);
             if (recipe.MixupAlpha > 0)
@@ -50,7 +71,7 @@ internal sealed class Batches(Architecture architecture, Recipe recipe, Normaliz
     /// <summary>Evaluation batches: all samples in order, without augmentation.</summary>
     public IAsyncEnumerable<Batch> Evaluation(Samples samples, CancellationToken cancellation) =>
         Produce(Enumerable.Range(0, samples.Count).Chunk(recipe.BatchSize)
-            .Select(indices => Load(samples, architecture.Shape, indices, _ => null)), cancellation);
+            .Select(indices => Load(samples, architecture.Shape, indices, (_, _) => null)), cancellation);
 
     // At most MaxClipsPerSpeaker clips of each speaker.
     private List<int> LimitSpeakers(IEnumerable<int> order, Samples samples)
@@ -62,7 +83,7 @@ internal sealed class Batches(Architecture architecture, Recipe recipe, Normaliz
             i => (counts[samples.Speaker(i)] = counts.GetValueOrDefault(samples.Speaker(i)) + 1) <= recipe.MaxClipsPerSpeaker)];
     }
 
-    private Batch Load(Samples samples, long[] shape, ReadOnlySpan<int> indices, Func<int, Augmentation?> augmentation)
+    private Batch Load(Samples samples, long[] shape, ReadOnlySpan<int> indices, Func<int, int, Augmentation?> augmentation)
     {
         var length = (int)shape.Aggregate(1L, (product, size) => product * size);
         var count = indices.Length;
@@ -72,10 +93,11 @@ internal sealed class Batches(Architecture architecture, Recipe recipe, Normaliz
         for (var i = 0; i < count; i++)
         {
             var features = batch.Features.AsSpan(i * length, length);
-            var sampleAugmentation = augmentation(indices[i]);
+            var sampleAugmentation = augmentation(indices[i], i);
             samples.Fill(indices[i], sampleAugmentation, features);
-            if (sampleAugmentation is { Weak: false, Random: var random } && architecture.Modality == Modality.Speech)
-                SpecAugment.Apply(random, features, architecture.Input.Channels, mel: architecture.Input.Features == FeatureKind.LogMel);
+            if (sampleAugmentation is { Weak: false, Random: var random } && architecture.Modality == Modality.Speech
+                && architecture is not SpeechBestHead) // states of an encoder are no spectrogram
+                SpecAugment.Apply(random, features, architecture.Input.Channels, architecture.Input.Features);
             normalization.Apply(architecture, features);
             batch.Labels[i] = (int)samples.Label(indices[i]);
             samples.Target(indices[i], batch.Targets.AsSpan(i * EmotionLabels.Count, EmotionLabels.Count));

@@ -12,6 +12,9 @@ internal sealed record SpeechClip(string Id, Emotion Emotion, ReadOnlyMemory<sho
 {
     /// <summary>Corpus and speaker: the id without the name of the clip.</summary>
     public string Speaker { get; } = Id[..Id.LastIndexOf('/')];
+
+    /// <summary>Position in the cache.</summary>
+    public int Index { get; init; }
 }
 
 /// <summary>
@@ -75,7 +78,7 @@ internal static class SpeechCache
             var length = int.Parse(fields[2]);
             if (!EmotionLabels.TryParse(fields[1], out var emotion))
                 throw new InvalidDataException($"{IndexPath(folder)}: '{fields[1]}' is not an emotion");
-            clips.Add(new(fields[0], emotion, samples.AsMemory(offset, length)));
+            clips.Add(new(fields[0], emotion, samples.AsMemory(offset, length)) { Index = clips.Count });
             offset += length;
         }
         return clips;

@@ -12,12 +12,18 @@ namespace Affect.Training.Data;
 /// <param name="length">Number of samples in a window.</param>
 /// <param name="features">Features of a window.</param>
 /// <param name="cache">True to cache the features of windows without augmentation.</param>
-internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length, FeatureSet features, bool cache = false) : Samples
+/// <param name="file">Features of all clips with augmented versions, or null; not needed for <see cref="Windows"/>.</param>
+internal sealed class SpeechWindows(
+    IReadOnlyList<SpeechClip> clips, int length, FeatureSet features, bool cache = false, Lazy<FeatureFile>? file = null) : Samples
 {
     private const float Rate = FeatureExtractor.SampleRate;
+    private readonly int _rate = FeatureRate(features);
     private readonly float[]?[] _cache = cache ? new float[clips.Count][] : [];
 
     public override int Count => clips.Count;
+
+    /// <summary>Id of a clip.</summary>
+    public string Id(int index) => clips[index].Id;
 
     public override Emotion Label(int index) => clips[index].Emotion;
 
@@ -27,19 +33,23 @@ internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length,
 
     public override void Fill(int index, Augmentation? augmentation, Span<float> destination)
     {
+        if (file is not null && (augmentation is not null || file.IsValueCreated))
+        {
+            file.Value.Read(clips[index].Index, augmentation?.Random.Next(file.Value.Versions) ?? 0, destination);
+            return;
+        }
         var useCache = cache && augmentation is null;
         if (useCache && _cache[index] is { } cached)
         {
             cached.CopyTo(destination);
             return;
         }
-        var clip = clips[index].Samples.Span;
         var window = new float[length];
         if (augmentation is { } change)
-            Augment(clip, change, window);
+            Augment(clips[index].Samples.Span, change, window);
         else
-            Cut(clip, Loudest(clip), window);
-        FeatureExtractor.Extract(window, features, destination);
+            CutLoudest(Sound(clips[index], _rate), _rate, window);
+        Extract(window, destination);
         if (useCache)
             _cache[index] = destination.ToArray();
     }
@@ -50,17 +60,17 @@ internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length,
     /// </summary>
     public override IEnumerable<float[]> Windows(int index)
     {
-        var clip = new float[clips[index].Samples.Length];
-        Cut(clips[index].Samples.Span, 0, clip);
-        var voice = VoiceActivityDetector.Detect(clip, FeatureExtractor.SampleRate);
-        var all = Windowing.Over(clip.Length, length);
+        var clip = Sound(clips[index], _rate);
+        var voice = VoiceActivityDetector.Detect(clip, _rate);
+        var all = Windowing.Over(clip.Length, length, _rate);
         var voiced = all.Where(window => voice.Any(segment => segment.Start < window.Start + length && segment.End > window.Start)).ToList();
         foreach (var (start, count) in voiced.Count > 0 ? voiced : all)
         {
             var window = new float[length];
             clip.AsSpan(start, count).CopyTo(window);
-            var values = new float[FeatureExtractor.FrameCount(length) * FeatureExtractor.FeatureCount(features)];
-            FeatureExtractor.Extract(window, features, values);
+            var frames = features == FeatureSet.WhisperLogMel ? WhisperLogMel.FrameCount(length) : FeatureExtractor.FrameCount(length);
+            var values = new float[frames * FeatureExtractor.FeatureCount(features)];
+            Extract(window, values);
             yield return values;
         }
     }
@@ -72,27 +82,43 @@ internal sealed class SpeechWindows(IReadOnlyList<SpeechClip> clips, int length,
 
     public override ReadOnlySpan<byte> Content(int index) => MemoryMarshal.AsBytes(clips[index].Samples.Span);
 
-    // Copies a part of a clip; beyond the end of the clip the window stays zero.
-    private static void Cut(ReadOnlySpan<short> clip, int start, Span<float> window)
+    /// <summary>Sample rate of the windows of a feature set in hertz.</summary>
+    public static int FeatureRate(FeatureSet features) =>
+        features == FeatureSet.WhisperLogMel ? WhisperLogMel.SampleRate : FeatureExtractor.SampleRate;
+
+    /// <summary>The audio of a clip at a sample rate.</summary>
+    public static float[] Sound(SpeechClip clip, int rate)
     {
-        for (var i = 0; i < Math.Min(window.Length, clip.Length - start); i++)
-            window[i] = clip[start + i] / 32768f;
+        var samples = new float[clip.Samples.Length];
+        for (var i = 0; i < samples.Length; i++)
+            samples[i] = clip.Samples.Span[i] / 32768f;
+        return rate == FeatureExtractor.SampleRate ? samples : Resampler.Resample(samples, FeatureExtractor.SampleRate, rate);
     }
 
-    // Start of the window with the highest energy, in steps of 0.1 s.
-    private int Loudest(ReadOnlySpan<short> clip)
+    /// <summary>Copies the part of a sound with the highest energy, in steps of 0.1 s; a shorter one is padded with zeros.</summary>
+    public static void CutLoudest(ReadOnlySpan<float> sound, int rate, Span<float> window)
     {
-        const int Step = (int)Rate / 10;
         var (maximum, loudest) = (-1.0, 0);
-        for (var start = 0; start == 0 || start + length <= clip.Length; start += Step)
+        for (var start = 0; start == 0 || start + window.Length <= sound.Length; start += rate / 10)
         {
             var energy = 0.0;
-            for (var i = start; i < Math.Min(start + length, clip.Length); i += 4)
-                energy += (double)clip[i] * clip[i];
+            for (var i = start; i < Math.Min(start + window.Length, sound.Length); i += 4)
+                energy += (double)sound[i] * sound[i];
             if (energy > maximum)
                 (maximum, loudest) = (energy, start);
         }
-        return loudest;
+
+        var part = sound.Slice(loudest, Math.Min(window.Length, sound.Length - loudest));
+        part.CopyTo(window);
+        window[part.Length..].Clear();
+    }
+
+    private void Extract(ReadOnlySpan<float> window, Span<float> destination)
+    {
+        if (features == FeatureSet.WhisperLogMel)
+            WhisperLogMel.Extract(window, destination);
+        else
+            FeatureExtractor.Extract(window, features, destination);
     }
 
     // Speed perturbation of up to 12 %, position, gain, noise, telephone channel; weak: position and gain.

@@ -38,7 +38,8 @@ internal sealed record Workspace(string Data, string Run, string Splits)
 
     /// <summary>The protocol of the shipped weights.</summary>
     public static string DefaultProtocol(Architecture architecture) =>
-        architecture.Modality == Modality.Face ? "fer2013-official" : RandomSplit;
+        architecture.Modality == Modality.Face ? "fer2013-official"
+        : architecture.Input.Features == FeatureKind.WhisperLogMel ? AllCorpora : RandomSplit;
 
     /// <summary>Reads a split.</summary>
     public Split ReadSplit(string protocol) => Split.Read(SplitPath(protocol));
@@ -67,11 +68,16 @@ internal sealed record Workspace(string Data, string Run, string Splits)
                 Path.Combine(Data, "fer2013"), Split.Read(SplitPath(protocol)), architecture.Input.Channels, recipe.VoteWeight, report);
 
         var clips = await PrepareSpeechAsync(report, progress, cancellation);
+        var file = architecture.Input.Features != FeatureKind.WhisperLogMel ? null : new Lazy<FeatureFile>(() =>
+        {
+            var windows = StrangerWindows.Open(Cache, clips, progress, cancellation);
+            return architecture is SpeechBestHead ? StrangerWindows.OpenStates(Cache, windows, clips.Count, progress, cancellation) : windows;
+        });
         return protocol =>
         {
             var split = Split.Read(SplitPath(protocol));
             RequireCorpora(protocol, split, clips);
-            return CreateDataSet(architecture, recipe, split, clips);
+            return CreateDataSet(architecture, recipe, split, clips, file);
         };
     }
 
@@ -85,16 +91,18 @@ internal sealed record Workspace(string Data, string Run, string Splits)
                 string.Join(", ", missing.Select(corpus => $"{Path.Combine(Data, corpus.Folder)} ({corpus.Name}: {corpus.Source})")));
     }
 
-    private static DataSet CreateDataSet(Architecture architecture, Recipe recipe, Split split, List<SpeechClip> clips)
+    private static DataSet CreateDataSet(
+        Architecture architecture, Recipe recipe, Split split, List<SpeechClip> clips, Lazy<FeatureFile>? file)
     {
         var set = architecture.Input.Features switch
         {
             FeatureKind.MfccZcrRms => FeatureSet.MfccZcrRms,
             FeatureKind.MfccDeltaZcrRms => FeatureSet.MfccDeltaZcrRms,
             FeatureKind.LogMelZcrRms => FeatureSet.LogMelZcrRms,
+            FeatureKind.WhisperLogMel => FeatureSet.WhisperLogMel,
             _ => FeatureSet.LogMel,
         };
-        var length = (int)(architecture.Input.WindowSeconds!.Value * FeatureExtractor.SampleRate);
+        var length = (int)(architecture.Input.WindowSeconds!.Value * SpeechWindows.FeatureRate(set));
         var corpora = clips.Where(clip => split.PartOf(clip.Id) == Part.Test).Select(clip => SpeechCorpora.ById(clip.Id).Name).Distinct();
         return new(split.Protocol, string.Join('+', corpora), Train(), Windows(Part.Validation), Windows(Part.Test));
 
@@ -102,7 +110,7 @@ internal sealed record Workspace(string Data, string Run, string Splits)
             : Windows(Part.Train);
 
         SpeechWindows Windows(Part part) => new(
-            [.. clips.Where(clip => split.PartOf(clip.Id) == part)], length, set, cache: !recipe.Augment);
+            [.. clips.Where(clip => split.PartOf(clip.Id) == part)], length, set, cache: !recipe.Augment, file);
     }
 
     /// <summary>Decodes the speech corpora once and generates the random splits that are not committed.</summary>

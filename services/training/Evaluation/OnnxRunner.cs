@@ -32,7 +32,9 @@ internal sealed class OnnxRunner(byte[] model, Architecture architecture, Normal
     public List<List<float[]>> Windows(Samples samples, CancellationToken cancellation)
     {
         var results = Enumerable.Range(0, samples.Count).Select(_ => new List<float[]>()).ToList();
-        var windows = Enumerable.Range(0, samples.Count).SelectMany(index => samples.Windows(index).Select(window => (index, window)));
+        // Features of a few hundred samples at a time: all of them would take gigabytes.
+        var windows = Enumerable.Range(0, samples.Count).Chunk(4 * BatchSize).SelectMany(indices => indices.AsParallel().AsOrdered()
+            .SelectMany(index => samples.Windows(index).Select(window => (index, window))).ToList());
         foreach (var chunk in windows.Chunk(BatchSize))
         {
             cancellation.ThrowIfCancellationRequested();

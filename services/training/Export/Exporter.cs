@@ -25,8 +25,8 @@ internal static class Exporter
     private const int VerifiedSamples = 1024;
     private const double Tolerance = 1e-4;
 
-    /// <summary>Maximum loss of validation accuracy through reduced-precision weights.</summary>
-    private const double MaxAccuracyLoss = 0.002;
+    /// <summary>Maximum loss of validation accuracy through reduced-precision weights, and through int8 products.</summary>
+    private const double MaxAccuracyLoss = 0.002, MaxInt8AccuracyLoss = 0.01;
 
     /// <summary>Exports, verifies and calibrates a model.</summary>
     /// <exception cref="InvalidDataException">
@@ -54,9 +54,9 @@ internal static class Exporter
         if (format != WeightFormat.Float32)
         {
             var cost = Accuracy(Validate(exact)) - Accuracy(logits);
-            if (cost > MaxAccuracyLoss)
-                throw new InvalidDataException(
-                    $"{format} weights cost {cost:P2} of validation accuracy; must be at most {MaxAccuracyLoss:P1}");
+            var limit = format == WeightFormat.DynamicInt8 ? MaxInt8AccuracyLoss : MaxAccuracyLoss;
+            if (cost > limit)
+                throw new InvalidDataException($"{format} weights cost {cost:P2} of validation accuracy; must be at most {limit:P1}");
         }
         var temperature = Calibration.Temperature(logits, labels);
         var abstain = Calibration.AbstainBelow(logits.Select(windows => Calibration.Scores(windows, temperature)));

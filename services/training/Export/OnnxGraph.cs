@@ -24,6 +24,9 @@ internal sealed class OnnxGraph(WeightFormat format = WeightFormat.Float32)
     // Smaller tensors stay float32: their size does not matter, their precision does.
     private const int MinReducedLength = 1024;
 
+    // Smaller products gain nothing from int8.
+    private const int MinInt8Length = 1 << 16;
+
     private readonly GraphProto _graph = new();
     private int _names;
 
@@ -41,12 +44,63 @@ internal sealed class OnnxGraph(WeightFormat format = WeightFormat.Float32)
         return output;
     }
 
+    /// <summary>Layer normalization over the last axis.</summary>
+    public string LayerNorm(string input, TorchSharp.Modules.LayerNorm norm, float epsilon) =>
+        Node("LayerNormalization", [input, Tensor(norm.weight!), Tensor(norm.bias!)], ("axis", -1L), ("epsilon", epsilon));
+
+    /// <summary>GELU with the error function, which ONNX Runtime computes in one pass.</summary>
+    public string Gelu(string input)
+    {
+        var erf = Node("Erf", [Node("Div", [input, Scalar(MathF.Sqrt(2))])]);
+        return Node("Mul", [Node("Mul", [input, Node("Add", [erf, Scalar(1)])]), Scalar(0.5f)]);
+    }
+
+    /// <summary>
+    /// A fully connected layer over the last axis. With <see cref="WeightFormat.DynamicInt8"/>, larger ones multiply int8: weights with
+    /// one scale per output, inputs with one scale per tensor, which is found at run time.
+    /// </summary>
+    /// <param name="input">[..., inputs].</param>
+    /// <param name="weight">[outputs, inputs].</param>
+    /// <param name="bias">[outputs], or null.</param>
+    public string Linear(string input, torch.Tensor weight, torch.Tensor? bias)
+    {
+        using var scope = torch.NewDisposeScope();
+        var transposed = weight.detach().t();
+        string product;
+        if (format != WeightFormat.DynamicInt8 || weight.NumberOfElements < MinInt8Length)
+            product = Node("MatMul", [input, Tensor(transposed)]);
+        else
+        {
+            var (steps, scales) = Quantize(transposed.contiguous());
+            var quantized = $"quantized_{_names++}";
+            Node("DynamicQuantizeLinear", [input], [quantized, quantized + ScaleSuffix, quantized + "_zero"]);
+            var sums = Node("Cast", [Node("MatMulInteger", [quantized, steps, quantized + "_zero"])], ("to", (long)DataType.Float));
+            product = Node("Mul", [sums, Node("Mul", [quantized + ScaleSuffix, scales])]);
+        }
+
+        return bias is null ? product : Node("Add", [product, Tensor(bias)]);
+    }
+
+    // Symmetric int8 weights [inputs, outputs] with one scale per output.
+    private (string Steps, string Scales) Quantize(torch.Tensor weight)
+    {
+        var scale = weight.abs().amax([0], keepdim: false).clamp_min(1e-12) / sbyte.MaxValue;
+        var steps = (weight / scale).round().to(torch.ScalarType.Int8).cpu().contiguous();
+        var name = $"weight_{_names++}";
+        AddInitializer(name + "_steps", DataType.Int8, steps.shape, MemoryMarshal.AsBytes<sbyte>(steps.data<sbyte>().ToArray()));
+        AddInitializer(name + ScaleSuffix, DataType.Float, scale.shape, MemoryMarshal.AsBytes<float>(scale.cpu().data<float>().ToArray()));
+        return (name + "_steps", name + ScaleSuffix);
+    }
+
     private void Node(string operation, string[] inputs, string output, params (string Name, object Value)[] attributes) =>
+        Node(operation, inputs, [output], attributes);
+
+    private void Node(string operation, string[] inputs, string[] outputs, params (string Name, object Value)[] attributes) =>
         _graph.Node.Add(new NodeProto
         {
             Input = { inputs },
-            Output = { output },
-            Name = output,
+            Output = { outputs },
+            Name = outputs[0],
             OpType = operation,
             Attribute = { attributes.Select(attribute => Attribute(attribute.Name, attribute.Value)) },
         });
@@ -59,7 +113,7 @@ internal sealed class OnnxGraph(WeightFormat format = WeightFormat.Float32)
         var name = $"weight_{_names++}";
         switch (values.Length < MinReducedLength ? WeightFormat.Float32 : format)
         {
-            case WeightFormat.Float16:
+            case WeightFormat.Float16 or WeightFormat.DynamicInt8:
                 AddInitializer(name + "_half", DataType.Float16, contiguous.shape,
                     MemoryMarshal.AsBytes<Half>(Array.ConvertAll(values, value => (Half)value)));
                 Node("Cast", [name + "_half"], name, ("to", (long)DataType.Float));

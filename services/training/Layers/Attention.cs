@@ -50,9 +50,7 @@ internal sealed class SelfAttention : Layer
 
     public override string Emit(OnnxGraph graph, string input)
     {
-        var normed = graph.Node("LayerNormalization", [input, graph.Tensor(_norm.weight!), graph.Tensor(_norm.bias!)],
-            ("axis", -1L), ("epsilon", Epsilon));
-        var parts = Linear(graph, normed, _input);
+        var parts = graph.Linear(graph.LayerNorm(input, _norm, Epsilon), _input.weight, _input.bias);
         // In Reshape, 0 keeps a dimension and -1 is inferred.
         var shape = graph.Integers(0, 0, _heads, _width / _heads);
         var (query, key, value) = (Part(0, [0, 2, 1, 3]), Part(1, [0, 2, 3, 1]), Part(2, [0, 2, 1, 3]));
@@ -60,19 +58,13 @@ internal sealed class SelfAttention : Layer
         var mixed = graph.Node("MatMul", [graph.Node("Softmax", [scores], ("axis", -1L)), value]);
         var joined = graph.Node(
             "Reshape", [graph.Node("Transpose", [mixed], ("perm", new long[] { 0, 2, 1, 3 })), graph.Integers(0, 0, _width)]);
-        return graph.Node("Add", [input, Linear(graph, joined, _output)]);
+        return graph.Node("Add", [input, graph.Linear(joined, _output.weight, _output.bias)]);
 
         string Part(int part, long[] permutation)
         {
             var slice = graph.Node("Slice", [parts, graph.Integers(part * _width), graph.Integers((part + 1) * _width), graph.Integers(2)]);
             return graph.Node("Transpose", [graph.Node("Reshape", [slice, shape])], ("perm", permutation));
         }
-    }
-
-    private static string Linear(OnnxGraph graph, string input, Linear linear)
-    {
-        using var weight = linear.weight.detach().t();
-        return graph.Node("Add", [graph.Node("MatMul", [input, graph.Tensor(weight)]), graph.Tensor(linear.bias!)]);
     }
 }
 

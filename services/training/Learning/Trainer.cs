@@ -1,6 +1,7 @@
 using System.Runtime.Intrinsics.X86;
 using System.Text.Json;
 using Affect.Emotions;
+using Affect.Inference;
 using Affect.Training.Architectures;
 using Affect.Training.Data;
 using Affect.Training.Evaluation;
@@ -272,7 +273,9 @@ internal sealed class Trainer(Architecture architecture, Recipe recipe, DataSet 
                 Protocol = data.Protocol,
                 Seed = seed,
                 Recipe = recipe,
-                Normalization = Normalization.Fit(architecture, data.Train),
+                Normalization = architecture.Input.Features == FeatureKind.WhisperLogMel
+                    ? Normalization.Identity(architecture) // Whisper's scale is that of its weights
+                    : Normalization.Fit(architecture, data.Train),
             };
         }
         var state = JsonSerializer.Deserialize<RunState>(SafeTensors.Read(Checkpoint, Tensors(network, average, optimizer)))!;

@@ -38,6 +38,10 @@ internal sealed class Golden
     /// <summary>An array of arrays.</summary>
     public float[][] Values(string name) => _features.GetProperty(name).Deserialize<float[][]>()!;
 
+    /// <summary>Of <c>whisper</c>: mean and standard deviation of each of the encoder's states.</summary>
+    public IEnumerable<(float Mean, float Deviation)> StateMoments => _features.GetProperty("states").EnumerateArray()
+        .Select(state => (state.GetProperty("mean").GetSingle(), state.GetProperty("std").GetSingle()));
+
     /// <summary>One of librosa's matrices, [feature][frame] as librosa lays it out.</summary>
     public float[][] Feature(string name)
     {

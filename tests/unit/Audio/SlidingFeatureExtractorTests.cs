@@ -43,6 +43,24 @@ public sealed class SlidingFeatureExtractorTests
     }
 
     [Fact]
+    public void Extract_WhisperLogMel_EqualsTheResampledWindow()
+    {
+        var sliding = new SlidingFeatureExtractor(FeatureSet.WhisperLogMel, Length);
+        foreach (var (start, count) in new[] { (0, Length), (43 * 512, Length), (7, Rate) })
+        {
+            var window = new float[Length];
+            Signal.AsSpan(start, count).CopyTo(window);
+            var expected = new float[300 * WhisperLogMel.MelCount];
+            WhisperLogMel.Extract(Resampler.Resample(window, Rate, WhisperLogMel.SampleRate), expected);
+
+            var actual = new float[sliding.FeatureLength];
+            sliding.Extract(start, count, (first, samples) => Signal.AsSpan((int)first, samples.Length).CopyTo(samples), actual);
+
+            Assert.Equal(expected, actual);
+        }
+    }
+
+    [Fact]
     public void Extract_WindowsOutOfOrderOrOffTheGrid_AreStillEqual()
     {
         var sliding = new SlidingFeatureExtractor(FeatureSet.MfccZcrRms, Length);

@@ -1,3 +1,4 @@
+using Affect.Inference;
 using Affect.Training.Data;
 
 namespace Affect.UnitTests.Training;
@@ -16,7 +17,7 @@ public sealed class SpecAugmentTests
         {
             var after = before.ToArray();
 
-            SpecAugment.Apply(new Random(seed), after, Count, mel: false);
+            SpecAugment.Apply(new Random(seed), after, Count, FeatureKind.MfccZcrRms);
 
             var changed = Enumerable.Range(0, Frames).Count(
                 frame => !after.AsSpan(frame * Count, Count).SequenceEqual(before.AsSpan(frame * Count, Count)));
@@ -37,7 +38,7 @@ public sealed class SpecAugmentTests
             for (var frame = 0; frame < Frames; frame++)
                 values[frame * Bands + Line] = 60;
 
-            SpecAugment.Apply(new Random(seed), values, Bands, mel: true);
+            SpecAugment.Apply(new Random(seed), values, Bands, FeatureKind.LogMel);
 
             // 10 % and 3 bands plus interpolation; tilt and filter add at most 3 dB each.
             Assert.All(values, value => Assert.InRange(value, -6.01f, 66.01f));
@@ -55,8 +56,8 @@ public sealed class SpecAugmentTests
     {
         var (first, second) = (Noise(), Noise());
 
-        SpecAugment.Apply(new Random(3), first, Bands, mel: true);
-        SpecAugment.Apply(new Random(3), second, Bands, mel: true);
+        SpecAugment.Apply(new Random(3), first, Bands, FeatureKind.LogMel);
+        SpecAugment.Apply(new Random(3), second, Bands, FeatureKind.LogMel);
 
         Assert.Equal(first, second);
         Assert.NotEqual(Noise(), first);
