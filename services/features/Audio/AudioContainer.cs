@@ -21,10 +21,10 @@ internal sealed record AudioContainer(string Name, string Demuxer)
         Caf = new("CAF", "caf") { Prepare = Audio.Caf.DataLast },
         Sphere = new("NIST SPHERE", "nistsphere"),
         Voc = new("VOC", "voc"),
+        Sox = new("SoX", "sox"),
         Flac = new("FLAC", "flac") { Prepare = AudioTags.SkipFlac },
         WavPack = new("WavPack", "wv"),
         Tta = new("TTA", "tta"),
-        Monkey = new("Monkey's Audio", "ape"),
         Mp3 = new("MP3", "mp3"),
         Adts = new("AAC (ADTS)", "aac"),
         Loas = new("AAC (LOAS)", "loas"),
@@ -78,18 +78,18 @@ internal sealed record AudioContainer(string Name, string Demuxer)
     }
 
     private static AudioContainer? BySignature(ReadOnlySpan<byte> file) =>
-        file.Length >= 12 && (file.StartsWith("RIFF"u8) || file.StartsWith("RF64"u8) || file.StartsWith("BW64"u8) || file.StartsWith("RIFX"u8))
+        file.Length >= 12 && (file.StartsWith("RIFF"u8) || file.StartsWith("RF64"u8) || file.StartsWith("BW64"u8))
             ? file[8..].StartsWith("WAVE"u8) ? Wav : file[8..].StartsWith("AVI "u8) ? Avi : null
-        : file.StartsWith("riff\x2E\x91\xCF\x11"u8) ? Wave64
+        : file.StartsWith<byte>([0x72, 0x69, 0x66, 0x66, 0x2E, 0x91, 0xCF, 0x11]) ? Wave64
         : file.Length >= 12 && file.StartsWith("FORM"u8) && file[8..].StartsWith("AIF"u8) ? Aiff
         : file.StartsWith(".snd"u8) ? Au
         : file.StartsWith("caff"u8) ? Caf
         : file.StartsWith("NIST_1A\n"u8) ? Sphere
         : file.StartsWith("Creative Voice File\x1A"u8) ? Voc
+        : file.StartsWith(".SoX"u8) ? Sox
         : file.StartsWith("fLaC"u8) ? Flac
         : file.StartsWith("wvpk"u8) ? WavPack
         : file.StartsWith("TTA1"u8) ? Tta
-        : file.StartsWith("MAC "u8) ? Monkey
         : file.StartsWith("#!AMR\n"u8) || file.StartsWith("#!AMR-WB\n"u8) ? Amr
         : file.StartsWith("OggS"u8) ? Ogg
         : file.StartsWith<byte>([0x1A, 0x45, 0xDF, 0xA3]) ? WebM // EBML, RFC 8794

@@ -1,6 +1,4 @@
 using System.Buffers.Binary;
-using System.Text;
-using System.Text.RegularExpressions;
 using Affect.Audio;
 
 namespace Affect.Features.Audio;
@@ -11,7 +9,7 @@ namespace Affect.Features.Audio;
 /// </summary>
 /// <param name="ffmpeg">The sandboxed program.</param>
 /// <param name="maxDuration">Longest audio, including silence.</param>
-internal sealed partial class FfmpegAudio(Ffmpeg ffmpeg, TimeSpan maxDuration)
+internal sealed class FfmpegAudio(Ffmpeg ffmpeg, TimeSpan maxDuration)
 {
     /// <summary>Higher rates are resampled: features need 22,050 Hz, and less memory is needed.</summary>
     private const int MaxSampleRate = 24_000;
@@ -31,32 +29,36 @@ internal sealed partial class FfmpegAudio(Ffmpeg ffmpeg, TimeSpan maxDuration)
         string[] arguments =
         [
             "-loglevel", "info", "-nostats",
-            // Otherwise time starts with the first packet, and jumps of more than 10 s are removed.
-            .. container.StartsAtZero ? ["-copyts"] : new[] { "-dts_delta_threshold", "36000" },
+            "-copyts", // otherwise time starts with the first packet, and jumps of more than 10 s are removed
             "-f", container.Demuxer, "-i", "pipe:0", "-vn", "-sn", "-dn", "-map_metadata", "-1",
             "-af", $"aformat=sample_rates=8000|11025|12000|16000|22050|{MaxSampleRate}",
             "-c:a", "pcm_s16le", "-bitexact", "-f", "smjpeg", "pipe:1",
         ];
-        var track = new AudioTrack(0, 1);
+        var log = new FfmpegLog();
         try
         {
-            var audio = await ffmpeg.RunAsync(
-                arguments, container.Prepare(file), ReadSamplesAsync, async (log, stop) => track = await ReadTrackAsync(log, stop), cancellationToken);
+            var audio = await ffmpeg.RunAsync(arguments, container.Prepare(file), ReadAsync, log.ReadAsync, cancellationToken);
             return audio is null
                 ? throw new AudioFormatException($"must be {container.Name} with audio that can be decoded")
-                : new DecodedAudio(audio, track);
+                : new DecodedAudio(audio, log.Track);
         }
         catch (TimeoutException exception)
         {
             throw new AudioFormatException(exception.Message);
         }
+
+        async Task<AudioBuffer?> ReadAsync(Stream output, CancellationToken stop) =>
+            await ReadSamplesAsync(output, container.StartsAtZero ? 0 : await log.StartAsync(stop), stop);
     }
 
     /// <summary>
     /// Reads SMJPEG: a header with blocks of a type, a length and a content, which ends with HEND, and chunks of a type, a time in
     /// milliseconds, a length and samples. Null without samples: ffmpeg reports an error for a truncated file, but has decoded it up to there.
     /// </summary>
-    private async Task<AudioBuffer?> ReadSamplesAsync(Stream output, CancellationToken cancellationToken)
+    /// <param name="output">SMJPEG.</param>
+    /// <param name="zero">Timestamp at which the time line starts, in seconds.</param>
+    /// <param name="cancellationToken">Stops reading.</param>
+    private async Task<AudioBuffer?> ReadSamplesAsync(Stream output, double zero, CancellationToken cancellationToken)
     {
         const int magic = 16, chunkHeader = 12, maxChunk = 16 << 20;
         const int frame = sizeof(short);
@@ -83,7 +85,7 @@ internal sealed partial class FfmpegAudio(Ffmpeg ffmpeg, TimeSpan maxDuration)
             throw new AudioFormatException($"must have at most {AudioDecoder.MaxChannels} channels; it has {channels}");
 
         var samples = new MemoryStream();
-        var offset = 0.0; // of the time line from the timestamps, in seconds
+        var offset = -zero; // of the time line from the timestamps, in seconds
         while (await TryReadAsync(header.AsMemory(0, chunkHeader)))
         {
             var time = BinaryPrimitives.ReadInt32BigEndian(header.AsSpan(4)) / 1000.0;
@@ -133,47 +135,4 @@ internal sealed partial class FfmpegAudio(Ffmpeg ffmpeg, TimeSpan maxDuration)
 
         return new AudioBuffer(samples, rate);
     }
-
-    /// <summary>
-    /// Reads from the log the audio tracks of the file and the one that is decoded:
-    /// <code>
-    ///   Stream #0:1[0x2](und): Audio: aac (LC), 8000 Hz, mono (default)
-    /// Stream mapping:
-    ///   Stream #0:1 -> #0:0 (aac (native) -> pcm_s16le (native))
-    /// </code>
-    /// </summary>
-    private static async Task<AudioTrack> ReadTrackAsync(Stream log, CancellationToken cancellationToken)
-    {
-        const int maxLine = 512, maxTracks = 1024;
-        var tracks = new List<int>();
-        int? decoded = null;
-        var line = new StringBuilder(maxLine);
-        var bytes = new byte[16 << 10];
-        while (await log.ReadAsync(bytes, cancellationToken) is var read and > 0)
-            foreach (var value in bytes.AsSpan(0, read))
-            {
-                if (value != '\n')
-                {
-                    if (line.Length < maxLine)
-                        line.Append((char)value);
-                    continue;
-                }
-
-                var text = line.ToString();
-                line.Clear();
-                if (decoded is null && Mapping().Match(text) is { Success: true } mapping)
-                    decoded = int.Parse(mapping.Groups[1].ValueSpan);
-                else if (decoded is null && tracks.Count < maxTracks && Track().Match(text) is { Success: true } track)
-                    tracks.Add(int.Parse(track.Groups[1].ValueSpan));
-            }
-
-        var index = tracks.IndexOf(decoded ?? -1);
-        return index < 0 ? new AudioTrack(0, Math.Max(1, tracks.Count)) : new AudioTrack(index, tracks.Count);
-    }
-
-    [GeneratedRegex(@"^  Stream #0:(\d{1,6})\b.*?: Audio: ")]
-    private static partial Regex Track();
-
-    [GeneratedRegex(@"^  Stream #0:(\d{1,6}) -> #0:0 ")]
-    private static partial Regex Mapping();
 }

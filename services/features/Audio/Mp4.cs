@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using Affect.Audio;
 
 namespace Affect.Features.Audio;
 
@@ -11,16 +12,21 @@ internal static class Mp4
 {
     private const int BoxHeader = 8;
 
-    private static readonly uint Index = Type("moov"u8), Data = Type("mdat"u8), Offsets32 = Type("stco"u8), Offsets64 = Type("co64"u8);
+    private static readonly uint Index = Type("moov"u8), Data = Type("mdat"u8), Offsets32 = Type("stco"u8), Offsets64 = Type("co64"u8),
+        References = Type("rmra"u8);
 
     /// <summary>Nested boxes from moov to the offsets.</summary>
     private static readonly uint[] PathToOffsets = [Type("trak"u8), Type("mdia"u8), Type("minf"u8), Type("stbl"u8)];
+
+    /// <summary>Nested boxes from moov to the locations of the samples.</summary>
+    private static readonly uint[] PathToLocations = [Type("trak"u8), Type("mdia"u8), Type("minf"u8), Type("dinf"u8), Type("dref"u8)];
 
     /// <summary>True if the first box is one with which MP4 or QuickTime files start.</summary>
     public static bool IsMp4(ReadOnlySpan<byte> file) =>
         file.Length >= BoxHeader && Encoding.Latin1.GetString(file[4..BoxHeader]) is "ftyp" or "styp" or "moov" or "mdat" or "wide" or "free" or "skip" or "pnot";
 
     /// <summary>Returns the parts of the file, its index before its data; the file itself if it already is so, or is broken.</summary>
+    /// <exception cref="AudioFormatException">The samples are in another file.</exception>
     public static IReadOnlyList<ReadOnlyMemory<byte>> IndexFirst(ReadOnlyMemory<byte> file)
     {
         int? data = null;
@@ -32,6 +38,8 @@ internal static class Mp4
             }
             else if (type == Index)
             {
+                if (RefersToOtherFiles(file.Span[(start + header)..(start + length)], PathToLocations))
+                    throw new AudioFormatException("must be MP4 that does not refer to another file");
                 if (data is not { } from)
                     break;
                 var index = file.Slice(start, length).ToArray();
@@ -41,6 +49,21 @@ internal static class Mp4
         }
 
         return [file];
+    }
+
+    /// <summary>True for a reference movie (QuickTime), or a location of samples without the flag "in this file" (ISO/IEC 14496-12, 8.7.2).</summary>
+    private static bool RefersToOtherFiles(ReadOnlySpan<byte> boxes, ReadOnlySpan<uint> path)
+    {
+        while (NextBox(boxes, out var length, out var header) is { } type)
+        {
+            var content = boxes[header..length];
+            if (path.IsEmpty ? content.Length > 4 && (content[3] & 1) == 0
+                : type == References || (type == path[0] && RefersToOtherFiles(path.Length == 1 ? content[Math.Min(8, content.Length)..] : content, path[1..])))
+                return true;
+            boxes = boxes[length..];
+        }
+
+        return false;
     }
 
     /// <summary>Adds <paramref name="shift"/> to every offset into the data, [from, to).</summary>

@@ -38,7 +38,7 @@ public sealed class AudioDecoderTests
     public async Task DecodeAsync_LosslessContainer_IsExact(string extension)
     {
         SkipWithoutFfmpeg();
-        var samples = await SamplesAsync(Decoder(), TestAudio.Speech(extension));
+        var samples = await SamplesAsync(Decoder(), AudioFile.RunFfmpeg(extension, "-i", TestMedia.FixturePath("golden/speech.wav")));
         Assert.Equal(Speech.Length, samples.Length);
         for (var i = 0; i < samples.Length; i++)
             Assert.Equal(Speech[i], samples[i], 1.01f / 32768);
@@ -56,7 +56,7 @@ public sealed class AudioDecoderTests
     public async Task DecodeAsync_LossyContainer_KeepsDurationAndLevel(string extension, params string[] options)
     {
         SkipWithoutFfmpeg();
-        var samples = await SamplesAsync(Decoder(), TestAudio.Speech(extension, options));
+        var samples = await SamplesAsync(Decoder(), AudioFile.RunFfmpeg(extension, ["-i", TestMedia.FixturePath("golden/speech.wav"), .. options]));
         Assert.Equal(Speech.Length / (double)Rate, samples.Length / (double)Rate, 0.15); // encoders pad
         Assert.Equal(1, Rms(samples) / Rms(Speech), 0.1);
     }
@@ -65,7 +65,7 @@ public sealed class AudioDecoderTests
     public async Task DecodeAsync_HighRateAndStereo_KeepsChannelsAtALowerRate()
     {
         SkipWithoutFfmpeg();
-        var file = TestAudio.Run("flac", "-f", "lavfi", "-i", "sine=1000:sample_rate=96000:duration=1,volume=4", "-ac", "2", "-sample_fmt", "s32");
+        var file = AudioFile.RunFfmpeg("flac", "-f", "lavfi", "-i", "sine=1000:sample_rate=96000:duration=1,volume=4", "-ac", "2", "-sample_fmt", "s32");
         var (audio, _) = await Decoder().DecodeAsync(file, Cancellation);
         Assert.Equal((2, 24_000), (audio.ChannelCount, audio.SampleRate));
         Assert.Equal(24_000, audio.Length, 2.0);
@@ -80,7 +80,7 @@ public sealed class AudioDecoderTests
     public async Task DecodeAsync_TruncatedFile_DecodesTheExistingPart(string extension)
     {
         SkipWithoutFfmpeg();
-        var file = TestAudio.Speech(extension);
+        var file = AudioFile.RunFfmpeg(extension, "-i", TestMedia.FixturePath("golden/speech.wav"));
         var samples = await SamplesAsync(Decoder(), file.AsMemory(0, file.Length / 2));
         Assert.InRange(samples.Length / (double)Speech.Length, 0.2, 0.8);
     }
@@ -89,7 +89,7 @@ public sealed class AudioDecoderTests
     public async Task DecodeAsync_VideoWithoutAudio_IsRejected()
     {
         SkipWithoutFfmpeg();
-        var file = TestAudio.Run("mp4", "-f", "lavfi", "-i", "testsrc=duration=1:size=64x64", "-c:v", "mpeg4");
+        var file = AudioFile.RunFfmpeg("mp4", "-f", "lavfi", "-i", "testsrc=duration=1:size=64x64", "-c:v", "mpeg4");
         var rejection = await Assert.ThrowsAsync<AudioFormatException>(() => Decoder().DecodeAsync(file, Cancellation));
         Assert.Contains("MP4", rejection.Message);
     }
@@ -133,7 +133,7 @@ public sealed class AudioDecoderTests
     {
         SkipWithoutFfmpeg();
         var decoder = Decoder(new FeaturesOptions { MaxAudioDuration = TimeSpan.FromSeconds(10) });
-        var file = TestAudio.Run("flac", "-f", "lavfi", "-i", "sine=duration=30:sample_rate=8000");
+        var file = AudioFile.RunFfmpeg("flac", "-f", "lavfi", "-i", "sine=duration=30:sample_rate=8000");
         await Assert.ThrowsAsync<AudioFormatException>(() => decoder.DecodeAsync(file, Cancellation));
     }
 
@@ -225,7 +225,7 @@ public sealed class AudioDecoderTests
 
     private static double Rms(float[] samples) => Math.Sqrt(samples.Average(sample => (double)sample * sample));
 
-    private static void SkipWithoutFfmpeg() => Assert.SkipUnless(TestAudio.HasFfmpeg, "ffmpeg is not installed");
+    private static void SkipWithoutFfmpeg() => Assert.SkipUnless(AudioFile.HasFfmpeg, "ffmpeg is not installed");
 
     private static AudioDecoder Decoder(FeaturesOptions? options = null, TimeProvider? time = null)
     {

@@ -85,7 +85,7 @@ export function Analyze() {
             event.currentTarget.value = "";
           }} />
         <p class="meta">
-          One recording (WAV, FLAC, MP3, Ogg, WebM, MP4, AIFF; up to 10 minutes) and up to {maxPictures} pictures (JPEG, PNG, WebP, BMP),
+          One recording (WAV, FLAC, MP3, AAC, AMR, Ogg, WebM, MP4, WMA …; up to 10 minutes) and up to {maxPictures} pictures (JPEG, PNG, WebP, BMP),
           or a video; at most {maxClipBytes >> 20} MB. From a video, its audio and up to {maxPictures} pictures are sent.
         </p>
         <p class="samples">
