@@ -40,6 +40,15 @@ public sealed class ClipReaderTests
             (await ReadAsync(Multipart(("hop", Encoding.ASCII.GetBytes(text))))).Hop);
 
     [Fact]
+    public async Task ReadAsync_MultipartChannels_ParsesRoles()
+    {
+        Assert.Equal([SpeakerRole.Customer, SpeakerRole.Agent, SpeakerRole.Unknown],
+            (await ReadAsync(Multipart(("channels", "customer, Agent,unknown"u8.ToArray())))).Channels.Select(channel => channel.Role));
+        foreach (var text in (string[])["", "customer,", "boss", "1"])
+            Assert.Equal(["channels"], await WrongFieldsAsync(Multipart(("channels", Encoding.ASCII.GetBytes(text)))));
+    }
+
+    [Fact]
     public async Task ReadAsync_InvalidParts_NamesEach() => Assert.Equal(
         ["audio", "audio", "color", "hop", "text", "video"],
         await WrongFieldsAsync(Multipart(
