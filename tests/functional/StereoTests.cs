@@ -95,6 +95,29 @@ public sealed class StereoTests(AffectFixture fixture) : IDisposable
         AssertEqual(mono.Speech, speech, 1, 0.02f); // zero crossings differ
     }
 
+    [Theory]
+    [InlineData("flac")]
+    [InlineData("mp3")]
+    public async Task Analyze_OppositePhaseInOtherContainer_IsHeard(string extension)
+    {
+        var (wav, file) = (Put("a.wav", Wav(Speech, [.. Speech.Select(sample => -sample)]).ToByteArray()), Path.Combine(_folder, $"a.{extension}"));
+        try
+        {
+            using var ffmpeg = System.Diagnostics.Process.Start("ffmpeg", ["-loglevel", "error", "-nostdin", "-i", wav, "-b:a", "128k", file]);
+            await ffmpeg.WaitForExitAsync(Cancellation);
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            Assert.Skip("ffmpeg is not installed");
+        }
+
+        var speech = (await AnalyzeAsync(ByteString.CopyFrom(await File.ReadAllBytesAsync(file, Cancellation)))).Speech;
+
+        Assert.Equal(2, speech.Channels.Count);
+        Assert.All(speech.Channels, channel => Assert.NotNull(channel.Judgement.Scores));
+        Assert.Equal(speech.Channels[0].Judgement.Confidence, speech.Channels[1].Judgement.Confidence, 0.05f);
+    }
+
     [Fact]
     public async Task Analyze_EqualChannels_HaveEqualResults()
     {
@@ -133,7 +156,10 @@ public sealed class StereoTests(AffectFixture fixture) : IDisposable
         var length = 3 * 60 * 8000;
         refusal = await Assert.ThrowsAsync<RpcException>(() => AnalyzeAsync(ByteString.CopyFrom(new WavFile
         {
-            Samples = new float[8 * length], SampleRate = 8000, Channels = 8, Encoding = WavEncoding.MuLaw,
+            Samples = new float[8 * length],
+            SampleRate = 8000,
+            Channels = 8,
+            Encoding = WavEncoding.MuLaw,
         }.ToBytes())));
         Assert.Contains("must be at most 2.5 minutes long with 8 channels", refusal.Status.Detail);
     }
@@ -152,7 +178,9 @@ public sealed class StereoTests(AffectFixture fixture) : IDisposable
             {
                 Audio = new()
                 {
-                    Encoding = AudioEncoding.L16, SampleRate = Rate, Channels = { new AudioChannel { Role = SpeakerRole.Customer }, new AudioChannel { Role = SpeakerRole.Customer } },
+                    Encoding = AudioEncoding.L16,
+                    SampleRate = Rate,
+                    Channels = { new AudioChannel { Role = SpeakerRole.Customer }, new AudioChannel { Role = SpeakerRole.Customer } },
                 },
             },
         }, Cancellation);

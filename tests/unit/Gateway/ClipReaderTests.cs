@@ -78,6 +78,7 @@ public sealed class ClipReaderTests
             SpeechModel = "a",
             FaceModel = "b",
             Hop = new Duration { Seconds = 1, Nanos = 500_000_000 },
+            Channels = { new AudioChannel { Role = SpeakerRole.Customer }, new AudioChannel() },
         };
         Assert.All(Clip.Descriptor.Fields.InFieldNumberOrder(), field =>
             Assert.NotEqual(field.Accessor.GetValue(new Clip()), field.Accessor.GetValue(clip)));
