@@ -25,14 +25,31 @@ internal static class AnalysisView
 
     private static IEnumerable<IRenderable> CreateSpeech(SpeechResult speech)
     {
-        var voice = speech.Segments.Aggregate(TimeSpan.Zero, (sum, segment) => sum + (segment.End - segment.Start));
         var track = speech.Track is { Count: > 1 } one ? $", audio track {one.Index + 1} of {one.Count}" : "";
-        yield return Heading("Voice", speech.Model, $"{speech.Duration.TotalSeconds:0.0} s, {voice.TotalSeconds:0.0} s speech{track}");
+        if (speech.Channels.Count <= 1)
+        {
+            yield return Heading("Voice", speech.Model, $"{speech.Duration.TotalSeconds:0.0} s, {Voice(0)}{track}");
+            yield return CreateWindows(speech.Windows, speech.Judgement);
+            yield break;
+        }
+        yield return Heading("Voice", speech.Model, $"{speech.Duration.TotalSeconds:0.0} s, {speech.Channels.Count} channels{track}");
+        foreach (var (index, channel) in speech.Channels.Index())
+        {
+            yield return Heading($"Channel {index + 1}", null, $"{channel.Role.ToString().ToLowerInvariant()}, {Voice(index)}");
+            yield return CreateWindows(speech.Windows.Where(window => window.Channel == index), channel.Judgement);
+        }
+
+        string Voice(int channel) =>
+            $"{speech.Segments.Where(segment => segment.Channel == channel).Sum(segment => (segment.End - segment.Start).TotalSeconds):0.0} s speech";
+    }
+
+    private static Table CreateWindows(IEnumerable<SpeechWindow> windows, Judgement all)
+    {
         var table = Table();
-        foreach (var window in speech.Windows)
+        foreach (var window in windows)
             Row(table, $"{Offset(window.Start)} to {Offset(window.End)}", window.Judgement);
-        Row(table, "all", speech.Judgement);
-        yield return table;
+        Row(table, "all", all);
+        return table;
     }
 
     private static IEnumerable<IRenderable> CreateFace(FaceResult face, IReadOnlyList<string> names)
@@ -120,6 +137,7 @@ internal static class AnalysisView
         Outcome.TooShort => "too short",
         Outcome.NoFace => "no face",
         Outcome.Uncertain => "uncertain",
+        Outcome.NotPermitted => "not permitted",
         _ => "unavailable",
     };
 

@@ -28,7 +28,7 @@ internal static class AnalyzeCommand
             Without an audio file, or with several, each file is a clip.
             """)
         {
-            Files, Json, CommonOptions.SpeechModel, CommonOptions.FaceModel, CommonOptions.Hop,
+            Files, Json, CommonOptions.Channels, CommonOptions.SpeechModel, CommonOptions.FaceModel, CommonOptions.Hop,
         };
         Files.Validators.Add(result =>
         {
@@ -63,6 +63,7 @@ internal static class AnalyzeCommand
                 var analysis = await client.AnalyzeAsync(new Clip
                 {
                     Audio = clip.FirstOrDefault(file => !file.IsPicture)?.Media,
+                    Channels = clip.Any(file => !file.IsPicture) ? parsed.GetChannels() : [],
                     Images = [.. clip.Where(file => file.IsPicture).Select(file => file.Media)],
                     SpeechModel = parsed.GetValue(CommonOptions.SpeechModel),
                     FaceModel = parsed.GetValue(CommonOptions.FaceModel),
@@ -104,6 +105,7 @@ internal static class AnalyzeCommand
             ["clip.speech_model"] = "--speech-model",
             ["clip.face_model"] = "--face-model",
             ["clip.hop"] = "--hop",
+            ["clip.channels"] = "--channels",
             ["clip.images"] = "the pictures",
         };
         foreach (var (index, picture) in clip.Where(file => file.IsPicture).Index())

@@ -41,7 +41,7 @@ internal static class BatchCommand
             A run that was interrupted is continued by the next one.
             """)
         {
-            Folder, Out, Concurrency, CommonOptions.SpeechModel,
+            Folder, Out, Concurrency, CommonOptions.Channels, CommonOptions.SpeechModel,
         };
         command.SetAction((parsed, cancellation) => AffectCommand.RunWithClientAsync(
             parsed, client => RunAsync(client, parsed, cancellation), cancellation));
@@ -74,7 +74,7 @@ internal static class BatchCommand
                 files, new ParallelOptions { MaxDegreeOfParallelism = parsed.GetValue(Concurrency), CancellationToken = cancellation },
                 async (file, stop) =>
                 {
-                    if (await AnalyzeAsync(client, folder, file, parsed.GetValue(CommonOptions.SpeechModel), errors, stop) is { } line)
+                    if (await AnalyzeAsync(client, folder, file, parsed.GetValue(CommonOptions.SpeechModel), parsed.GetChannels(), errors, stop) is { } line)
                     {
                         await writing.WaitAsync(stop);
                         try
@@ -117,12 +117,13 @@ internal static class BatchCommand
 
     /// <summary>Returns the line of one file; null if a later run may succeed and must not skip the file.</summary>
     private static async Task<string?> AnalyzeAsync(
-        AffectClient client, string folder, string file, string? speechModel, ConcurrentDictionary<string, string> errors, CancellationToken cancellation)
+        AffectClient client, string folder, string file, string? speechModel, IReadOnlyList<SpeakerRole> channels,
+        ConcurrentDictionary<string, string> errors, CancellationToken cancellation)
     {
         try
         {
             var analysis = await client.AnalyzeAsync(
-                new Clip { Audio = Media.FromFile(Path.Combine(folder, file)), SpeechModel = speechModel }, cancellation);
+                new Clip { Audio = Media.FromFile(Path.Combine(folder, file)), SpeechModel = speechModel, Channels = channels }, cancellation);
             return $"{LineStart}{JsonSerializer.Serialize(file)}, \"analysis\": {analysis.ToJson()} }}";
         }
         catch (AffectException exception) when (exception.StatusCode == StatusCode.InvalidArgument &&
@@ -132,6 +133,9 @@ internal static class BatchCommand
                 ? exception.Message
                 : string.Join("; ", exception.FieldViolations.Select(violation => violation.Description));
             errors[file] = error;
+            // Another --channels may suit the file.
+            if (exception.FieldViolations.Any(violation => violation.Field.StartsWith("clip.channels", StringComparison.Ordinal)))
+                return null;
             return $"{LineStart}{JsonSerializer.Serialize(file)}, \"error\": {JsonSerializer.Serialize(error)} }}";
         }
         catch (AffectException exception) when (exception.StatusCode != StatusCode.InvalidArgument && !AnalyzeCommand.FailsEveryRequest(exception.StatusCode))

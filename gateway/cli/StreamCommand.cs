@@ -17,11 +17,11 @@ internal static class StreamCommand
 
     private static readonly Option<bool> Realtime = new("--realtime") { Description = "Send a file at the speed of playback" };
 
-    private static readonly Option<string?> Channels = new("--channels")
+    private static readonly Option<string?> Channels = new Option<string?>("--channels")
     {
         Description = "Role of the speaker on each channel: customer, agent or unknown [default: customer,agent]",
         HelpName = "ROLE,...",
-    };
+    }.WithRoles();
 
     private static readonly Option<string?> Encoding = new("--encoding")
     {
@@ -42,11 +42,6 @@ internal static class StreamCommand
         {
             File, Realtime, Channels, Encoding, Rate, CommonOptions.Hop, CommonOptions.SpeechModel, Json,
         };
-        Channels.Validators.Add(result =>
-        {
-            if (result.Tokens.Count > 0 && ParseRoles(result.GetValueOrDefault<string?>()) is null)
-                result.AddError("--channels must be a list of customer, agent and unknown, as in customer,agent");
-        });
         Encoding.Validators.Add(result =>
         {
             if (result.Tokens.Count > 0 && ParseEncoding(result.GetValueOrDefault<string?>()) is null)
@@ -68,7 +63,7 @@ internal static class StreamCommand
         try
         {
             await using var recording = await Recording.OpenAsync(
-                name, ParseRoles(parsed.GetValue(Channels)) ?? [],
+                name, CommonOptions.ParseRoles(parsed.GetValue(Channels)) ?? [],
                 ParseEncoding(parsed.GetValue(Encoding)) is { } encoding ? (encoding, parsed.GetValue(Rate) ?? 0) : null, cancellation);
             // Without the token: an interrupted call is completed.
             await using var call = client.StartCall(new StreamOptions
@@ -181,17 +176,6 @@ internal static class StreamCommand
         });
         if (summary is not null)
             console.Write(CallView.Summary(summary));
-    }
-
-    private static List<SpeakerRole>? ParseRoles(string? list)
-    {
-        var roles = new List<SpeakerRole>();
-        foreach (var name in list?.Split(',', StringSplitOptions.TrimEntries) ?? [])
-            if (char.IsAsciiLetter(name.FirstOrDefault()) && Enum.TryParse<SpeakerRole>(name, ignoreCase: true, out var role))
-                roles.Add(role);
-            else
-                return null;
-        return roles;
     }
 
     private static AudioEncoding? ParseEncoding(string? encoding) => encoding switch

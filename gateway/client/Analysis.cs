@@ -38,7 +38,7 @@ public sealed record FusedResult
 /// <summary>The result of the voice.</summary>
 public sealed record SpeechResult
 {
-    /// <summary>Judgement of the mean over the windows with speech.</summary>
+    /// <summary>Judgement of the mean over the windows with speech, of all channels.</summary>
     public required Judgement Judgement { get; init; }
 
     /// <summary>The model; null if the service did not answer.</summary>
@@ -47,20 +47,31 @@ public sealed record SpeechResult
     /// <summary>Length of the audio.</summary>
     public required TimeSpan Duration { get; init; }
 
-    /// <summary>Windows in the order of time. They overlap if the hop is shorter than the window.</summary>
+    /// <summary>
+    /// Windows of the first channel, then of the next one, each in the order of time. They overlap if the hop is shorter than the window.
+    /// </summary>
     public required IReadOnlyList<SpeechWindow> Windows { get; init; }
 
-    /// <summary>Segments with speech, in the order of time.</summary>
+    /// <summary>Segments with speech, in the same order.</summary>
     public required IReadOnlyList<SpeechSegment> Segments { get; init; }
 
     /// <summary>The audio track that was analyzed: the default one of the file; null if the service did not answer.</summary>
     public AudioTrack? Track { get; init; }
+
+    /// <summary>One per channel of the audio; empty if the audio was not decoded.</summary>
+    public IReadOnlyList<ChannelResult> Channels { get; init; } = [];
 }
 
 /// <summary>An audio track of a file, such as a language of a video.</summary>
 /// <param name="Index">Index among the audio tracks of the file, from 0.</param>
 /// <param name="Count">Number of audio tracks of the file.</param>
 public readonly record struct AudioTrack(int Index, int Count);
+
+/// <summary>The result of one channel of the audio.</summary>
+/// <param name="Role">Role of the speaker, as in the clip; unknown without roles.</param>
+/// <param name="Emotion">True if emotions are inferred; false if the role does not permit it.</param>
+/// <param name="Judgement">Judgement of the mean over the windows with speech of this channel.</param>
+public sealed record ChannelResult(SpeakerRole Role, bool Emotion, Judgement Judgement);
 
 /// <summary>The result of one window of audio.</summary>
 public sealed record SpeechWindow
@@ -73,10 +84,17 @@ public sealed record SpeechWindow
 
     /// <summary>End, at most the end of the clip or call.</summary>
     public required TimeSpan End { get; init; }
+
+    /// <summary>Index of the channel of the audio.</summary>
+    public int Channel { get; init; }
 }
 
 /// <summary>A segment with speech, from the start of the clip or call.</summary>
-public readonly record struct SpeechSegment(TimeSpan Start, TimeSpan End);
+public readonly record struct SpeechSegment(TimeSpan Start, TimeSpan End)
+{
+    /// <summary>Index of the channel of the audio.</summary>
+    public int Channel { get; init; }
+}
 
 /// <summary>The result of the faces.</summary>
 public sealed record FaceResult

@@ -6,6 +6,12 @@ public sealed record Clip
     /// <summary>One audio file: WAV, FLAC, MP3, AAC, AMR, Ogg/Opus, WebM, MP4, CAF, AIFF, WMA and others, at most 10 minutes.</summary>
     public Media? Audio { get; init; }
 
+    /// <summary>
+    /// Role of the speaker on each channel of the audio, in order: as many as the file has channels. Emotions are inferred on the channels
+    /// of customers only, as in a call. If empty, every channel is analyzed.
+    /// </summary>
+    public IReadOnlyList<SpeakerRole> Channels { get; init; } = [];
+
     /// <summary>Up to 16 pictures: JPEG, PNG, WebP or BMP, at most 32 megapixels each.</summary>
     public IReadOnlyList<Media> Images { get; init; } = [];
 

@@ -20,6 +20,7 @@ internal static class Mapping
             proto.Images.Add(await image.ReadAsync(cancellation).ConfigureAwait(false));
         if (clip.Hop is { } hop)
             proto.Hop = Duration.FromTimeSpan(hop);
+        proto.Channels.AddRange(clip.Channels.Select(role => new V1.AudioChannel { Role = (V1.SpeakerRole)(role + 1) }));
         return proto;
     }
 
@@ -102,6 +103,8 @@ internal static class Mapping
         Windows = [.. proto.Windows.Select(ToResult)],
         Segments = [.. proto.Segments.Select(ToDomain)],
         Track = proto.Track is { } track ? new(track.Index, track.Count) : null,
+        Channels = [.. proto.Channels.Select(channel =>
+            new ChannelResult(channel.Role.ToDomain(), channel.Emotion, channel.Judgement.ToDomain()))],
     };
 
     private static SpeechWindow ToResult(this V1.SpeechWindow proto) => new()
@@ -109,6 +112,7 @@ internal static class Mapping
         Judgement = proto.Judgement.ToDomain(),
         Start = proto.Start.ToOffset(),
         End = proto.End.ToOffset(),
+        Channel = proto.Channel,
     };
 
     private static FaceResult ToResult(this V1.FaceResult proto) => new()
@@ -201,7 +205,7 @@ internal static class Mapping
         Peaks = [.. proto.Peaks.Select(peak => new Peak(peak.Emotion.ToDomain(), peak.Time.ToOffset(), peak.Score))],
     };
 
-    private static SpeechSegment ToDomain(this V1.SpeechSegment proto) => new(proto.Start.ToOffset(), proto.End.ToOffset());
+    private static SpeechSegment ToDomain(this V1.SpeechSegment proto) => new(proto.Start.ToOffset(), proto.End.ToOffset()) { Channel = proto.Channel };
 
     private static ModelMetrics ToMetrics(V1.ModelMetrics proto) => new()
     {
@@ -222,7 +226,7 @@ internal static class Mapping
 
     // The protos' enums start with unspecified. An outcome that this version does not know counts as unavailable.
     private static Outcome ToDomain(this V1.Outcome proto) =>
-        proto is > V1.Outcome.Unspecified and <= V1.Outcome.Unavailable ? (Outcome)(proto - 1) : Outcome.Unavailable;
+        proto is > V1.Outcome.Unspecified and <= V1.Outcome.NotPermitted ? (Outcome)(proto - 1) : Outcome.Unavailable;
 
     private static Emotion? ToDomain(this V1.Emotion proto) =>
         proto is > V1.Emotion.Unspecified and <= V1.Emotion.Surprise ? (Emotion)(proto - 1) : null;

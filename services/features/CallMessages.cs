@@ -44,7 +44,7 @@ internal static class CallMessages
             response.Segments.Add(new CallSegment
             {
                 Channel = channel,
-                Segment = new() { Start = Duration.FromTimeSpan(segment.StartTime(format.Rate)), End = Duration.FromTimeSpan(segment.EndTime(format.Rate)) },
+                Segment = new() { Start = Duration.FromTimeSpan(segment.StartTime(format.Rate)), End = Duration.FromTimeSpan(segment.EndTime(format.Rate)), Channel = channel },
             });
         foreach (var window in audio.Windows)
             response.Windows.Add(new CallFeatureWindow

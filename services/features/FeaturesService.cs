@@ -30,46 +30,78 @@ internal sealed class FeaturesService(
         var (tenant, cancellationToken) = (context.GetTenant(), context.CancellationToken);
         var (set, window, hop) = request.Validate();
         using var bytes = memory.Reserve(tenant, request.Audio.Length);
-        var (clip, track) = await files.RunAsync(tenant, "audio", DecodeAsync, cancellationToken);
+        // For each channel, the first one with the same samples, and its clip.
+        var (sources, clips, track) = await files.RunAsync(tenant, "audio", DecodeAsync, cancellationToken);
+        if (request.Windows.Count > 0 && request.Windows.Count != sources.Length)
+            throw RpcErrors.InvalidArgument("windows", $"must have one entry for each channel of the audio: it has {request.Windows.Count}, and the audio has {sources.Length}");
 
         var header = new AudioHeader
         {
-            Duration = Duration.FromTimeSpan(clip.Duration),
+            Duration = Duration.FromTimeSpan(clips[0].Duration),
             Track = new() { Index = track.Index, Count = track.Count },
+            Channels = { sources },
         };
-        foreach (var segment in clip.Segments)
-            header.Segments.Add(new Affect.V1.SpeechSegment { Start = CallMessages.ToDuration(segment.Start), End = CallMessages.ToDuration(segment.End) });
+        for (var channel = 0; channel < clips.Length; channel++)
+            foreach (var segment in clips[channel].Segments)
+                header.Segments.Add(new Affect.V1.SpeechSegment
+                {
+                    Start = CallMessages.ToDuration(segment.Start),
+                    End = CallMessages.ToDuration(segment.End),
+                    Channel = channel,
+                });
         await responseStream.WriteAsync(new ExtractSpeechResponse { Header = header }, cancellationToken);
 
-        var extractor = clip.CreateExtractor(window, set);
-        foreach (var part in clip.Windows(window, hop))
-        {
-            var message = new FeatureWindow
-            {
-                Start = CallMessages.ToDuration(part.Start),
-                End = CallMessages.ToDuration(part.Start + part.Length),
-                HasSpeech = clip.HasSpeech(part),
-            };
-            if (message.HasSpeech)
-            {
-                using var core = await cores.AcquireAsync(tenant, cancellationToken);
-                var start = time.GetTimestamp();
-                message.Features = CallMessages.ToBytes(extractor.Extract(part));
-                metrics.WindowsExtracted(time.GetElapsedTime(start), 1);
-            }
+        var extracted = new HashSet<int>();
+        for (var channel = 0; channel < clips.Length; channel++)
+            if ((request.Windows.Count == 0 || request.Windows[channel]) && extracted.Add(sources[channel]))
+                await WriteWindowsAsync(clips[channel], channel);
 
-            await responseStream.WriteAsync(new ExtractSpeechResponse { Window = message }, cancellationToken);
+        async Task WriteWindowsAsync(SpeechClip clip, int channel)
+        {
+            var extractor = clip.CreateExtractor(window, set);
+            foreach (var part in clip.Windows(window, hop))
+            {
+                var message = new FeatureWindow
+                {
+                    Start = CallMessages.ToDuration(part.Start),
+                    End = CallMessages.ToDuration(part.Start + part.Length),
+                    HasSpeech = clip.HasSpeech(part),
+                };
+                if (message.HasSpeech)
+                {
+                    using var core = await cores.AcquireAsync(tenant, cancellationToken);
+                    var start = time.GetTimestamp();
+                    message.Features = CallMessages.ToBytes(extractor.Extract(part));
+                    metrics.WindowsExtracted(time.GetElapsedTime(start), 1);
+                }
+
+                await responseStream.WriteAsync(new ExtractSpeechResponse { Window = message, Channel = channel }, cancellationToken);
+            }
         }
 
-        async Task<(SpeechClip Clip, Audio.AudioTrack Track)> DecodeAsync()
+        async Task<(int[] Sources, SpeechClip[] Clips, Audio.AudioTrack Track)> DecodeAsync()
         {
             var start = time.GetTimestamp();
             var (audio, track) = await decoder.DecodeAsync(request.Audio.Memory, cancellationToken);
-            memory.Discard(2L * sizeof(float) * audio.ChannelCount * audio.Length); // the samples, also mixed and resampled
-            var decoded = await FairLimiterExtensions.OnDedicatedThread(() => new SpeechClip(audio), cancellationToken);
+            memory.Discard(2L * sizeof(float) * audio.ChannelCount * audio.Length); // the samples, also resampled
+            var (sources, clips) = await FairLimiterExtensions.OnDedicatedThread(() => CreateClips(audio), cancellationToken);
             metrics.Decoded(time.GetElapsedTime(start));
-            return (decoded, track);
+            return (sources, clips, track);
         }
+    }
+
+    /// <summary>Creates the clip of each channel; channels with the same samples share one.</summary>
+    private static (int[] Sources, SpeechClip[] Clips) CreateClips(AudioBuffer audio)
+    {
+        var sources = new int[audio.ChannelCount];
+        var clips = new SpeechClip[audio.ChannelCount];
+        for (var channel = 0; channel < clips.Length; channel++)
+        {
+            sources[channel] = audio.FirstEqual(channel);
+            clips[channel] = sources[channel] < channel ? clips[sources[channel]] : new SpeechClip(audio, channel);
+        }
+
+        return (sources, clips);
     }
 
     public override async Task ExtractCall(

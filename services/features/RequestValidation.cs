@@ -20,8 +20,13 @@ internal static class RequestValidation
         var violations = new List<(string Field, string Description)>();
         if (request.Audio.IsEmpty)
             violations.Add(("audio", "must not be empty"));
-        var set = ToFeatureSet("input.features", request.Input, violations);
-        var window = ToTimeSpan("input.window", request.Input?.Window, AudioLimits.MinWindow, AudioLimits.MaxWindow, violations);
+        if (request.Windows.Count > AudioLimits.MaxCallChannels)
+            violations.Add(("windows", $"must have at most {AudioLimits.MaxCallChannels} channels"));
+        var needsInput = request.Windows.Count == 0 || request.Windows.Contains(true);
+        var set = needsInput ? ToFeatureSet("input.features", request.Input, violations) : default;
+        var window = needsInput
+            ? ToTimeSpan("input.window", request.Input?.Window, AudioLimits.MinWindow, AudioLimits.MaxWindow, violations)
+            : AudioLimits.MaxWindow;
         var hop = ToTimeSpan("hop", request.Hop, AudioLimits.MinHop, AudioLimits.MaxHop, violations);
         return violations.Count == 0 ? (set, window, hop) : throw RpcErrors.InvalidArgument(violations);
     }

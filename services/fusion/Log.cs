@@ -32,4 +32,8 @@ internal static partial class Log
     [LoggerMessage(EventName = "policy.agent_emotion", Level = LogLevel.Warning,
         Message = "Fusion:AgentEmotion is on: emotion inference is enabled for a non-customer channel of call {Session}")]
     public static partial void AgentEmotionEnabled(ILogger logger, string session);
+
+    [LoggerMessage(EventName = "policy.agent_emotion_clip", Level = LogLevel.Warning,
+        Message = "Fusion:AgentEmotion is on: emotion inference is enabled for a non-customer channel of a clip")]
+    public static partial void AgentEmotionEnabledForClip(ILogger logger);
 }

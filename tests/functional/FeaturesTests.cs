@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
+using Affect.Audio;
 using Affect.Features;
 using Affect.Features.V1;
 using Affect.Testing;
@@ -61,6 +62,34 @@ public sealed class FeaturesTests : IAsyncLifetime
             Assert.Equal(130 * 42 * sizeof(float), window.Features.Length);
             Assert.All(MemoryMarshal.Cast<byte, float>(window.Features.Span).ToArray(), value => Assert.True(float.IsFinite(value)));
         });
+    }
+
+    [Fact]
+    public async Task ExtractSpeech_EqualChannels_AreSentOnce()
+    {
+        float[] speech = WavReader.Read(TestMedia.Speech()).ToMono(), half = [.. speech.Select(sample => sample / 2)];
+        var samples = speech.SelectMany((sample, index) => (float[])[sample, sample, half[index]]).ToArray();
+        var request = new ExtractSpeechRequest
+        {
+            Audio = ByteString.CopyFrom(new WavFile { Samples = samples, Channels = 3 }.ToBytes()),
+            Input = new ModelInput { Features = FeatureKind.MfccZcrRms, Window = new() { Seconds = 3 } },
+            Hop = new() { Seconds = 1 },
+        };
+        Assert.Equal([0, 0, 0, 2, 2, 2], await ChannelsAsync());
+        request.Windows.Add([false, true, false]);
+        Assert.Equal([1, 1, 1], await ChannelsAsync());
+        request.Windows[1] = false;
+        request.Input = null;
+        Assert.Empty(await ChannelsAsync());
+
+        async Task<List<int>> ChannelsAsync()
+        {
+            using var call = _client.ExtractSpeech(request, cancellationToken: Cancellation);
+            var messages = await call.ResponseStream.ReadAllAsync(Cancellation).ToListAsync(Cancellation);
+            Assert.Equal([0, 0, 2], messages[0].Header.Channels);
+            Assert.Equal([0, 1, 2], messages[0].Header.Segments.Select(segment => segment.Channel).Distinct());
+            return [.. messages.Skip(1).Select(message => message.Channel)];
+        }
     }
 
     [Theory]

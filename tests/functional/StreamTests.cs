@@ -259,7 +259,7 @@ public sealed class StreamTests(AffectFixture fixture)
     public async Task Stream_SdkSkipsAudio_EqualsSilence()
     {
         var data = Pcm(Talk);
-        using var client = new Affect.Client.AffectClient(fixture.Host.Gateway.GrpcAddress.ToString());
+        using var client = new Affect.Client.AffectClient(fixture.Host.Gateway.GrpcAddress);
         await using var call = client.StartCall(
             new() { Audio = new(Affect.Client.AudioEncoding.L16, 22050, [Affect.Client.SpeakerRole.Customer]) }, Cancellation);
         await call.WriteAudioAsync(data.AsMemory(0, 50_001), Cancellation);

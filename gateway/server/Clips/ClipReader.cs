@@ -24,7 +24,7 @@ internal static class ClipReader
     /// <summary>More bytes than any text may have.</summary>
     private const int MaxTextBytes = 8 * RequestLimits.MaxNameLength;
 
-    private static readonly string[] Parts = ["audio", ImagePart, "speech_model", "face_model", "hop"];
+    private static readonly string[] Parts = ["audio", ImagePart, "speech_model", "face_model", "hop", "channels"];
 
     private static readonly HashSet<string> Charsets = new(StringComparer.OrdinalIgnoreCase) { "utf-8", "us-ascii" };
 
@@ -123,6 +123,12 @@ internal static class ClipReader
                         else
                             violations.Add(("clip.hop", "Must be seconds such as 1.5 or 1.5s."));
                         break;
+                    case "channels":
+                        if (TryParseRoles(ReadText(section, content.Span)) is { } roles)
+                            clip.Channels.Add(roles.Select(role => new AudioChannel { Role = role }));
+                        else
+                            violations.Add(("clip.channels", "Must be a list of customer, agent and unknown such as customer,agent."));
+                        break;
                     default:
                         violations.Add(($"clip.{name}", Reserved.Contains(name)
                             ? ProtoJson.NotSupported
@@ -144,6 +150,27 @@ internal static class ClipReader
         MediaTypeHeaderValue.TryParse(section.ContentType, out var type) && type.Charset.HasValue && !Charsets.Contains(type.Charset.Value)
             ? throw new InvalidDataException("the charset is not UTF-8")
             : Encoding.UTF8.GetString(content[..Math.Min(content.Length, MaxTextBytes)]);
+
+    /// <summary>Parses a list of roles such as "customer,agent"; null if one of them is not a role.</summary>
+    private static List<SpeakerRole>? TryParseRoles(string text)
+    {
+        var roles = new List<SpeakerRole>();
+        foreach (var name in text.Split(','))
+        {
+            var role = name.Trim().ToUpperInvariant() switch
+            {
+                "CUSTOMER" => SpeakerRole.Customer,
+                "AGENT" => SpeakerRole.Agent,
+                "UNKNOWN" => SpeakerRole.Unknown,
+                _ => SpeakerRole.Unspecified,
+            };
+            if (role == SpeakerRole.Unspecified)
+                return null;
+            roles.Add(role);
+        }
+
+        return roles;
+    }
 
     private static Clip ReadJson(ArraySegment<byte> body, List<(string Field, string Description)> violations)
     {

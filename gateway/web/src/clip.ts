@@ -113,11 +113,14 @@ function waitFor(video: HTMLVideoElement, event: string): Promise<void> {
   });
 }
 
-/** Encodes mono 16-bit PCM: RIFF WAVE as in Microsoft's "Multimedia Programming Interface", 1991. */
+/** Encodes 16-bit PCM, equal channels once: RIFF WAVE as in Microsoft's "Multimedia Programming Interface", 1991. */
 function encodeWav(sound: AudioBuffer): Blob {
-  const channels = Array.from({ length: sound.numberOfChannels }, (_, index) => sound.getChannelData(index));
-  const samples = Int16Array.from({ length: sound.length }, (_, index) =>
-    Math.max(-1, Math.min(1, channels.reduce((sum, channel) => sum + channel[index]!, 0) / channels.length)) * 0x7fff);
+  const all = Array.from({ length: sound.numberOfChannels }, (_, index) => sound.getChannelData(index));
+  const channels = all.every(channel => channel.every((sample, index) => sample === all[0]![index])) ? all.slice(0, 1) : all;
+  const samples = new Int16Array(sound.length * channels.length);
+  channels.forEach((channel, offset) => channel.forEach((sample, index) => {
+    samples[index * channels.length + offset] = Math.max(-1, Math.min(1, sample)) * 0x7fff;
+  }));
   const header = new DataView(new ArrayBuffer(44));
   const text = (offset: number, value: string) => [...value].forEach((letter, index) => header.setUint8(offset + index, letter.charCodeAt(0)));
   text(0, "RIFF");
@@ -125,10 +128,10 @@ function encodeWav(sound: AudioBuffer): Blob {
   text(8, "WAVEfmt ");
   header.setUint32(16, 16, true);
   header.setUint16(20, 1, true);
-  header.setUint16(22, 1, true);
+  header.setUint16(22, channels.length, true);
   header.setUint32(24, sound.sampleRate, true);
-  header.setUint32(28, sound.sampleRate * 2, true);
-  header.setUint16(32, 2, true);
+  header.setUint32(28, sound.sampleRate * 2 * channels.length, true);
+  header.setUint16(32, 2 * channels.length, true);
   header.setUint16(34, 16, true);
   text(36, "data");
   header.setUint32(40, samples.byteLength, true);

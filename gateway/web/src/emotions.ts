@@ -28,6 +28,7 @@ const outcomes: Record<string, string> = {
   OUTCOME_NO_FACE: "No face",
   OUTCOME_UNCERTAIN: "Uncertain",
   OUTCOME_UNAVAILABLE: "Unavailable",
+  OUTCOME_NOT_PERMITTED: "Not permitted",
 };
 
 /** The emotion or outcome of a judgement: "happy", "No speech". */

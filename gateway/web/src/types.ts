@@ -15,11 +15,13 @@ export interface SpeechWindow {
   judgement: Judgement;
   start: Duration;
   end: Duration;
+  channel: number;
 }
 
 export interface Segment {
   start: Duration;
   end: Duration;
+  channel: number;
 }
 
 export interface SpeechResult {
@@ -30,6 +32,7 @@ export interface SpeechResult {
   segments: Segment[];
   /** Index counts from 0. */
   track?: { index: number; count: number };
+  channels: { role: string; emotion: boolean; judgement: Judgement }[];
 }
 
 export interface Box {

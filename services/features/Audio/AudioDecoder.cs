@@ -32,6 +32,10 @@ internal sealed class AudioDecoder(Ffmpeg ffmpeg, IOptions<FeaturesOptions> opti
             throw new AudioFormatException($"must be at most {_maxDuration.TotalMinutes:0.#} minutes long");
         if (info.Channels > MaxChannels)
             throw new AudioFormatException($"must have at most {MaxChannels} channels; it has {info.Channels}");
+        // Memory grows with the samples of all channels at 22,050 Hz.
+        var maxDuration = 2 * _maxDuration / info.Channels;
+        if (info.Duration > maxDuration)
+            throw new AudioFormatException($"must be at most {maxDuration.TotalMinutes:0.#} minutes long with {info.Channels} channels");
         return new DecodedAudio(WavReader.Read(file.Span), new AudioTrack(0, 1));
     }
 }

@@ -2,19 +2,20 @@ using Affect.Audio;
 
 namespace Affect.Features.Audio;
 
-/// <summary>A decoded clip with its segments of speech.</summary>
+/// <summary>One channel of a decoded clip with its segments of speech.</summary>
 internal sealed class SpeechClip
 {
     private readonly float[] _samples;
 
-    /// <param name="audio">Mixed to one channel. Voice activity is detected at its own rate, as in a call.</param>
-    public SpeechClip(AudioBuffer audio)
+    /// <param name="audio">The file. Voice activity is detected at its own rate, as in a call.</param>
+    /// <param name="channel">Index of the channel.</param>
+    public SpeechClip(AudioBuffer audio, int channel = 0)
     {
-        var mono = audio.ToMono();
-        _samples = Resampler.Resample(mono, audio.SampleRate, FeatureExtractor.SampleRate);
+        var samples = audio.Channel(channel);
+        _samples = Resampler.Resample(samples, audio.SampleRate, FeatureExtractor.SampleRate);
         Segments = _samples.Length < Windowing.MinLength
             ? []
-            : [.. VoiceActivityDetector.Detect(mono, audio.SampleRate).Select(To22050)];
+            : [.. VoiceActivityDetector.Detect(samples, audio.SampleRate).Select(To22050)];
 
         SpeechSegment To22050(SpeechSegment segment) => new(
             segment.Start * FeatureExtractor.SampleRate / audio.SampleRate, segment.End * FeatureExtractor.SampleRate / audio.SampleRate);

@@ -235,7 +235,7 @@ internal sealed class CallSession : IDisposable
 
         var (start, end) = (features.Window.Start, features.Window.End);
         await ConcludeAsync(
-            new() { Channel = features.Channel, Index = features.Index, Start = start, End = end, Voice = new() { Start = start, End = end, Judgement = judgement } },
+            new() { Channel = features.Channel, Index = features.Index, Start = start, End = end, Voice = new() { Channel = features.Channel, Start = start, End = end, Judgement = judgement } },
             since);
     }
 

@@ -20,6 +20,11 @@ internal static class ClipRules
         if (clip.Hop is { } hop && !IsHop(hop))
             violations.Add("clip.hop", $"must be {AudioLimits.MinHop.TotalSeconds} to {AudioLimits.MaxHop.TotalSeconds} s");
         violations.Add(RequestLimits.Check(clip));
+        if (clip.Channels.Count > 0 && clip.Audio.IsEmpty)
+            violations.Add("clip.channels", "must be absent without audio");
+        for (var i = 0; i < Math.Min(clip.Channels.Count, AudioLimits.MaxCallChannels); i++)
+            if (!System.Enum.IsDefined(clip.Channels[i].Role))
+                violations.Add($"clip.channels[{i}].role", "must be CUSTOMER, AGENT or UNKNOWN");
         for (var i = 0; i < Math.Min(clip.Images.Count, RequestLimits.MaxImages); i++)
             if (clip.Images[i].IsEmpty)
                 violations.Add($"clip.images[{i}]", "must not be empty");

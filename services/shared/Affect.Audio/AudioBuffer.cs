@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Affect.Audio;
 
 /// <summary>Decoded audio: one or more channels of equal length, samples finite and in [-1, 1].</summary>
@@ -31,6 +33,16 @@ public sealed class AudioBuffer
 
     /// <summary>Samples of a channel; 0 is the left one.</summary>
     public ReadOnlySpan<float> Channel(int index) => _channels[index];
+
+    /// <summary>The first channel with the same samples as a channel.</summary>
+    public int FirstEqual(int channel)
+    {
+        var bytes = MemoryMarshal.AsBytes(Channel(channel));
+        var first = 0;
+        while (first < channel && !MemoryMarshal.AsBytes(Channel(first)).SequenceEqual(bytes))
+            first++;
+        return first;
+    }
 
     /// <summary>The mean of all channels; a single channel is returned without copying.</summary>
     public float[] ToMono()

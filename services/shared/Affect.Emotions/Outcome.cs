@@ -23,4 +23,7 @@ public enum Outcome
 
     /// <summary>A service failed or timed out.</summary>
     Unavailable,
+
+    /// <summary>The role of the speaker permits no judgement.</summary>
+    NotPermitted,
 }

@@ -22,6 +22,8 @@ public static class RequestLimits
             yield return violation;
         if (clip.Images.Count > MaxImages)
             yield return ("clip.images", $"must contain at most {MaxImages} pictures");
+        if (clip.Channels.Count > AudioLimits.MaxCallChannels)
+            yield return ("clip.channels", $"must have at most {AudioLimits.MaxCallChannels} channels");
     }
 
     /// <summary>The violations of the configuration of a call: at most one per field.</summary>

@@ -49,6 +49,16 @@ public sealed class ClipRulesTests
         Assert.Equal(["clip.hop", "clip.images", "clip.images[2]"], Fields(clip));
     }
 
+    [Fact]
+    public void Check_InvalidChannels_AreNamed()
+    {
+        AudioChannel customer = new() { Role = SpeakerRole.Customer }, none = new() { Role = (SpeakerRole)9 };
+        Assert.Empty(Fields(new Clip { Audio = Bytes, Channels = { Enumerable.Repeat(customer, 8) } }));
+        Assert.Equal(["clip.channels"], Fields(new Clip { Audio = Bytes, Channels = { Enumerable.Repeat(customer, 9) } }));
+        Assert.Equal(["clip.channels[1].role"], Fields(new Clip { Audio = Bytes, Channels = { customer, none } }));
+        Assert.Equal(["clip.channels"], Fields(new Clip { Images = { Bytes }, Channels = { customer } }));
+    }
+
     private static IEnumerable<string> Fields(Clip? clip)
     {
         var violations = new Violations();

@@ -40,6 +40,15 @@ public sealed class ClipReaderTests
             (await ReadAsync(Multipart(("hop", Encoding.ASCII.GetBytes(text))))).Hop);
 
     [Fact]
+    public async Task ReadAsync_MultipartChannels_ParsesRoles()
+    {
+        Assert.Equal([SpeakerRole.Customer, SpeakerRole.Agent, SpeakerRole.Unknown],
+            (await ReadAsync(Multipart(("channels", "customer, Agent,unknown"u8.ToArray())))).Channels.Select(channel => channel.Role));
+        foreach (var text in (string[])["", "customer,", "boss", "1"])
+            Assert.Equal(["channels"], await WrongFieldsAsync(Multipart(("channels", Encoding.ASCII.GetBytes(text)))));
+    }
+
+    [Fact]
     public async Task ReadAsync_InvalidParts_NamesEach() => Assert.Equal(
         ["audio", "audio", "color", "hop", "text", "video"],
         await WrongFieldsAsync(Multipart(
@@ -69,6 +78,7 @@ public sealed class ClipReaderTests
             SpeechModel = "a",
             FaceModel = "b",
             Hop = new Duration { Seconds = 1, Nanos = 500_000_000 },
+            Channels = { new AudioChannel { Role = SpeakerRole.Customer }, new AudioChannel() },
         };
         Assert.All(Clip.Descriptor.Fields.InFieldNumberOrder(), field =>
             Assert.NotEqual(field.Accessor.GetValue(new Clip()), field.Accessor.GetValue(clip)));

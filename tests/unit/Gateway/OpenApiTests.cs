@@ -43,6 +43,7 @@ public sealed class OpenApiTests
         [
             Judgement.Descriptor.FindFieldByName("outcome").EnumType,
             Judgement.Descriptor.FindFieldByName("emotion").EnumType,
+            AudioChannel.Descriptor.FindFieldByName("role").EnumType,
             Model.Descriptor.FindFieldByName("modality").EnumType,
             ModelInput.Descriptor.FindFieldByName("features").EnumType,
         ],
@@ -52,7 +53,7 @@ public sealed class OpenApiTests
 
     [Fact]
     public void Schemas_OfDocument_MatchMessages() => Assert.Equal(
-        Messages.Select(row => row.Data).Concat(["Duration", "Problem", "Outcome", "Emotion", "Modality", "FeatureKind"]).Order(),
+        Messages.Select(row => row.Data).Concat(["Duration", "Problem", "Outcome", "Emotion", "Modality", "FeatureKind", "SpeakerRole"]).Order(),
         Document["components"]!["schemas"]!.AsObject().Select(schema => schema.Key).Order());
 
     [Fact]

@@ -17,6 +17,7 @@ public sealed class CompatibilityTests
             new[]
             {
                 V1.AnalysisReflection.Descriptor,
+                V1.ChannelReflection.Descriptor,
                 V1.EmotionReflection.Descriptor,
                 V1.EmotionServiceReflection.Descriptor,
                 V1.ModelReflection.Descriptor,

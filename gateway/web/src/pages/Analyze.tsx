@@ -138,14 +138,20 @@ function Result({ clip, analysis }: { clip: Clip; analysis: Analysis }) {
         </div>
         {clip.remarks.map(remark => <p key={remark} class="message">{remark}</p>)}
         <ScoreTable label="Scores of the whole clip" columns={[
+          ...(speech && speech.channels.length > 1
+            ? speech.channels.map((channel, index) => ({ title: `Channel ${index + 1}`, judgement: channel.judgement, idle: "" }))
+            : []),
           ...(speech ? [{ title: "Voice", judgement: speech.judgement, idle: "" }] : []),
           ...(face ? [{ title: "Faces", judgement: face.judgement, idle: "" }] : []),
           { title: "Together", judgement, idle: "" },
         ]} />
         <p class="meta">{[speech?.model, face?.model].filter(model => model).map(model => `${model!.name} ${model!.version}`).join(", ")}. {notice}</p>
       </section>
-      {clip.media && speech && <Recording clip={clip} duration={seconds(speech.duration)} windows={speech.windows}
-        voice={speech.segments.map(({ start, end }) => ({ start: seconds(start), end: seconds(end) }))} />}
+      {clip.media && speech && Array.from({ length: Math.max(1, speech.channels.length) }, (_, channel) => (
+        <Recording key={channel} clip={clip} channel={speech.channels.length > 1 ? channel : null} duration={seconds(speech.duration)}
+          windows={speech.windows.filter(window => window.channel === channel)}
+          voice={speech.segments.filter(segment => segment.channel === channel).map(({ start, end }) => ({ start: seconds(start), end: seconds(end) }))} />
+      ))}
       {clip.media && !speech && <section class="panel" aria-label="Player"><Player media={clip.media} video={clip.video} /></section>}
       {face && (
         <section class="panel" aria-label="Faces">
@@ -190,8 +196,9 @@ function Player({ media, video, player, moved }: {
   return video ? <video class="player" playsInline {...properties} /> : <audio class="player" {...properties} />;
 }
 
-function Recording({ clip, duration, windows, voice }: {
-  clip: Clip; duration: number; windows: SpeechWindow[]; voice: { start: number; end: number }[];
+/** The recording, or one of its channels. */
+function Recording({ clip, channel, duration, windows, voice }: {
+  clip: Clip; channel: number | null; duration: number; windows: SpeechWindow[]; voice: { start: number; end: number }[];
 }) {
   const player = useRef<HTMLMediaElement | null>(null);
   const [position, setPosition] = useState(0);
@@ -202,11 +209,11 @@ function Recording({ clip, duration, windows, voice }: {
   };
   const current = slices.findIndex(slice => position >= slice.start && position < slice.end);
   return (
-    <section class="panel" aria-label="Recording">
-      <h2>{clip.media!.name}</h2>
+    <section class="panel" aria-label={channel === null ? "Recording" : `Recording, channel ${channel + 1}`}>
+      <h2>{clip.media!.name}{channel !== null && `, channel ${channel + 1}`}</h2>
       <Player media={clip.media!} video={clip.video} player={player} moved={setPosition} />
       {clip.sound
-        ? <Waveform sound={clip.sound} slices={slices} position={position} seek={seek} />
+        ? <Waveform sound={clip.sound} channel={channel} slices={slices} position={position} seek={seek} />
         : <p class="meta">This browser cannot decode the recording; the waveform is not available.</p>}
       <Ribbon slices={slices} voice={voice} from={0} to={duration} label="Emotions over the recording" />
       <div class="timeline" role="toolbar" aria-label="Windows: arrow keys move, Enter plays" onKeyDown={event => {

@@ -4,6 +4,8 @@ import { prepare, type Slice } from "./Ribbon";
 
 interface Properties {
   sound: AudioBuffer;
+  /** Index of the channel; null draws the first. */
+  channel: number | null;
   slices: Slice[];
   /** Position of the player, in seconds. */
   position: number;
@@ -11,10 +13,10 @@ interface Properties {
 }
 
 /** Peaks of the audio in the color of the emotion. A click seeks; the player and the timeline handle keys. */
-export function Waveform({ sound, slices, position, seek }: Properties) {
+export function Waveform({ sound, channel, slices, position, seek }: Properties) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const draw = useRef<() => void>(() => {});
-  draw.current = () => canvas.current && paint(canvas.current, sound, slices, position);
+  draw.current = () => canvas.current && paint(canvas.current, sound, channel ?? 0, slices, position);
   useEffect(() => draw.current());
   useEffect(() => {
     const observer = new ResizeObserver(() => draw.current());
@@ -27,10 +29,11 @@ export function Waveform({ sound, slices, position, seek }: Properties) {
   );
 }
 
-function paint(canvas: HTMLCanvasElement, sound: AudioBuffer, slices: Slice[], position: number) {
+function paint(canvas: HTMLCanvasElement, sound: AudioBuffer, channel: number, slices: Slice[], position: number) {
   const { context, width, height } = prepare(canvas);
   const palette = readColors();
-  const samples = sound.getChannelData(0);
+  // The browser may decode other channels than the server, for example of a video with several tracks.
+  const samples = sound.getChannelData(Math.min(channel, sound.numberOfChannels - 1));
   const plain = getComputedStyle(canvas).color;
   const step = 3;
   for (let x = 0; x < width; x += step) {

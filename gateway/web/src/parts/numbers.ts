@@ -1,7 +1,7 @@
 import { parseEmotion, emotions, seconds } from "../emotions";
 import type { Analysis, Judgement } from "../types";
 
-export const columns = ["what", "start", "end", "left", "top", "width", "height", "outcome", "emotion", "confidence", ...emotions] as const;
+export const columns = ["what", "channel", "start", "end", "left", "top", "width", "height", "outcome", "emotion", "confidence", ...emotions] as const;
 
 /** A row of the table and of the CSV file: one judgement. */
 export type Row = Partial<Record<(typeof columns)[number], string | number>>;
@@ -17,7 +17,13 @@ export function createRows(analysis: Analysis): Row[] {
   const between = ({ start, end }: { start: string; end: string }) => ({ start: seconds(start), end: seconds(end) });
   return [
     row("together", fused.judgement),
-    ...(speech ? [row("voice", speech.judgement), ...speech.windows.map(window => row("window", window.judgement, between(window)))] : []),
+    ...(speech ? [row("voice", speech.judgement), ...speech.channels.flatMap((channel, index) => {
+      const where: Row = speech.channels.length > 1 ? { channel: index + 1 } : {};
+      return [
+        ...(speech.channels.length > 1 ? [row("channel", channel.judgement, where)] : []),
+        ...speech.windows.filter(window => window.channel === index).map(window => row("window", window.judgement, { ...where, ...between(window) })),
+      ];
+    })] : []),
     ...(face ? [row("faces", face.judgement)] : []),
     ...(face?.images ?? []).flatMap((image, index) =>
       image.faces.length > 0
