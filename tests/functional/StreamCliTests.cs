@@ -206,7 +206,7 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
         await FfmpegAsync("-i", Path.Combine(_folder, "voice.wav"), "-f", "flac", Path.Combine(calls, ".hidden"));
         Put("calls/empty.wav", []);
         Put("calls/picture.wav", TestMedia.Png(64, 64));
-        Put("calls/photo.m4a", "\0\0\0\x18ftypmif1\0\0\0\0mif1heic"u8.ToArray());
+        Put("calls/photo.m4a", "\0\0\0\u0018ftypmif1\0\0\0\0mif1heic"u8.ToArray());
         Put("calls/list.m3u8", "#EXTM3U\n#EXTINF:4,\nhttp://127.0.0.1/a.ts\n"u8.ToArray());
         Put("calls/broken.wav", TestMedia.Speech()[..30]);
         File.WriteAllBytes(Path.Combine(calls, "large.wav"), []);
