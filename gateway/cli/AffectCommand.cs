@@ -37,7 +37,17 @@ internal static class AffectCommand
 
     public static async Task<int> RunAsync(string[] args)
     {
-        var root = new RootCommand("Recognizes seven emotions from voices and faces.")
+        var root = new RootCommand("""
+            Recognizes seven emotions from voices and faces.
+            Exit codes:
+              0    every clip has a result, every call its summary
+              1    a file, call or name failed; the others were analyzed
+              2    invalid command line
+              65   'affect batch' left out files without audio that can be decoded
+              69   the server is unreachable, or the address is not its gRPC port
+              77   the server requires a key or rejected it
+              130  interrupted
+            """)
         {
             AnalyzeCommand.Create(),
             StreamCommand.Create(),

@@ -11,6 +11,9 @@ internal static class ExitCode
     /// <summary>The command line is invalid.</summary>
     public const int Usage = 2;
 
+    /// <summary>EX_DATAERR: <c>batch</c> left out files without audio that can be decoded, and analyzed all others.</summary>
+    public const int LeftOut = 65;
+
     /// <summary>EX_UNAVAILABLE: the server cannot be reached.</summary>
     public const int Unavailable = 69;
 

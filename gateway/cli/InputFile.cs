@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+using System.Text;
 using Affect.Client;
 
 namespace Affect.Cli;
@@ -8,7 +10,7 @@ namespace Affect.Cli;
 /// <param name="Media">The content.</param>
 internal sealed record InputFile(string Name, bool IsPicture, Media Media)
 {
-    private const int SignatureLength = 12;
+    private const int SignatureLength = 64;
 
     /// <exception cref="IOException">The file does not exist or cannot be read.</exception>
     public static async Task<InputFile> OpenAsync(string name, CancellationToken cancellation)
@@ -47,12 +49,26 @@ internal sealed record InputFile(string Name, bool IsPicture, Media Media)
         }
     }
 
-    /// <summary>JPEG, PNG, GIF, WebP, BMP, TIFF. The server rejects some of them, but none is audio.</summary>
+    /// <summary>JPEG, PNG, GIF, WebP, BMP, TIFF, HEIC, AVIF. The server may reject some of them, but none is audio.</summary>
     private static bool IsPictureSignature(ReadOnlySpan<byte> start) =>
         start.StartsWith((ReadOnlySpan<byte>)[0xFF, 0xD8, 0xFF]) ||
         start.StartsWith((ReadOnlySpan<byte>)[0x89, (byte)'P', (byte)'N', (byte)'G']) ||
         start.StartsWith("GIF8"u8) ||
         start.StartsWith("BM"u8) ||
         start.StartsWith("II*\0"u8) || start.StartsWith("MM\0*"u8) ||
-        (start.StartsWith("RIFF"u8) && start.Length >= SignatureLength && start[8..].StartsWith("WEBP"u8));
+        (start.StartsWith("RIFF"u8) && start.Length >= 12 && start[8..].StartsWith("WEBP"u8)) ||
+        IsHeif(start);
+
+    /// <summary>ISO/IEC 23008-12: the first box has a brand of pictures.</summary>
+    private static bool IsHeif(ReadOnlySpan<byte> start)
+    {
+        if (start.Length < 16 || !start[4..].StartsWith("ftyp"u8))
+            return false;
+        var length = Math.Min(BinaryPrimitives.ReadUInt32BigEndian(start), Math.Min(start.Length, SignatureLength));
+        for (var at = 8; at + 4 <= length; at += 4)
+            if (Encoding.Latin1.GetString(start.Slice(at, 4)) is
+                "heic" or "heix" or "heim" or "heis" or "hevc" or "hevx" or "heif" or "mif1" or "mif2" or "msf1" or "avif" or "avis")
+                return true;
+        return false;
+    }
 }

@@ -11,8 +11,11 @@ internal sealed class Recording : IAsyncDisposable
     // Bound for the chunks before the data.
     private const int MaxChunkBytes = 16 * 1024 * 1024;
 
+    private const string Convert = "convert it, as in: ffmpeg -i FILE -f wav - | affect stream -";
+
     private readonly Stream _data;
     private long _left;
+    private ReadOnlyMemory<byte> _first; // the first sample, until it is read again
 
     private Recording(AudioFormat format, Stream data, long length)
     {
@@ -36,9 +39,14 @@ internal sealed class Recording : IAsyncDisposable
         var stream = name == "-" ? Console.OpenStandardInput() : InputFile.OpenRead(name);
         try
         {
-            if (raw is var (encoding, rate))
-                return new Recording(new AudioFormat(encoding, rate, roles.Count == 0 ? [SpeakerRole.Customer] : roles), stream, long.MaxValue);
-            return await ReadHeaderAsync(stream, roles, cancellation);
+            var recording = raw is var (encoding, rate)
+                ? new Recording(new AudioFormat(encoding, rate, roles.Count == 0 ? [SpeakerRole.Customer] : roles), stream, long.MaxValue)
+                : await ReadHeaderAsync(stream, roles, cancellation);
+            var first = new byte[recording.Format.BlockSize];
+            if (await recording.ReadAsync(first, cancellation) < first.Length)
+                throw new IOException("The file is empty: it has no samples");
+            recording._first = first;
+            return recording;
         }
         catch (EndOfStreamException)
         {
@@ -55,11 +63,14 @@ internal sealed class Recording : IAsyncDisposable
     /// <summary>Reads until the buffer is full or the audio ends; returns 0 after the end.</summary>
     public async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellation)
     {
-        var wanted = buffer[..(int)Math.Min(buffer.Length, _left)];
+        var first = Math.Min(_first.Length, buffer.Length);
+        _first[..first].CopyTo(buffer);
+        _first = _first[first..];
+        var wanted = buffer[first..(int)Math.Min(buffer.Length, first + Math.Min(buffer.Length, _left))];
         // Reading a terminal or pipe ignores the token.
         var read = await _data.ReadAtLeastAsync(wanted, wanted.Length, throwOnEndOfStream: false, cancellation).AsTask().WaitAsync(cancellation);
         _left -= read;
-        return read;
+        return first + read;
     }
 
     /// <summary>Reads the rest.</summary>
@@ -78,9 +89,14 @@ internal sealed class Recording : IAsyncDisposable
     // 0xFFFFFFFF: the data then extend to the end.
     private static async Task<Recording> ReadHeaderAsync(Stream stream, IReadOnlyList<SpeakerRole> roles, CancellationToken cancellation)
     {
-        var riff = await ReadAsync(stream, 12, cancellation);
-        if (!riff.AsSpan().StartsWith("RIFF"u8) || !riff.AsSpan(8).SequenceEqual("WAVE"u8))
-            throw new IOException("Not a WAV file; convert it, or set --encoding and --rate for raw samples");
+        var riff = new byte[12];
+        var length = await stream.ReadAtLeastAsync(riff, riff.Length, throwOnEndOfStream: false, cancellation);
+        if (length == 0)
+            throw new IOException("The file is empty");
+        if (!riff.AsSpan().StartsWith("RIFF"u8[..Math.Min(length, 4)]) || (length == riff.Length && !riff.AsSpan(8).SequenceEqual("WAVE"u8)))
+            throw new IOException($"Not a WAV file; {Convert}, or set --encoding and --rate for raw samples");
+        if (length < riff.Length)
+            throw new EndOfStreamException();
         byte[]? format = null;
         while (true)
         {
@@ -113,11 +129,12 @@ internal sealed class Recording : IAsyncDisposable
         {
             (Pcm, 16) => AudioEncoding.L16,
             (Float, 32) => AudioEncoding.Float32,
-            (ALaw, 8) => AudioEncoding.ALaw,
-            (MuLaw, 8) => AudioEncoding.MuLaw,
+            // Some recorders write 0, 13 or 16 bits; G.711 always has 8.
+            (ALaw, _) => AudioEncoding.ALaw,
+            (MuLaw, _) => AudioEncoding.MuLaw,
             _ => throw new IOException(
                 $"{bits}-bit {(tag switch { Pcm => "PCM", Float => "float", _ => $"WAVE format {tag}" })} is not supported; " +
-                "must be 16-bit PCM, 32-bit float, A-law or µ-law"),
+                $"must be 16-bit PCM, 32-bit float, A-law or µ-law; {Convert}"),
         };
         if (roles.Count == 0 && channels is 1 or 2)
             roles = channels == 1 ? [SpeakerRole.Customer] : [SpeakerRole.Customer, SpeakerRole.Agent];

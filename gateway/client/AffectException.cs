@@ -37,8 +37,23 @@ public sealed class AffectException : Exception
     private static string Describe(RpcException cause) => cause.StatusCode switch
     {
         StatusCode.DeadlineExceeded => "the server did not answer in time",
+        _ when IsHttp1(cause.Status.DebugException) => "the server does not speak HTTP/2 on this port; gRPC is on the next one, 8081 by default",
         // InnerException has the transport's message ("Error starting gRPC call. HttpRequestException: ...").
         _ when cause.IsLost() && cause.GetRpcStatus() is null => "the server cannot be reached",
         _ => cause.Status.Detail,
     };
+
+    /// <summary>
+    /// True if the server speaks HTTP/1.1: Kestrel answers the preface of HTTP/2 with HTTP_1_1_REQUIRED, other servers answer with text, which
+    /// is a PROTOCOL_ERROR, and over TLS the versions are negotiated.
+    /// </summary>
+    private static bool IsHttp1(Exception? exception)
+    {
+        const long protocolError = 0x1, http11Required = 0xD; // RFC 9113, section 7
+        for (; exception is not null; exception = exception.InnerException)
+            if (exception is HttpProtocolException { ErrorCode: protocolError or http11Required } or
+                HttpRequestException { HttpRequestError: HttpRequestError.VersionNegotiationError })
+                return true;
+        return false;
+    }
 }

@@ -5,7 +5,7 @@ using BenchmarkDotNet.Running;
 
 // dotnet run -c Release --project tests/benchmarks -- --filter '*FrontEnd*'
 // dotnet run -c Release --project tests/benchmarks -- batcher [--models PATH] [--seconds N] [--rounds N]
-// dotnet run -c Release --project tests/benchmarks -- make-calls|calls|bytes|fairness|rollouts --help
+// dotnet run -c Release --project tests/benchmarks -- make-calls|calls|bytes|batch|fairness|rollouts --help
 switch (args)
 {
     case ["batcher", .. var options]:
@@ -19,10 +19,10 @@ switch (args)
     case ["fairness-flood", var kind, var address, var http, var key, var recording]: // a child of "fairness"
         await Flood.RunAsync(kind, address, http, key, recording);
         return 0;
-    case ["make-calls" or "calls" or "bytes" or "fairness" or "rollouts", ..]:
+    case ["make-calls" or "calls" or "bytes" or "batch" or "fairness" or "rollouts", ..]:
         return await new RootCommand
         {
-            CallRecipe.Create(), CallsBenchmark.Create(), BytesBenchmark.Create(), FairnessBenchmark.Create(), RolloutsBenchmark.Create(),
+            CallRecipe.Create(), CallsBenchmark.Create(), BytesBenchmark.Create(), BatchBenchmark.Create(), FairnessBenchmark.Create(), RolloutsBenchmark.Create(),
         }.Parse(args).InvokeAsync();
     default:
         BenchmarkSwitcher.FromAssembly(typeof(BatcherBenchmark).Assembly).Run(args);

@@ -170,6 +170,24 @@ public sealed class ClientTests(AffectFixture fixture)
     }
 
     [Fact]
+    public async Task Request_HttpPort_TellsThatGrpcIsOnTheNextPort()
+    {
+        const string message = "the server does not speak HTTP/2 on this port; gRPC is on the next one, 8081 by default";
+        using var client = new AffectClient(fixture.Host.Gateway.HttpAddress.GetLeftPart(UriPartial.Authority));
+        var error = await Assert.ThrowsAsync<AffectException>(() => client.ListModelsAsync(cancellation: Cancellation));
+        Assert.Equal((StatusCode.Unavailable, message), (error.StatusCode, error.Message));
+
+        await using var call = client.StartCall(new StreamOptions { Audio = new AudioFormat(AudioEncoding.L16, 8000, [SpeakerRole.Customer]) }, Cancellation);
+        var ended = await Assert.ThrowsAsync<AffectException>(async () =>
+        {
+            await foreach (var _ in call.Results)
+            {
+            }
+        });
+        Assert.Equal((StatusCode.Unavailable, message), (ended.StatusCode, ended.Message));
+    }
+
+    [Fact]
     public async Task Request_DeadlineExceeded_Fails()
     {
         await using var gateway = await FlakyGateway.StartAsync(hang: true);

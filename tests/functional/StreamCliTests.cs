@@ -94,6 +94,18 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
         Assert.Equal(1, text.ExitCode);
         Assert.Contains("Not a WAV file", text.Error);
 
+        foreach (var (content, options) in ((byte[], string[])[])[
+            ([], []), ([], ["--encoding", "mulaw", "--rate", "8000"]), (WavFile.Mono([]), []), (WavFile.Mono(TestMedia.Silence(1))[..45], [])])
+        {
+            var empty = await RunAsync(null, gateway.Address, ["stream", Put("empty.wav", content), .. options]);
+            Assert.Equal((1, ""), (empty.ExitCode, empty.Output));
+            Assert.StartsWith($"affect: {_folder}/empty.wav: The file is empty", empty.Error);
+        }
+        var none = await RunAsync([], gateway.Address, "stream", "-");
+        Assert.Equal((1, "affect: -: The file is empty\n"), (none.ExitCode, none.Error));
+        var note = await RunAsync(null, gateway.Address, "stream", Put("note.wav", "hi"u8.ToArray()));
+        Assert.Contains("Not a WAV file; convert it, as in: ffmpeg", note.Error);
+
         var cut = await RunAsync(null, gateway.Address, "stream", Put("cut.wav", WavFile.Mono(TestMedia.Silence(1))[..30]));
         Assert.Equal($"affect: {_folder}/cut.wav: The WAV header is truncated\n", cut.Error);
 
@@ -168,18 +180,104 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
         var results = Put("results.jsonl", "{ \"file\": \"monday/a.wav\", \"analysis\": {} }\n{ \"file\": \"b.wav\", \"anal"u8.ToArray());
 
         var run = await RunAsync(null, fixture.Host.Gateway.GrpcAddress, "batch", Path.Combine(_folder, "calls"), "--out", results);
-        Assert.Equal(1, run.ExitCode);
-        Assert.Equal("2 files analyzed, 1 skipped, 1 with an error\n", run.Output);
-        Assert.StartsWith("affect: text.mp3: ", run.Error);
+        Assert.Equal(65, run.ExitCode);
+        Assert.Equal("4 files: 2 analyzed, 2 left out, 0 failed; 1 of them by earlier runs\n", run.Output);
+        Assert.Equal(["notes.txt", "text.mp3"], LeftOut(run));
         var lines = CommandLine.Lines(File.ReadAllText(results)).ToDictionary(line => line.GetProperty("file").GetString()!);
-        Assert.Equal(["b.wav", "monday/a.wav", "text.mp3"], lines.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(["b.wav", "monday/a.wav", "notes.txt", "text.mp3"], lines.Keys.Order(StringComparer.Ordinal));
         Assert.NotEqual(0, lines["b.wav"].GetProperty("analysis").GetProperty("speech").GetProperty("windows").GetArrayLength());
         Assert.NotEqual("", lines["text.mp3"].GetProperty("error").GetString());
 
         var written = File.ReadAllText(results);
         var again = await RunAsync(null, fixture.Host.Gateway.GrpcAddress, "batch", Path.Combine(_folder, "calls"), "--out", results);
-        Assert.Equal((1, "0 files analyzed, 3 skipped, 1 with an error\n"), (again.ExitCode, again.Output));
+        Assert.Equal((65, "4 files: 2 analyzed, 2 left out, 0 failed; 4 of them by earlier runs\n"), (again.ExitCode, again.Output));
+        Assert.Equal(run.Error, again.Error);
         Assert.Equal(written, File.ReadAllText(results));
+    }
+
+    [Fact]
+    public async Task Batch_MixedFolder_DecidesByContentAndNamesEachFile()
+    {
+        var calls = Path.Combine(_folder, "calls");
+        Directory.CreateDirectory(Path.Combine(calls, "sub"));
+        Put("calls/voice.txt", TestMedia.Speech());
+        Put("calls/sub/voice", TestMedia.Speech());
+        await FfmpegAsync("-i", Put("voice.wav", TestMedia.Speech()), "-f", "mp3", Path.Combine(calls, "voice.jpg"));
+        await FfmpegAsync("-i", Path.Combine(_folder, "voice.wav"), "-f", "flac", Path.Combine(calls, ".hidden"));
+        Put("calls/empty.wav", []);
+        Put("calls/picture.wav", TestMedia.Png(64, 64));
+        Put("calls/photo.m4a", "\0\0\0\u0018ftypmif1\0\0\0\0mif1heic"u8.ToArray());
+        Put("calls/list.m3u8", "#EXTM3U\n#EXTINF:4,\nhttp://127.0.0.1/a.ts\n"u8.ToArray());
+        Put("calls/broken.wav", TestMedia.Speech()[..30]);
+        File.WriteAllBytes(Path.Combine(calls, "large.wav"), []);
+        using (var large = File.OpenWrite(Path.Combine(calls, "large.wav")))
+            large.SetLength(40L << 30); // sparse
+        Directory.CreateSymbolicLink(Path.Combine(calls, "sub/loop"), calls);
+        File.CreateSymbolicLink(Path.Combine(calls, "link"), Path.Combine(calls, "sub/voice"));
+        File.CreateSymbolicLink(Path.Combine(calls, "none.wav"), Path.Combine(calls, "nothing"));
+        using (var mkfifo = Process.Start("mkfifo", [Path.Combine(calls, "pipe.wav")]))
+            await mkfifo.WaitForExitAsync(Cancellation);
+
+        // The results are in the folder, and are not one of its files.
+        var results = Path.Combine(calls, "all.jsonl");
+        var run = await RunAsync(null, fixture.Host.Gateway.GrpcAddress, "batch", calls, "--out", results);
+
+        Assert.Equal((1, "14 files: 5 analyzed, 8 left out, 1 failed\n"), (run.ExitCode, run.Output));
+        Assert.Equal(["broken.wav", "empty.wav", "large.wav", "list.m3u8", "photo.m4a", "picture.wav", "pipe.wav", "sub/loop"], LeftOut(run));
+        Assert.Contains("affect: none.wav: failed: No such file or directory\n", run.Error);
+        Assert.Contains("affect: empty.wav: left out: must not be empty\n", run.Error);
+        Assert.Contains("affect: picture.wav: left out: must be audio; it is a picture\n", run.Error);
+        Assert.Contains("affect: photo.m4a: left out: must be audio; it is a picture\n", run.Error);
+        Assert.Contains("affect: large.wav: left out: must be at most 32 MiB; it has 40960 MiB\n", run.Error);
+        Assert.Contains("affect: list.m3u8: left out: must be audio in a supported container", run.Error);
+        var lines = CommandLine.Lines(File.ReadAllText(results)).ToDictionary(line => line.GetProperty("file").GetString()!);
+        Assert.Equal(13, lines.Count);
+        foreach (var file in (string[])["voice.txt", "sub/voice", "voice.jpg", ".hidden", "link"])
+            Assert.NotEqual(0, lines[file].GetProperty("analysis").GetProperty("speech").GetProperty("windows").GetArrayLength());
+
+        File.Delete(Path.Combine(calls, "none.wav"));
+        Assert.Equal(65, (await RunAsync(null, fixture.Host.Gateway.GrpcAddress, "batch", calls, "--out", results)).ExitCode);
+    }
+
+    [Fact]
+    public async Task Batch_RateIsLimited_WaitsAndAnalyzesEveryFile()
+    {
+        // More rejections than a client repeats by itself.
+        await using var gateway = await FlakyGateway.StartAsync(
+            failures: 20, () => Hosting.RpcErrors.ResourceExhausted("too many requests", TimeSpan.FromMilliseconds(1)));
+        Directory.CreateDirectory(Path.Combine(_folder, "calls"));
+        Put("calls/a.wav", TestMedia.Speech());
+        Put("calls/b.wav", TestMedia.Speech());
+        var run = await RunAsync(null, gateway.Address, "batch", Path.Combine(_folder, "calls"), "--out", Path.Combine(_folder, "all.jsonl"));
+        Assert.Equal((0, "2 files: 2 analyzed, 0 left out, 0 failed\n"), (run.ExitCode, run.Output));
+    }
+
+    [Fact]
+    public async Task Batch_ServerUnavailable_CountsFilesThatAreNotReached()
+    {
+        Directory.CreateDirectory(Path.Combine(_folder, "calls"));
+        Put("calls/a.wav", TestMedia.Speech());
+        var run = await RunAsync(
+            null, "http://127.0.0.1:9", "batch", Path.Combine(_folder, "calls"), "--out", Path.Combine(_folder, "all.jsonl"));
+        Assert.Equal((69, "1 file: 0 analyzed, 0 left out, 0 failed, 1 not reached\n"), (run.ExitCode, run.Output));
+        Assert.Equal("affect: http://127.0.0.1:9: the server cannot be reached\n", run.Error);
+    }
+
+    [Theory]
+    [InlineData("analyze")]
+    [InlineData("stream")]
+    [InlineData("batch", "--out", "results.jsonl")]
+    public async Task HttpPort_AnyCommand_TellsThatGrpcIsOnTheNextPort(string command, params string[] options)
+    {
+        Directory.CreateDirectory(Path.Combine(_folder, "calls"));
+        Put("calls/a.wav", TestMedia.Speech());
+        var input = Path.Combine(_folder, command == "batch" ? "calls" : "calls/a.wav");
+        var address = fixture.Host.Gateway.HttpAddress.GetLeftPart(UriPartial.Authority);
+        var run = await RunAsync(
+            null, address, [command, input, .. options.Select(option => option.EndsWith("jsonl", StringComparison.Ordinal) ? Path.Combine(_folder, option) : option)]);
+        Assert.Equal(69, run.ExitCode);
+        Assert.Equal(
+            $"affect: {address}: the server does not speak HTTP/2 on this port; gRPC is on the next one, 8081 by default\n", run.Error);
     }
 
     [Fact]
@@ -239,6 +337,17 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
 
     /// <summary>Six windows of the fake gateway.</summary>
     private string Call() => Put("call.wav", WavFile.Mono(TestMedia.Noise(0.6, 8000), 8000, WavEncoding.MuLaw));
+
+    /// <summary>The files that a batch has left out, as it names them.</summary>
+    private static IEnumerable<string> LeftOut(CommandResult run) =>
+        run.Error.Split('\n').Where(line => line.Contains(": left out: ", StringComparison.Ordinal)).Select(line => line.Split(": ")[1]);
+
+    private static async Task FfmpegAsync(params string[] arguments)
+    {
+        using var ffmpeg = Process.Start("ffmpeg", ["-v", "error", "-y", .. arguments]);
+        await ffmpeg.WaitForExitAsync(Cancellation);
+        Assert.Equal(0, ffmpeg.ExitCode);
+    }
 
     private string Put(string name, byte[] content)
     {

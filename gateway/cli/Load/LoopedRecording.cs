@@ -52,8 +52,6 @@ internal sealed class LoopedRecording
     {
         var chunkLength = (int)(format.SampleRate * chunk.TotalSeconds) * format.BlockSize;
         var length = data.Length - data.Length % format.BlockSize;
-        if (length == 0)
-            throw new IOException("The file has no samples");
         // Repeats the beginning after the end, so that every chunk is contiguous.
         var audio = new byte[length + chunkLength];
         for (var written = 0; written < audio.Length; written += length)
