@@ -168,7 +168,7 @@ internal static class Heif
             var sizes = fields.Read(2);
             int offsetSize = (int)(sizes >> 12), lengthSize = (int)(sizes >> 8 & 15), baseSize = (int)(sizes >> 4 & 15);
             var indexSize = version > 0 ? (int)(sizes & 15) : 0;
-            var extents = 0;
+            var (extents, total) = (0, 0L);
             for (var count = fields.Read(version < 2 ? 2 : 4); count > 0; count--)
             {
                 var id = fields.Read(version < 2 ? 2 : 4);
@@ -188,6 +188,8 @@ internal static class Heif
                     if (offset > source.Length || length > source.Length - offset)
                         throw Broken();
                     parts.Add(source.Slice((int)offset, length == 0 ? source.Length - (int)offset : (int)length));
+                    if ((total += parts[^1].Length) > file.Length)
+                        throw Broken(); // the same bytes many times
                 }
 
                 _data[id] = parts;
@@ -297,30 +299,48 @@ internal static class Heif
                 }
 
                 var data = _data.GetValueOrDefault(tile) ?? [];
-                var rest = data.Count == 1 ? data[0] : data.SelectMany(part => part.ToArray()).ToArray();
+                var rest = data.Count == 1 ? data[0] : Concatenated(data);
                 var lengthSize = (own.Span[21] & 3) + 1;
                 while (rest.Length > lengthSize)
                 {
-                    var length = Length(rest, lengthSize);
+                    var length = new Fields(rest).ReadLong(lengthSize);
                     if (length > rest.Length - lengthSize)
                         throw Broken();
                     yield return StartCode;
-                    yield return rest.Slice(lengthSize, length);
-                    rest = rest[(lengthSize + length)..];
+                    yield return rest.Slice(lengthSize, (int)length);
+                    rest = rest[(lengthSize + (int)length)..];
                 }
             }
 
-            static int Length(ReadOnlyMemory<byte> bytes, int size) => checked((int)new Fields(bytes).ReadLong(size));
+            static ReadOnlyMemory<byte> Concatenated(List<ReadOnlyMemory<byte>> parts)
+            {
+                var whole = new byte[parts.Sum(part => part.Length)];
+                var at = 0;
+                foreach (var part in parts)
+                {
+                    part.CopyTo(whole.AsMemory(at));
+                    at += part.Length;
+                }
+
+                return whole;
+            }
 
             static List<ReadOnlyMemory<byte>> ParameterSets(ReadOnlyMemory<byte> configuration)
             {
                 var sets = new List<ReadOnlyMemory<byte>>();
                 var fields = new Fields(configuration[22..]);
-                for (var arrays = fields.Read(1); arrays > 0; arrays--)
+                try
                 {
-                    fields.Read(1); // type
-                    for (var count = fields.Read(2); count > 0; count--)
-                        sets.Add(fields.Take((int)fields.Read(2)));
+                    for (var arrays = fields.Read(1); arrays > 0; arrays--)
+                    {
+                        fields.Read(1); // type
+                        for (var count = fields.Read(2); count > 0; count--)
+                            sets.Add(fields.Take((int)fields.Read(2)));
+                    }
+                }
+                catch (ArgumentOutOfRangeException)
+                {
+                    throw Broken();
                 }
 
                 return sets;
