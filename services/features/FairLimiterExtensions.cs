@@ -32,7 +32,7 @@ internal static class FairLimiterExtensions
         }
         catch (DecoderMissingException)
         {
-            throw RpcErrors.Status(StatusCode.Unavailable, "audio other than WAV cannot be decoded: ffmpeg is not installed");
+            throw RpcErrors.Status(StatusCode.Unavailable, $"{field} in this format cannot be decoded: ffmpeg is not installed");
         }
         catch (BusyException)
         {

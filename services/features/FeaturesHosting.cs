@@ -33,7 +33,8 @@ public static class FeaturesHosting
         services.AddSingleton<MediaMemory>();
         services.AddSingleton<FeaturesMetrics>();
         services.AddSingleton(provider => CreateDetector(Options(provider), provider.GetRequiredService<ILogger<FaceDetector>>()));
-        services.AddSingleton(provider => new FaceExtractor(provider.GetRequiredService<FaceDetector>(), Options(provider).MaxFaces));
+        services.AddSingleton(provider => new FaceExtractor(
+            provider.GetRequiredService<FaceDetector>(), provider.GetRequiredService<Ffmpeg>(), Options(provider).MaxFaces));
 
         AddLimiter(Files, options => new(options.MaxConcurrency, queueLimit: options.MaxWaiting));
         // A tenant cannot take the places of all others.

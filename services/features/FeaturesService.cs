@@ -210,7 +210,7 @@ internal sealed class FeaturesService(
         Picture Extract()
         {
             var start = time.GetTimestamp();
-            var found = faces.Extract(request.Image.Memory, request.Input.Size, gray);
+            var found = faces.Extract(request.Image.Memory, request.Input.Size, gray, context.CancellationToken);
             metrics.FacesExtracted(time.GetElapsedTime(start), found.Faces.Count);
             return found;
         }

@@ -6,8 +6,11 @@ namespace Affect.Testing;
 /// <summary>Small pictures that make decoders allocate or compute a lot, each by other means of its format; and pictures with metadata.</summary>
 public static class HostilePictures
 {
-    /// <summary>The largest picture that features accepts: 32 megapixels.</summary>
-    public const int Width = 8_192, Height = 3_906;
+    /// <summary>The largest picture that features accepts: 50 megapixels.</summary>
+    public const int Width = 8_192, Height = 6_144;
+
+    /// <summary>Height of a lossless WebP that takes almost as much memory as features allows: 32 megapixels.</summary>
+    private const int WebPHeight = 3_906;
 
     /// <summary>Every picture by its name; made when it is needed.</summary>
     public static IReadOnlyDictionary<string, Func<byte[]>> All { get; } = new Dictionary<string, Func<byte[]>>
@@ -33,9 +36,10 @@ public static class HostilePictures
         ["JPEG, 40 scans"] = () => Jpeg(Width, Height, 3, progressive: true, scans: 39),
         ["JPEG, application segments"] = () => Jpeg(64, 64, 3, application: 450),
         ["JPEG, trailer"] = () => Jpeg(64, 64, 3, trailer: 30_000_000),
-        ["WebP"] = () => WebP(Width, Height),
+        ["WebP"] = () => WebP(Width, WebPHeight),
+        ["WebP, 50 megapixels"] = () => WebP(Width, Height),
         ["WebP, prefix codes"] = () => WebP(1024, 1024, 65_536),
-        ["WebP, prefix codes, large"] = () => WebP(Width, Height, 65_536),
+        ["WebP, prefix codes, large"] = () => WebP(Width, WebPHeight, 65_536),
         ["WebP, animation"] = () => WebPAnimation(),
         ["WebP, metadata"] = WebPWithMetadata,
         ["BMP"] = () => Bmp(),
@@ -206,7 +210,7 @@ public static class HostilePictures
     public static byte[] WebP(int width, int height, int groups = 1) => Riff(RiffChunk("VP8L", Lossless(width, height, groups)));
 
     /// <summary>An animation, for which decoders keep two canvases.</summary>
-    public static byte[] WebPAnimation(int width = Width, int height = Height)
+    public static byte[] WebPAnimation(int width = Width, int height = WebPHeight)
     {
         var frame = new byte[16];
         Write24(frame.AsSpan(6), width - 1);

@@ -1,3 +1,4 @@
+using Affect.Features.Audio;
 using OpenCvSharp;
 
 namespace Affect.Features.Pictures;
@@ -16,35 +17,48 @@ internal sealed record Face(Rect Box, float Confidence, byte[] Pixels);
 
 /// <summary>Extracts the faces of pictures. Thread-safe.</summary>
 /// <param name="detector">Detects the faces.</param>
+/// <param name="ffmpeg">Decodes GIF, TIFF, HEIC and AVIF.</param>
 /// <param name="maxFaces">Maximum number of faces; the largest are kept.</param>
-internal sealed class FaceExtractor(FaceDetector detector, int maxFaces)
+internal sealed class FaceExtractor(FaceDetector detector, Ffmpeg ffmpeg, int maxFaces)
 {
     /// <summary>Decodes a picture and crops its faces.</summary>
-    /// <param name="file">JPEG, PNG, WebP or BMP.</param>
+    /// <param name="file">JPEG, PNG, WebP, BMP, GIF, TIFF, HEIC or AVIF.</param>
     /// <param name="size">Edge of the crops in pixels.</param>
     /// <param name="gray">One channel, or three in the order red, green, blue.</param>
+    /// <param name="cancellationToken">Ends ffmpeg.</param>
     /// <exception cref="PictureFormatException">The file is not such a picture, is broken, too small or too large.</exception>
-    public Picture Extract(ReadOnlyMemory<byte> file, int size, bool gray)
+    /// <exception cref="DecoderMissingException">The file needs ffmpeg, which is not installed.</exception>
+    /// <exception cref="BusyException">Decoding timed out because the machine is overloaded.</exception>
+    public Picture Extract(ReadOnlyMemory<byte> file, int size, bool gray, CancellationToken cancellationToken)
     {
-        using var picture = Decode(file);
-        var bounds = new Rect(0, 0, picture.Width, picture.Height);
+        var (picture, bounds) = Decode(file, cancellationToken);
+        using var _ = picture;
+        float scaleX = (float)bounds.Width / picture.Width, scaleY = (float)bounds.Height / picture.Height;
         var faces = detector.Detect(picture)
-            .Select(face => (Face: face, Box: Pixels(face.Box) & bounds))
+            .Select(face => (Face: face, Box: Pixels(face.Box, scaleX, scaleY) & bounds))
             .Where(found => found.Box is { Width: > 0, Height: > 0 })
             .OrderByDescending(found => found.Box.Width * found.Box.Height)
             .Take(maxFaces)
             .Select(found => new Face(
                 found.Box, Math.Clamp(found.Face.Confidence, 0, 1), FaceCropper.Crop(picture, found.Face, size, gray)))
             .ToList();
-        return new Picture(picture.Width, picture.Height, faces);
+        return new Picture(bounds.Width, bounds.Height, faces);
     }
 
-    private static Rect Pixels(Rect2f box) => Rect.FromLTRB(
-        (int)MathF.Floor(box.Left), (int)MathF.Floor(box.Top), (int)MathF.Ceiling(box.Right), (int)MathF.Ceiling(box.Bottom));
+    private static Rect Pixels(Rect2f box, float scaleX, float scaleY) => Rect.FromLTRB(
+        (int)MathF.Floor(box.Left * scaleX), (int)MathF.Floor(box.Top * scaleY),
+        (int)MathF.Ceiling(box.Right * scaleX), (int)MathF.Ceiling(box.Bottom * scaleY));
 
-    /// <summary>8 bits, BGR, EXIF orientation applied.</summary>
-    private static Mat Decode(ReadOnlyMemory<byte> file)
+    /// <summary>8 bits, BGR, orientation applied, perhaps smaller than the picture in the file, whose bounds are returned too.</summary>
+    private (Mat Picture, Rect Bounds) Decode(ReadOnlyMemory<byte> file, CancellationToken cancellationToken)
     {
+        if (FfmpegPicture.Read(file) is { } other)
+        {
+            // Blocks a dedicated thread.
+            var decoded = other.DecodeAsync(ffmpeg, cancellationToken).GetAwaiter().GetResult();
+            return (Upright(decoded, other.Orientation), Bounds(other.Width, other.Height, other.Orientation));
+        }
+
         var header = PictureHeader.Read(file.Span);
         Mat picture;
         int orientation;
@@ -62,10 +76,13 @@ internal sealed class FaceExtractor(FaceDetector detector, int maxFaces)
         }
 
         if (!picture.Empty())
-            return Upright(picture, orientation);
+            return (Upright(picture, orientation), Bounds(header.Width, header.Height, orientation));
         picture.Dispose();
         throw Broken(header);
     }
+
+    private static Rect Bounds(int width, int height, int orientation) =>
+        orientation >= 5 ? new(0, 0, height, width) : new(0, 0, width, height);
 
     private static Mat Upright(Mat picture, int orientation)
     {

@@ -16,6 +16,9 @@ internal sealed class PictureContent : IDisposable
     /// <summary>Largest memory that the decoding of a picture takes, including the request and its copies.</summary>
     public const long MaxMemory = 250 << 20;
 
+    /// <summary>A JPEG with more pixels is decoded at half of its edges: faces are detected in a copy of about a megapixel.</summary>
+    public const int MaxFullPixels = 16_000_000;
+
     /// <summary>
     /// Largest number of scans. A progressive JPEG covers the whole picture in every scan, which may be a few bytes long: a megabyte of
     /// scans takes a decoder hours. Encoders write about ten.
@@ -47,7 +50,9 @@ internal sealed class PictureContent : IDisposable
     /// <summary>Position of the decoded picture in a canvas of the size in the header: not (0, 0) only for animations.</summary>
     private Point Position { get; set; }
 
-    private long DecodedMemory => 3L * _header.Width * _header.Height;
+    private bool Reduced => _header.Format == PictureFormat.Jpeg && (long)_header.Width * _header.Height > MaxFullPixels;
+
+    private long DecodedMemory => 3L * _header.Width * _header.Height / (Reduced ? 4 : 1);
 
     /// <summary>The bytes that the decoder gets.</summary>
     internal ReadOnlySpan<byte> Bytes => _copy is null ? _file.Span[.._length] : _copy.AsSpan<byte>()[.._length];
@@ -76,10 +81,10 @@ internal sealed class PictureContent : IDisposable
         }
     }
 
-    /// <summary>Decodes the picture: 8 bits, BGR, as stored. Empty if the file is broken.</summary>
+    /// <summary>Decodes the picture: 8 bits, BGR, as stored, a large JPEG at half of its edges. Empty if the file is broken.</summary>
     public Mat Decode()
     {
-        const ImreadModes mode = ImreadModes.Color | ImreadModes.IgnoreOrientation;
+        var mode = (Reduced ? ImreadModes.ReducedColor2 : ImreadModes.Color) | ImreadModes.IgnoreOrientation;
         Mat picture;
         if (_copy is null)
         {
@@ -91,7 +96,7 @@ internal sealed class PictureContent : IDisposable
             picture = Cv2.ImDecode(bytes, mode);
         }
 
-        if (picture.Empty() || (picture.Width == _header.Width && picture.Height == _header.Height))
+        if (Reduced || picture.Empty() || (picture.Width == _header.Width && picture.Height == _header.Height))
             return picture;
         using (picture)
         {
@@ -331,8 +336,9 @@ internal sealed class PictureContent : IDisposable
     /// <param name="decoder">Memory of the decoder beside the decoded picture.</param>
     private void LimitMemory(long decoder)
     {
-        // The request is held twice: as the server received it, and as a message.
-        var needed = decoder + DecodedMemory + 2L * _file.Length + (_copy is null ? 0 : _length);
+        // The request is held twice: as the server received it, and as a message. A transposed picture is copied after it was decoded.
+        var decoding = decoder + DecodedMemory + (_copy is null ? 0 : _length);
+        var needed = Math.Max(decoding, Orientation >= 5 ? 2 * DecodedMemory : 0) + 2L * _file.Length;
         if (needed > MaxMemory)
         {
             throw new PictureFormatException(

@@ -20,10 +20,10 @@ internal enum PictureFormat
 internal readonly record struct PictureHeader(PictureFormat Format, int Width, int Height)
 {
     /// <summary>Limits of the edges in pixels: the contract of Clip.images.</summary>
-    public const int MinEdge = 16, MaxEdge = 8_192;
+    public const int MinEdge = 16, MaxEdge = 16_384;
 
-    /// <summary>Largest number of pixels; as BGR they take 96 MB.</summary>
-    public const int MaxPixels = 32_000_000;
+    /// <summary>Largest number of pixels, those of a camera of "50 megapixels"; as BGR they take 144 MiB.</summary>
+    public const int MaxPixels = 8_192 * 6_144;
 
     private static ReadOnlySpan<byte> PngSignature => [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A];
 
@@ -39,13 +39,19 @@ internal readonly record struct PictureHeader(PictureFormat Format, int Width, i
             : file.StartsWith(PngSignature) ? Png(file)
             : file.Length >= 12 && file.StartsWith("RIFF"u8) && file[8..12].SequenceEqual("WEBP"u8) ? WebP(file)
             : file.StartsWith("BM"u8) ? Bmp(file)
-            : throw new PictureFormatException("must be a JPEG, PNG, WebP or BMP");
-
-        if (Math.Min(header.Width, header.Height) < MinEdge)
-            throw new PictureFormatException($"must have at least {MinEdge} pixels on each edge; it has {header.Width}x{header.Height}");
-        if (Math.Max(header.Width, header.Height) > MaxEdge || (long)header.Width * header.Height > MaxPixels)
-            throw new PictureFormatException($"must have at most {MaxEdge} pixels on each edge and {MaxPixels / 1_000_000} megapixels; it has {header.Width}x{header.Height}");
+            : throw new PictureFormatException("must be a JPEG, PNG, WebP, BMP, GIF, TIFF, HEIC or AVIF");
+        CheckSize(header.Width, header.Height);
         return header;
+    }
+
+    /// <summary>Checks a size against the limits.</summary>
+    /// <exception cref="PictureFormatException">It is too small or too large.</exception>
+    public static void CheckSize(int width, int height)
+    {
+        if (Math.Min(width, height) < MinEdge)
+            throw new PictureFormatException($"must have at least {MinEdge} pixels on each edge; it has {width}x{height}");
+        if (Math.Max(width, height) > MaxEdge || (long)width * height > MaxPixels)
+            throw new PictureFormatException($"must have at most {MaxEdge} pixels on each edge and {MaxPixels / 1_000_000} megapixels; it has {width}x{height}");
     }
 
     /// <summary>ITU-T T.81, annex B: segments up to the frame header (SOFn).</summary>

@@ -1,6 +1,8 @@
 using Affect.Features;
+using Affect.Features.Audio;
 using Affect.Features.Pictures;
 using Affect.Testing;
+using Microsoft.Extensions.Options;
 using OpenCvSharp;
 
 namespace Affect.UnitTests.Features;
@@ -56,7 +58,7 @@ public sealed class FaceExtractorTests
         var picture = Extract(detector, grid.ImEncode(".png"));
         Assert.Equal(40, picture.Faces.Count);
         Assert.Equal(40, picture.Faces.Select(found => (found.Box.Left / 120, found.Box.Top / 120)).Distinct().Count());
-        Assert.Equal(7, new FaceExtractor(detector, maxFaces: 7).Extract(grid.ImEncode(".png"), 48, gray: true).Faces.Count);
+        Assert.Equal(7, Extract(detector, grid.ImEncode(".png"), maxFaces: 7).Faces.Count);
     }
 
     [Theory]
@@ -113,6 +115,51 @@ public sealed class FaceExtractorTests
         using var picture = face.Resize(new Size(edge, edge), interpolation: edge < face.Width ? InterpolationFlags.Area : InterpolationFlags.Cubic);
         var found = Assert.Single(Extract(detector, picture.ImEncode(".png")).Faces);
         Assert.InRange(found.Box.Height / (double)edge, 0.5, 1);
+    }
+
+    [Theory]
+    [InlineData(".jpg")]
+    [InlineData(".png")]
+    public void Extract_50Megapixels_BoxesAreInPixelsOfTheFile(string extension)
+    {
+        using var detector = YuNet();
+        using var photo = Cv2.ImDecode(Photo("two_people.jpg"), ImreadModes.Color);
+        using var large = photo.Resize(new Size(8160, 8160 * photo.Height / photo.Width), interpolation: InterpolationFlags.Linear);
+        using var canvas = large.CopyMakeBorder(0, 6120 - large.Height, 0, 0, BorderTypes.Constant, OpenCvSharp.Scalar.Gray);
+
+        var picture = Extract(detector, canvas.ImEncode(extension));
+
+        Assert.Equal((8160, 6120), (picture.Width, picture.Height));
+        var expected = Extract(detector, Photo("two_people.jpg"));
+        var scale = 8160.0 / photo.Width;
+        Assert.Equal(2, picture.Faces.Count);
+        foreach (var (a, b) in expected.Faces.Zip(picture.Faces))
+        {
+            Assert.Equal(a.Box.Left * scale, b.Box.Left, 12 * scale);
+            Assert.Equal(a.Box.Top * scale, b.Box.Top, 12 * scale);
+            Assert.Equal(a.Box.Width * scale, b.Box.Width, 24 * scale);
+        }
+    }
+
+    [Theory]
+    [InlineData("gif")]
+    [InlineData("tiff")]
+    [InlineData("avif")]
+    public void Extract_FormatOfFfmpeg_FindsTheSameFaces(string extension)
+    {
+        Assert.SkipUnless(TestAudio.HasFfmpeg, "ffmpeg is not installed");
+        using var detector = YuNet();
+        Assert.NotEmpty(Photo("two_people.jpg"));
+        var path = Path.Combine(Environment.GetEnvironmentVariable("AFFECT_PHOTOS")!, "two_people.jpg");
+        var expected = Extract(detector, Photo("two_people.jpg"));
+
+        var picture = Extract(detector, TestAudio.Run(
+            extension, ["-i", path, "-frames:v", "1", .. extension == "gif" ? ["-vf", "split[a][b];[a]palettegen[p];[b][p]paletteuse"] : Array.Empty<string>()]));
+
+        Assert.Equal((expected.Width, expected.Height), (picture.Width, picture.Height));
+        Assert.Equal(2, picture.Faces.Count);
+        foreach (var (a, b) in expected.Faces.Zip(picture.Faces))
+            Assert.Equal(a.Box.Left, b.Box.Left, 8.0);
     }
 
     [Fact]
@@ -192,7 +239,9 @@ public sealed class FaceExtractorTests
         Assert.Empty(Extract(detector, TestMedia.Png(640, 480)).Faces);
     }
 
-    private static Picture Extract(FaceDetector detector, byte[] file) => new FaceExtractor(detector, maxFaces: 100).Extract(file, 48, gray: true);
+    private static Picture Extract(FaceDetector detector, byte[] file, int maxFaces = 100) =>
+        new FaceExtractor(detector, new Ffmpeg(Options.Create(new FeaturesOptions()), TimeProvider.System), maxFaces)
+            .Extract(file, 48, gray: true, TestContext.Current.CancellationToken);
 
     private static HaarDetector Haar() => new(HaarDetector.CascadePath(Cascades));
 
