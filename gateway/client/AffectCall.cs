@@ -94,7 +94,7 @@ public sealed class AffectCall : IAsyncDisposable
 
     /// <summary>Writes a picture, at most some hundred milliseconds after the audio of the same time.</summary>
     /// <param name="time">Time of the picture since the start of the call, on the clock of the audio.</param>
-    /// <param name="image">JPEG, PNG, WebP or BMP, at most 1 MiB.</param>
+    /// <param name="image">JPEG, PNG, WebP, BMP, GIF, TIFF, HEIC or AVIF, at most 1 MiB.</param>
     /// <param name="cancellation">Cancels the wait for space in the buffer.</param>
     /// <exception cref="AffectException">The call has failed.</exception>
     /// <exception cref="InvalidOperationException">The call is complete or has ended.</exception>

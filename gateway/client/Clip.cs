@@ -12,7 +12,7 @@ public sealed record Clip
     /// </summary>
     public IReadOnlyList<SpeakerRole> Channels { get; init; } = [];
 
-    /// <summary>Up to 16 pictures: JPEG, PNG, WebP or BMP, at most 32 megapixels each.</summary>
+    /// <summary>Up to 16 pictures: JPEG, PNG, WebP, BMP, GIF, TIFF, HEIC or AVIF, at most 50 megapixels each.</summary>
     public IReadOnlyList<Media> Images { get; init; } = [];
 
     /// <summary>Name of the speech model; null for the server's default.</summary>

@@ -11,6 +11,6 @@ internal static partial class Log
     public static partial void DetectorIsHaar(ILogger logger, string path, string cascade);
 
     [LoggerMessage(EventName = "audio.ffmpeg.missing", Level = LogLevel.Warning,
-        Message = "ffmpeg ('{Program}') is not installed: audio other than WAV gets UNAVAILABLE")]
+        Message = "ffmpeg ('{Program}') is not installed: audio other than WAV, and GIF, TIFF, HEIC and AVIF, get UNAVAILABLE")]
     public static partial void FfmpegMissing(ILogger logger, string program);
 }

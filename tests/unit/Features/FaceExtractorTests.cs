@@ -147,13 +147,13 @@ public sealed class FaceExtractorTests
     [InlineData("avif")]
     public void Extract_FormatOfFfmpeg_FindsTheSameFaces(string extension)
     {
-        Assert.SkipUnless(TestAudio.HasFfmpeg, "ffmpeg is not installed");
+        Assert.SkipUnless(AudioFile.HasFfmpeg, "ffmpeg is not installed");
         using var detector = YuNet();
         Assert.NotEmpty(Photo("two_people.jpg"));
         var path = Path.Combine(Environment.GetEnvironmentVariable("AFFECT_PHOTOS")!, "two_people.jpg");
         var expected = Extract(detector, Photo("two_people.jpg"));
 
-        var picture = Extract(detector, TestAudio.Run(
+        var picture = Extract(detector, AudioFile.RunFfmpeg(
             extension, ["-i", path, "-frames:v", "1", .. extension == "gif" ? ["-vf", "split[a][b];[a]palettegen[p];[b][p]paletteuse"] : Array.Empty<string>()]));
 
         Assert.Equal((expected.Width, expected.Height), (picture.Width, picture.Height));

@@ -41,7 +41,7 @@ public sealed class FfmpegPictureTests
     public async Task Decode_AnimatedGif_IsTheFirstFrame()
     {
         SkipWithoutFfmpeg();
-        var file = TestAudio.Run("gif", "-f", "lavfi", "-i", "color=red:s=64x48:d=0.1,format=rgb24", "-f", "lavfi", "-i", "color=blue:s=64x48:d=1",
+        var file = AudioFile.RunFfmpeg("gif", "-f", "lavfi", "-i", "color=red:s=64x48:d=0.1,format=rgb24", "-f", "lavfi", "-i", "color=blue:s=64x48:d=1",
             "-filter_complex", "[0][1]concat=n=2:v=1");
 
         using var decoded = await DecodeAsync(file);
@@ -229,7 +229,7 @@ public sealed class FfmpegPictureTests
         Assert.Contains("that can be decoded", rejection.Message);
     }
 
-    private static void SkipWithoutFfmpeg() => Assert.SkipUnless(TestAudio.HasFfmpeg, "ffmpeg is not installed");
+    private static void SkipWithoutFfmpeg() => Assert.SkipUnless(AudioFile.HasFfmpeg, "ffmpeg is not installed");
 
     private static async Task<Mat> DecodeAsync(byte[] file) =>
         await (FfmpegPicture.Read(file) ?? throw new InvalidOperationException("must be a picture")).DecodeAsync(Decoder, Cancellation);
@@ -255,7 +255,7 @@ public sealed class FfmpegPictureTests
         File.WriteAllBytes(png, picture.ImEncode(".png"));
         try
         {
-            return TestAudio.Run(extension, ["-i", png, "-frames:v", "1", .. options]);
+            return AudioFile.RunFfmpeg(extension, ["-i", png, "-frames:v", "1", .. options]);
         }
         finally
         {
