@@ -189,7 +189,7 @@ public static class WhisperLogMel
         index < 0 ? -index : index >= length ? Math.Max(0, (2 * length) - 2 - index) : index;
 
     /// <summary>
-    /// Folds a frame by the symmetries of its 400 roots: sample n and 400 - n share cosine and sine, and so do n and 200 - n, with a
+    /// Folds a frame by the symmetries of its 400 roots: sample n and 400 - n share cosine and sine; n and 200 - n do too, with a
     /// sign that depends on the parity of the bin. A quarter of the products remains. 400 is not a power of two.
     /// </summary>
     private static void Fold(Workspace workspace)

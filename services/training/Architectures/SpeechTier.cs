@@ -8,7 +8,7 @@ namespace Affect.Training.Architectures;
 /// </summary>
 internal abstract class SpeechTier() : WindowedSpeech(FeatureKind.WhisperLogMel)
 {
-    /// <summary>What the tiers have in common.</summary>
+    /// <summary>Hyperparameters that the tiers share.</summary>
     internal static Recipe Common { get; } = new()
     {
         Epochs = 12,

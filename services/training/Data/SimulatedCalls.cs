@@ -101,7 +101,7 @@ internal static class SimulatedCalls
             }
     }
 
-    /// <summary>Draws the clips of a speaker: all clips of an emotion before the first is repeated, and all emotions in turn.</summary>
+    /// <summary>Draws the clips of a speaker: all clips of an emotion before the first is repeated, and the emotions one after another.</summary>
     private sealed class Voice(IReadOnlyDictionary<Emotion, int[]> clips, Random random)
     {
         private readonly Dictionary<Emotion, Queue<int>> _clips = [];

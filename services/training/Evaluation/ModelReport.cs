@@ -160,7 +160,7 @@ internal sealed class ModelReport
             SpeechCorpora.All.First(corpus => split.EndsWith("-" + corpus.Folder, StringComparison.Ordinal)).Name;
     }
 
-    // Conditions besides those of the telephone, for which there is a table of its own.
+    // Conditions besides those of the telephone, which have a separate table.
     private static string Conditions(IReadOnlyList<ModelManifest> models)
     {
         var names = Condition.All.Select(condition => condition.Name).OfType<string>().Where(name => name is not ("8 kHz" or "µ-law")).ToList();

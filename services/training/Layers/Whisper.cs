@@ -128,7 +128,7 @@ internal sealed class FeedForward : Layer
 }
 
 /// <summary>
-/// Weighs the states of an encoder (ELMo, Peters et al. 2018) and pools them over time with four learnt attentions:
+/// Weighs the states of an encoder (ELMo, Peters et al. 2018) and pools them over time with four learned attentions:
 /// [N, states · <see cref="WhisperEncoder.Rows"/>, width] → [N, <see cref="Outputs"/>].
 /// </summary>
 internal sealed class StatePooling : Layer

@@ -6,7 +6,7 @@ namespace Affect.Training.Learning;
 
 /// <summary>
 /// Reads the encoder's weights from a file of whisper.cpp (<c>ggml-base-q5_1.bin</c>): the first blocks of OpenAI's Whisper, by the
-/// names of its own code (<c>encoder.blocks.0.attn.query.weight</c>).
+/// names in its code (<c>encoder.blocks.0.attn.query.weight</c>).
 /// </summary>
 internal static class WhisperWeights
 {
