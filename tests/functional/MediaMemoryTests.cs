@@ -64,7 +64,7 @@ public sealed class MediaMemoryTests(ITestOutputHelper output) : IAsyncLifetime
 
     public static TheoryData<string> Formats => [.. AudioFile.All.Select(file => file.Name)];
 
-    /// <summary>The cost in the README of features: 10 minutes in stereo at 48 kHz; in mono at 12 kHz if the file would be too large.</summary>
+    /// <summary>10 minutes in stereo at 48 kHz; in mono at 12 kHz if the file would be too large.</summary>
     [Theory(Explicit = true)]
     [MemberData(nameof(Formats))]
     public async Task ExtractSpeech_TenMinutes_TakeBoundedMemoryAndTime(string name)

@@ -256,7 +256,7 @@ public sealed class StereoTests(AffectFixture fixture) : IDisposable
         var results = Path.Combine(_folder, "results.jsonl");
         var batch = await RunAsync("batch", Path.Combine(_folder, "calls"), "--out", results, "--channels", "customer,agent");
         Assert.Equal(1, batch.ExitCode);
-        Assert.Contains("mono.wav: must have one entry for each channel", batch.Error);
+        Assert.Contains("mono.wav: failed: must have one entry for each channel", batch.Error);
         var line = JsonDocument.Parse(Assert.Single(File.ReadAllLines(results))).RootElement;
         Assert.Equal("stereo.wav", line.GetProperty("file").GetString());
         Assert.Equal(["SPEAKER_ROLE_CUSTOMER", "SPEAKER_ROLE_AGENT"],
