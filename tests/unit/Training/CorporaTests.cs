@@ -58,7 +58,7 @@ public sealed class CorporaTests : IDisposable
         Touch("ravdess/Actor_12/03-02-06-01-02-01-12.wav", "ravdess/Actor_12/notes.wav", "savee/XX_a01.wav", "savee/DC_q01.wav",
             "tess/OAF_back_bored.wav",
             "cremad/1092_DFA_ANG_XX.wav", "cremad/1001_ABC_ANG_XX.wav", "cremad/1001_DFA_SUR_XX.wav", "cremad/1001_DFA_ANG_ZZ.wav",
-            "casia/nobody/fear/201.wav", "casia/wangzhe/bored/201.wav", "emovo/f4/gio-f4-b1.wav", "emovo/f1/gio-f1.wav",
+            "casia/unknown/fear/201.wav", "casia/wangzhe/bored/201.wav", "emovo/f4/gio-f4-b1.wav", "emovo/f1/gio-f1.wav",
             "ased/a5-07-02-01-66.wav", "ased/a6-07-02-01-05.wav", "turev/1111_kz_acik.wav", "turev/1157_xx_acik.wav",
             "indian/help-safe-angry-1563215747896-42.wav", $"indian/help-safe-sad-1563215747896-{Account}.wav");
         var report = new CorpusReport();
