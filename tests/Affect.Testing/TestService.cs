@@ -1,12 +1,9 @@
+using System.Net.Sockets;
 using Affect.Hosting;
 using Grpc.Health.V1;
 using Grpc.Net.Client;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
-using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Testing;
 
@@ -19,21 +16,20 @@ namespace Affect.Testing;
 public sealed class TestService : IAsyncDisposable
 {
     private readonly string _name;
-    private readonly bool _http;
     private readonly FakeLogCollector _logs;
     private readonly Action<WebApplicationBuilder> _add;
     private readonly Action<WebApplication> _map;
     private readonly IReadOnlyDictionary<string, string?> _configuration;
+    private readonly Socket _grpc = Loopback.Reserve();
+    private readonly Socket? _http1;
     private WebApplication? _app;
-    private Uri? _grpc;
-    private Uri? _http1;
 
     private TestService(
         string name, bool http, FakeLogCollector logs, Action<WebApplicationBuilder> add, Action<WebApplication> map,
         IReadOnlyDictionary<string, string?> configuration)
     {
         _name = name;
-        _http = http;
+        _http1 = http ? Loopback.Reserve() : null;
         _logs = logs;
         _add = add;
         _map = map;
@@ -41,10 +37,12 @@ public sealed class TestService : IAsyncDisposable
     }
 
     /// <summary>Address of the gRPC port: "http://127.0.0.1:40001".</summary>
-    public string GrpcAddress => _grpc?.GetLeftPart(UriPartial.Authority) ?? throw new InvalidOperationException($"{_name} has not been started");
+    public string GrpcAddress => $"http://127.0.0.1:{_grpc.Port}";
 
     /// <summary>Address of REST and the web pages.</summary>
-    public Uri HttpAddress => _http1 ?? throw new InvalidOperationException($"{_name} serves gRPC alone");
+    public Uri HttpAddress => _http1 is { } http
+        ? new Uri($"http://127.0.0.1:{http.Port}")
+        : throw new InvalidOperationException($"{_name} serves gRPC alone");
 
     /// <summary>Service provider of the running service.</summary>
     public IServiceProvider Services => Running.Services;
@@ -90,7 +88,12 @@ public sealed class TestService : IAsyncDisposable
     /// <summary>Creates a channel to the service.</summary>
     public GrpcChannel CreateChannel() => GrpcChannel.ForAddress(GrpcAddress);
 
-    public ValueTask DisposeAsync() => new(StopAsync());
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        _grpc.Dispose();
+        _http1?.Dispose();
+    }
 
     private async Task StartAsync(Action<WebApplicationBuilder> add, Action<WebApplication> map)
     {
@@ -99,28 +102,18 @@ public sealed class TestService : IAsyncDisposable
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
         {
             ["Server:Address"] = "127.0.0.1",
-            ["Server:GrpcPort"] = "0",
-            ["Server:HttpPort"] = "0",
+            ["Server:GrpcPort"] = $"{_grpc.Port}",
+            ["Server:HttpPort"] = $"{_http1?.Port ?? 0}",
         });
         builder.Configuration.AddInMemoryCollection(_configuration);
-        if (_grpc is not null)
-            builder.Configuration["Server:GrpcPort"] = _grpc.Port.ToString();
-        if (_http1 is not null)
-            builder.Configuration["Server:HttpPort"] = _http1.Port.ToString();
         builder.Logging.ClearProviders().AddProvider(new FakeLoggerProvider(_logs)).SetMinimumLevel(LogLevel.Information);
-        builder.AddAffectDefaults(_name, _http);
+        builder.AddAffectDefaults(_name, http: _http1 is not null);
         add(builder);
         var app = builder.Build();
         app.MapAffectDefaults();
         map(app);
         await app.StartAsync();
         _app = app;
-
-        // In the order in which AddAffectDefaults listens: gRPC first.
-        var addresses = app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>()
-            .Addresses.Select(address => new Uri(address)).ToList();
-        _grpc = addresses[0];
-        _http1 = _http ? addresses[1] : null;
         await ReadyAsync();
     }
 
