@@ -83,7 +83,7 @@ internal sealed class FeaturesService(
         {
             var start = time.GetTimestamp();
             var (audio, track) = await decoder.DecodeAsync(request.Audio.Memory, cancellationToken);
-            memory.Discard(2L * sizeof(float) * audio.ChannelCount * audio.Length); // the samples, also resampled
+            memory.Discard(2L * sizeof(float) * audio.ChannelCount * audio.Length); // the samples and their bytes
             var (sources, clips) = await FairLimiterExtensions.OnDedicatedThread(() => CreateClips(audio), cancellationToken);
             metrics.Decoded(time.GetElapsedTime(start));
             return (sources, clips, track);
@@ -93,13 +93,10 @@ internal sealed class FeaturesService(
     /// <summary>Creates the clip of each channel; channels with the same samples share one.</summary>
     private static (int[] Sources, SpeechClip[] Clips) CreateClips(AudioBuffer audio)
     {
-        var sources = new int[audio.ChannelCount];
+        int[] sources = [.. Enumerable.Range(0, audio.ChannelCount).Select(audio.FirstEqual)];
         var clips = new SpeechClip[audio.ChannelCount];
         for (var channel = 0; channel < clips.Length; channel++)
-        {
-            sources[channel] = audio.FirstEqual(channel);
             clips[channel] = sources[channel] < channel ? clips[sources[channel]] : new SpeechClip(audio, channel);
-        }
 
         return (sources, clips);
     }

@@ -25,12 +25,13 @@ public sealed record AudioFile(string Container, string Codec, Func<string, byte
         Encoded("WAV", "IMA ADPCM", "wav", "-c:a", "adpcm_ima_wav"),
         Encoded("WAV", "G.722", "wav", "-ar", "16000", "-c:a", "g722"),
         Encoded("WAV", "G.723.1", "wav", "-ar", "8000", "-c:a", "g723_1", "-b:a", "6300"),
-        Encoded("WAV", "G.726", "wav", "-ar", "8000", "-c:a", "g726", "-b:a", "32k"),
+        Encoded("WAV", "G.726", "wav", "-ar", "8000", "-ac", "1", "-c:a", "g726", "-b:a", "32k"),
         Encoded("WAV", "GSM 6.10", "wav", "-ar", "8000", "-c:a", "libgsm_ms"),
         Encoded("WAV", "MP3", "wav", "-c:a", "libmp3lame"),
         new("WAV", "AAC (ADTS)", AdtsInWav),
         Encoded("RF64", "PCM", "wav", "-rf64", "always", "-c:a", "pcm_s16le").Lossless(),
         new("BW64", "PCM", wav => [.. "BW64"u8, .. File.ReadAllBytes(wav).AsSpan(4)], IsLossless: true),
+        new("RIFX", "PCM", wav => Rifx(File.ReadAllBytes(wav)), IsLossless: true),
         Encoded("Wave64", "PCM", "w64", "-c:a", "pcm_s16le").Lossless(),
         Encoded("AIFF", "PCM", "aiff", "-c:a", "pcm_s16be").Lossless(),
         Encoded("AIFF", "µ-law", "aiff", "-c:a", "pcm_mulaw"),
@@ -52,7 +53,7 @@ public sealed record AudioFile(string Container, string Codec, Func<string, byte
         Encoded("AAC", "LOAS/LATM", "latm", "-c:a", "aac"),
         Encoded("AC-3", "AC-3", "ac3", "-ar", "48000"),
         Encoded("E-AC-3", "E-AC-3", "eac3", "-ar", "48000"),
-        Encoded("DTS", "DTS", "dts", "-strict", "-2", "-ar", "48000", "-c:a", "dca", "-b:a", "256k"),
+        Encoded("DTS", "DTS", "dts", "-strict", "-2", "-ar", "48000", "-c:a", "dca", "-b:a", "320k"),
         new("AMR", "AMR-NB", wav => Amr("#!AMR\n", 0x3C, 31, wav)) { HasSound = false },
         new("AMR", "AMR-WB", wav => Amr("#!AMR-WB\n", 0x44, 60, wav)) { HasSound = false },
         Encoded("GSM", "GSM 6.10", "gsm", "-ar", "8000", "-c:a", "libgsm"),
@@ -105,6 +106,32 @@ public sealed record AudioFile(string Container, string Codec, Func<string, byte
         finally
         {
             File.Delete(file);
+        }
+    }
+
+    /// <summary>A WAV file with all numbers and samples in big-endian order.</summary>
+    /// <param name="wav">A file of the chunks "fmt " and "data".</param>
+    public static byte[] Rifx(byte[] wav)
+    {
+        var width = BinaryPrimitives.ReadUInt16LittleEndian(wav.AsSpan(32)) / wav[22];
+        var data = 20 + wav[16];
+        wav = [.. wav];
+        "RIFX"u8.CopyTo(wav);
+        Reverse(4, 4);
+        Reverse(16, 4);
+        var at = 20;
+        foreach (var length in (ReadOnlySpan<int>)[2, 2, 4, 4, 2, 2, 2, 2, 4, 4, 2, 2])
+            if (at < data)
+                at = Reverse(at, length);
+        Reverse(data + 4, 4);
+        for (at = data + 8; at + width <= wav.Length;)
+            at = Reverse(at, width);
+        return wav;
+
+        int Reverse(int start, int length)
+        {
+            wav.AsSpan(start, length).Reverse();
+            return start + length;
         }
     }
 

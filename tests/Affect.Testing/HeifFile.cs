@@ -23,6 +23,9 @@ public sealed class HeifFile
     /// <summary>Type of the coded items; null for the one of the codec.</summary>
     public string? ItemType { get; init; }
 
+    /// <summary>The part that is shown, before rotation; null for all of it.</summary>
+    public (int X, int Y, int Width, int Height)? Crop { get; init; }
+
     /// <summary>Quarter turns counterclockwise.</summary>
     public int Rotation { get; init; }
 
@@ -41,7 +44,7 @@ public sealed class HeifFile
         var data = Tiles.Select(tile => Av1 ? tile : Units(tile).Where(unit => !IsParameterSet(unit)).SelectMany(unit => (byte[])[.. U32(unit.Length), .. unit]).ToArray()).ToList();
         var codec = ItemType ?? (Av1 ? "av01" : "hvc1");
 
-        // Properties, counted from 1: configuration, size of a tile, rotation, mirror, size of the grid.
+        // Properties, counted from 1: configuration, size of a tile, rotation, mirror, size of the grid, crop.
         byte[] configuration = Av1
             ? Box("av1C", [0x81, 0, 0x0C, 0])
             : Box("hvcC", [1, .. new byte[15], 0xFD, 0xF8, 0xF8, 0, 0, 0x03, 1, 0x20, .. U16(parameters.Count), .. parameters.SelectMany(set => (byte[])[.. U16(set.Length), .. set])]);
@@ -50,8 +53,9 @@ public sealed class HeifFile
             .. configuration, .. Box("ispe", [0, 0, 0, 0, .. U32(Tile.Width), .. U32(Tile.Height)]),
             .. Box("irot", [(byte)Rotation]), .. Box("imir", [(byte)(Mirror ?? 0)]),
             .. Box("ispe", [0, 0, 0, 0, .. U32(grid?[0] ?? 0), .. U32(grid?[1] ?? 0)]),
+            .. Box("clap", CleanAperture()),
         ];
-        byte[] transforms = [0x83, .. Mirror is null ? Array.Empty<byte>() : [0x84]];
+        byte[] transforms = [.. Crop is null ? Array.Empty<byte>() : [0x86], 0x83, .. Mirror is null ? Array.Empty<byte>() : [0x84]];
         var associations = new List<byte[]>();
         if (grid is not null)
             associations.Add([.. U16(PrimaryId), (byte)(1 + transforms.Length), 5, .. transforms]);
@@ -85,6 +89,13 @@ public sealed class HeifFile
                 .. grid is null ? [] : Box("idat", [0, 0, (byte)(rows - 1), (byte)(columns - 1), .. U16(grid[0]), .. U16(grid[1])]),
             ]);
         }
+
+        // Fractions; the last two are the distance of its center from that of the picture.
+        byte[] CleanAperture() => Crop is not var (x, y, width, height) ? [] :
+        [
+            .. U32(width), .. U32(1), .. U32(height), .. U32(1),
+            .. U32(2 * x + width - (grid?[0] ?? Tile.Width)), .. U32(2), .. U32(2 * y + height - (grid?[1] ?? Tile.Height)), .. U32(2),
+        ];
 
         var brand = Av1 ? "avif"u8 : "heic"u8;
         byte[] start = Box("ftyp", [.. brand, 0, 0, 0, 0, .. "mif1"u8, .. brand]);

@@ -61,18 +61,18 @@ public sealed class PictureFormatTests(AffectFixture fixture)
         Assert.Equal((160, 120), (face.Images[0].Width, face.Images[0].Height));
     }
 
-    /// <summary>As phones write it: tiles, and a rotation.</summary>
+    /// <summary>As phones write it: tiles, a crop and a rotation.</summary>
     [Fact]
     public async Task Analyze_HeicOfTiles_HasItsUprightSize()
     {
         SkipWithoutFfmpeg();
         var tile = await EncodeAsync(128, 128, "hevc", "-c:v", "libx265", "-x265-params", "log-level=error", "-pix_fmt", "yuv420p");
-        var file = new HeifFile { Tile = (128, 128), Grid = (300, 200), Tiles = [.. Enumerable.Repeat(tile, 6)], Rotation = 3 }.ToBytes();
+        var file = new HeifFile { Tile = (128, 128), Grid = (300, 200), Tiles = [.. Enumerable.Repeat(tile, 6)], Crop = (10, 20, 280, 170), Rotation = 3 }.ToBytes();
 
         var face = (await AnalyzeAsync(file)).Face;
 
         Assert.Equal(Outcome.NoFace, face.Judgement.Outcome);
-        Assert.Equal((200, 300), (face.Images[0].Width, face.Images[0].Height));
+        Assert.Equal((170, 280), (face.Images[0].Width, face.Images[0].Height));
     }
 
     [Theory]

@@ -15,6 +15,7 @@ internal sealed record AudioContainer(string Name, string Demuxer)
 
     public static readonly AudioContainer
         Wav = new("WAV", "wav"),
+        BigEndianWav = new("RIFX", "wav"),
         Wave64 = new("Wave64", "w64"),
         Aiff = new("AIFF", "aiff"),
         Au = new("AU", "au"),
@@ -80,6 +81,7 @@ internal sealed record AudioContainer(string Name, string Demuxer)
     private static AudioContainer? BySignature(ReadOnlySpan<byte> file) =>
         file.Length >= 12 && (file.StartsWith("RIFF"u8) || file.StartsWith("RF64"u8) || file.StartsWith("BW64"u8))
             ? file[8..].StartsWith("WAVE"u8) ? Wav : file[8..].StartsWith("AVI "u8) ? Avi : null
+        : file.Length >= 12 && file.StartsWith("RIFX"u8) && file[8..].StartsWith("WAVE"u8) ? BigEndianWav
         : file.StartsWith<byte>([0x72, 0x69, 0x66, 0x66, 0x2E, 0x91, 0xCF, 0x11]) ? Wave64
         : file.Length >= 12 && file.StartsWith("FORM"u8) && file[8..].StartsWith("AIF"u8) ? Aiff
         : file.StartsWith(".snd"u8) ? Au

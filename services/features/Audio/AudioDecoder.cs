@@ -22,9 +22,14 @@ internal sealed class AudioDecoder(Ffmpeg ffmpeg, IOptions<FeaturesOptions> opti
             throw new AudioFormatException("must not be empty");
         var container = AudioContainer.Identify(file.Span, out var start) ?? throw new AudioFormatException(
             "must be audio in a supported container, such as WAV, FLAC, MP3, AAC, AMR, Ogg, WebM, MP4, CAF, AIFF or WMA");
-        file = file[start..];
-        if (container != AudioContainer.Wav || !WavReader.CanRead(file.Span))
+        file = container == AudioContainer.BigEndianWav ? Rifx.ToRiff(file.Span[start..]) : file[start..];
+        if (!WavReader.CanRead(file.Span))
+        {
+            // The name of the codec in errors.
+            if (container == AudioContainer.Wav)
+                container = container with { Name = $"WAV (format tag 0x{WavReader.ReadFormatTag(file.Span):X4})" };
             return await _ffmpeg.DecodeAsync(file, container, cancellationToken);
+        }
 
         // Known from the header and the number of bytes, before anything is decoded.
         var info = WavReader.ReadInfo(file.Span);

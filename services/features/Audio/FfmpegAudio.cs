@@ -11,8 +11,13 @@ namespace Affect.Features.Audio;
 /// <param name="maxDuration">Longest audio, including silence.</param>
 internal sealed class FfmpegAudio(Ffmpeg ffmpeg, TimeSpan maxDuration)
 {
-    /// <summary>Higher rates are resampled: features need 22,050 Hz, and less memory is needed.</summary>
+    /// <summary>
+    /// Higher rates are resampled, which takes less memory. Not to the 22,050 Hz of the features: models notice the filter of the last step.
+    /// </summary>
     private const int MaxSampleRate = 24_000;
+
+    /// <summary>Samples of each channel that are stored together: an array that grows would leave copies of itself as garbage.</summary>
+    private const int BlockLength = 1 << 16;
 
     /// <summary>Encoders pad a recording of the maximum duration; the padding is dropped, in seconds.</summary>
     private const int Padding = 1;
@@ -60,8 +65,7 @@ internal sealed class FfmpegAudio(Ffmpeg ffmpeg, TimeSpan maxDuration)
     /// <param name="cancellationToken">Stops reading.</param>
     private async Task<AudioBuffer?> ReadSamplesAsync(Stream output, double zero, CancellationToken cancellationToken)
     {
-        const int magic = 16, chunkHeader = 12, maxChunk = 16 << 20;
-        const int frame = sizeof(short);
+        const int magic = 16, chunkHeader = 12, maxHeader = 1 << 16;
         // Players tolerate timestamps that are a little off; so does ffmpeg's own compensation.
         const double tolerance = 0.1;
 
@@ -72,9 +76,11 @@ internal sealed class FfmpegAudio(Ffmpeg ffmpeg, TimeSpan maxDuration)
         int rate = 0, channels = 0;
         while (await TryReadAsync(header.AsMemory(0, 4)) && !header.AsSpan(0, 4).SequenceEqual("HEND"u8))
         {
-            await buffered.ReadExactlyAsync(header.AsMemory(4, 4), cancellationToken);
-            var block = new byte[Math.Min(BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(4)), maxChunk)];
-            await buffered.ReadExactlyAsync(block, cancellationToken);
+            if (!await TryReadAsync(header.AsMemory(4, 4)))
+                return null;
+            var block = new byte[Math.Min(BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(4)), maxHeader)];
+            if (!await TryReadAsync(block))
+                return null;
             if (header.AsSpan(0, 4).SequenceEqual("_SND"u8))
                 (rate, channels) = (BinaryPrimitives.ReadUInt16BigEndian(block), block[3]);
         }
@@ -84,53 +90,67 @@ internal sealed class FfmpegAudio(Ffmpeg ffmpeg, TimeSpan maxDuration)
         if (channels > AudioDecoder.MaxChannels)
             throw new AudioFormatException($"must have at most {AudioDecoder.MaxChannels} channels; it has {channels}");
 
-        var samples = new MemoryStream();
+        var frame = sizeof(short) * channels;
+        var blocks = new List<byte[]>();
+        var length = 0L; // in bytes
         var offset = -zero; // of the time line from the timestamps, in seconds
-        while (await TryReadAsync(header.AsMemory(0, chunkHeader)))
+        var complete = true;
+        while (complete && await TryReadAsync(header.AsMemory(0, chunkHeader)))
         {
             var time = BinaryPrimitives.ReadInt32BigEndian(header.AsSpan(4)) / 1000.0;
-            var length = (int)Math.Min(BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(8)), maxChunk);
-            var gap = time + offset - Seconds(samples.Length);
+            var gap = time + offset - Seconds(length);
             if (gap < -tolerance)
                 offset -= gap; // the timestamps start again: nothing is dropped
             else if (gap > tolerance)
-                Grow((long)(gap * rate) * frame * channels);
-            var start = (int)samples.Length;
-            Grow(length);
-            await buffered.ReadExactlyAsync(samples.GetBuffer().AsMemory(start, length), cancellationToken);
+                await AppendAsync((long)(gap * rate) * frame, silent: true);
+            complete = await AppendAsync(BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(8)), silent: false);
         }
 
-        var end = (int)Math.Min(samples.Length, (long)(maxDuration.TotalSeconds * rate) * frame * channels);
-        return end < frame * channels ? null : ToAudio(samples.GetBuffer().AsSpan(0, end), channels, rate);
+        var samples = (int)Math.Min(length / frame, (long)(maxDuration.TotalSeconds * rate));
+        return samples == 0 ? null : ToAudio(blocks, samples, channels, rate);
 
         async ValueTask<bool> TryReadAsync(Memory<byte> bytes) =>
             await buffered.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false, cancellationToken) == bytes.Length;
 
-        double Seconds(long bytes) => bytes / (frame * channels) / (double)rate;
+        double Seconds(long bytes) => bytes / frame / (double)rate;
 
-        void Grow(long bytes)
+        // False at the end of the output, which ffmpeg may not have completed.
+        async ValueTask<bool> AppendAsync(long bytes, bool silent)
         {
-            var total = samples.Length + bytes;
+            var total = length + bytes;
             if (Seconds(total) > maxDuration.TotalSeconds + Padding)
                 throw new AudioFormatException($"must be at most {maxDuration.TotalMinutes:0.#} minutes long");
-            if (total / frame > _maxSamples + (long)Padding * channels * rate)
+            if (total / sizeof(short) > _maxSamples + (long)Padding * channels * rate)
             {
                 throw new AudioFormatException(
                     $"must be at most {(double)_maxSamples / channels / rate / 60:0.#} minutes long with {channels} channels");
             }
 
-            samples.SetLength(total); // filled with zeros
+            while (length < total)
+            {
+                var at = (int)(length % (BlockLength * frame));
+                if (at == 0)
+                    blocks.Add(new byte[BlockLength * frame]); // filled with zeros
+                var part = (int)Math.Min(total - length, BlockLength * frame - at);
+                if (!silent && !await TryReadAsync(blocks[^1].AsMemory(at, part)))
+                    return false;
+                length += part;
+            }
+
+            return true;
         }
     }
 
-    private static AudioBuffer ToAudio(ReadOnlySpan<byte> interleaved, int channels, int rate)
+    private static AudioBuffer ToAudio(List<byte[]> blocks, int length, int channels, int rate)
     {
-        var stride = sizeof(short) * channels;
         var samples = new float[channels][];
         for (var channel = 0; channel < channels; channel++)
         {
-            samples[channel] = GC.AllocateUninitializedArray<float>(interleaved.Length / stride);
-            SampleEncoding.Signed16.TryDecode(interleaved[(channel * sizeof(short))..], stride, samples[channel]);
+            samples[channel] = GC.AllocateUninitializedArray<float>(length);
+            for (var start = 0; start < length; start += BlockLength)
+                SampleEncoding.Signed16.TryDecode(
+                    blocks[start / BlockLength].AsSpan(channel * sizeof(short)), channels * sizeof(short),
+                    samples[channel].AsSpan(start, Math.Min(BlockLength, length - start)));
         }
 
         return new AudioBuffer(samples, rate);

@@ -5,17 +5,15 @@ namespace Affect.Features.Audio;
 /// <summary>One channel of a decoded clip with its segments of speech.</summary>
 internal sealed class SpeechClip
 {
-    private readonly float[] _samples;
+    private readonly ReadOnlyMemory<float> _samples;
 
-    /// <param name="audio">The file. Voice activity is detected at its own rate, as in a call.</param>
+    /// <param name="audio">The file; the clip takes over the memory of the channel. Voice activity is detected at its own rate, as in a call.</param>
     /// <param name="channel">Index of the channel.</param>
     public SpeechClip(AudioBuffer audio, int channel = 0)
     {
-        var samples = audio.Channel(channel);
-        _samples = Resampler.Resample(samples, audio.SampleRate, FeatureExtractor.SampleRate);
-        Segments = _samples.Length < Windowing.MinLength
-            ? []
-            : [.. VoiceActivityDetector.Detect(samples, audio.SampleRate).Select(To22050)];
+        var speech = VoiceActivityDetector.Detect(audio.Channel(channel), audio.SampleRate);
+        _samples = audio.Resample(channel, FeatureExtractor.SampleRate);
+        Segments = _samples.Length < Windowing.MinLength ? [] : [.. speech.Select(To22050)];
 
         SpeechSegment To22050(SpeechSegment segment) => new(
             segment.Start * FeatureExtractor.SampleRate / audio.SampleRate, segment.End * FeatureExtractor.SampleRate / audio.SampleRate);
@@ -48,13 +46,13 @@ internal sealed class SpeechClip
 }
 
 /// <summary>Extracts the features of the windows of one clip.</summary>
-internal sealed class ClipFeatureExtractor(float[] clip, SlidingFeatureExtractor extractor)
+internal sealed class ClipFeatureExtractor(ReadOnlyMemory<float> clip, SlidingFeatureExtractor extractor)
 {
     /// <summary>The features of a window: [frame][feature].</summary>
     public float[] Extract(Window window)
     {
         var features = new float[extractor.FeatureLength];
-        extractor.Extract(window.Start, window.Length, (first, samples) => clip.AsSpan((int)first, samples.Length).CopyTo(samples), features);
+        extractor.Extract(window.Start, window.Length, (first, samples) => clip.Span.Slice((int)first, samples.Length).CopyTo(samples), features);
         return features;
     }
 }

@@ -56,7 +56,7 @@ internal sealed class FaceExtractor(FaceDetector detector, Ffmpeg ffmpeg, int ma
         {
             // Blocks a dedicated thread.
             var decoded = other.DecodeAsync(ffmpeg, cancellationToken).GetAwaiter().GetResult();
-            return (Upright(decoded, other.Orientation), Bounds(other.Width, other.Height, other.Orientation));
+            return (Upright(decoded, other.Orientation), Bounds(other.Crop.Width, other.Crop.Height, other.Orientation));
         }
 
         var header = PictureHeader.Read(file.Span);

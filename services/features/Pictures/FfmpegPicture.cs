@@ -36,7 +36,10 @@ internal sealed record FfmpegPicture(
 
     public int Rows { get; init; } = 1;
 
-    /// <summary>As in EXIF, 1 to 8.</summary>
+    /// <summary>The part of the picture that is shown, in pixels.</summary>
+    public Rect Crop { get; init; } = new(0, 0, Width, Height);
+
+    /// <summary>As in EXIF, 1 to 8. Applied after the crop.</summary>
     public int Orientation { get; init; } = 1;
 
     /// <summary>Options of ffmpeg's scale filter for the color space; empty if the bitstream defines it.</summary>
@@ -54,6 +57,7 @@ internal sealed record FfmpegPicture(
         if (picture is null)
             return null;
         PictureHeader.CheckSize(picture.Width, picture.Height);
+        PictureHeader.CheckSize(picture.Crop.Width, picture.Crop.Height);
 
         var reduction = picture.Reduction;
         long pixels = (long)picture.Tile.Width * picture.Tile.Height, longest = picture.Columns * picture.Rows > 1 ? 0 : file.Length;
@@ -68,7 +72,7 @@ internal sealed record FfmpegPicture(
     private int Reduction =>
         (long)Width * Height > PictureContent.MaxFullPixels || (long)Tile.Width * Tile.Height > MaxFullPixels ? 2 : 1;
 
-    /// <summary>Decodes the picture: 8 bits, BGR, as stored, perhaps of half the edges.</summary>
+    /// <summary>Decodes the part that is shown: 8 bits, BGR, as stored, perhaps of half the edges.</summary>
     /// <exception cref="PictureFormatException">The picture is broken, or takes too long to decode.</exception>
     /// <exception cref="DecoderMissingException">ffmpeg is not installed.</exception>
     /// <exception cref="BusyException">Decoding timed out because the machine is overloaded.</exception>
@@ -97,7 +101,8 @@ internal sealed record FfmpegPicture(
 
         async Task<Mat> ReadAsync(Stream output, CancellationToken stop)
         {
-            var picture = new Mat(Math.Max(1, Height / reduction), Math.Max(1, Width / reduction), MatType.CV_8UC3);
+            var crop = new Rect(Crop.X / reduction, Crop.Y / reduction, Math.Max(1, Crop.Width / reduction), Math.Max(1, Crop.Height / reduction));
+            var picture = new Mat(crop.Height, crop.Width, MatType.CV_8UC3);
             try
             {
                 await using var buffered = new BufferedStream(output, 64 << 10);
@@ -108,8 +113,9 @@ internal sealed record FfmpegPicture(
                     for (var y = top; y < top + tile.Height; y++)
                     {
                         await buffered.ReadExactlyAsync(line, stop);
-                        if (y < picture.Height && left < picture.Width)
-                            Marshal.Copy(line, 0, picture.Ptr(y) + 3 * left, 3 * Math.Min(tile.Width, picture.Width - left));
+                        var shown = new Rect(left, y, tile.Width, 1) & crop;
+                        if (shown is { Width: > 0, Height: > 0 })
+                            Marshal.Copy(line, 3 * (shown.X - left), picture.Ptr(y - crop.Y) + 3 * (shown.X - crop.X), 3 * shown.Width);
                     }
                 }
 

@@ -113,6 +113,7 @@ internal static class Heif
                 Columns = columns,
                 Rows = rows,
                 Tile = extent,
+                Crop = Crop(size),
                 Orientation = Orientation(),
                 Color = Color(),
             };
@@ -236,6 +237,27 @@ internal static class Heif
 
         /// <summary>The data of a small item.</summary>
         private ReadOnlyMemory<byte> Whole(uint item) => _data.GetValueOrDefault(item) is [var only] ? only : throw Broken();
+
+        /// <summary>
+        /// Clean aperture (ISO/IEC 14496-12, 12.1.4): fractions of the size, and of the distance of its center from that of the picture. It
+        /// precedes rotations and reflections (ISO/IEC 23000-22, 7.3.6.7).
+        /// </summary>
+        private Rect Crop(Size size)
+        {
+            var aperture = Property(_primary, "clap");
+            if (aperture.IsEmpty)
+                return new(0, 0, size.Width, size.Height);
+            var fields = new Fields(aperture);
+            var (width, height, x, y) = (Fraction(), Fraction(), Fraction(), Fraction());
+            var (left, top) = (Edge(size.Width, x - width / 2), Edge(size.Height, y - height / 2));
+            var crop = new Rect(left, top, Edge(size.Width, x + width / 2) - left, Edge(size.Height, y + height / 2) - top);
+            return crop is { Width: > 0, Height: > 0 } ? crop : throw Broken();
+
+            double Fraction() => (int)fields.Read(4) / (double)fields.Read(4);
+
+            // NaN, for a denominator of 0, becomes 0.
+            static int Edge(int size, double fromCenter) => (int)Math.Clamp(Math.Round(size / 2.0 + fromCenter), 0, size);
+        }
 
         /// <summary>Rotations and reflections in their order, as an orientation of EXIF.</summary>
         private int Orientation()

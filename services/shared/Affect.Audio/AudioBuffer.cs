@@ -34,6 +34,13 @@ public sealed class AudioBuffer
     /// <summary>Samples of a channel; 0 is the left one.</summary>
     public ReadOnlySpan<float> Channel(int index) => _channels[index];
 
+    /// <summary>
+    /// Samples of a channel at another rate. A rate that is not higher takes the memory of the channel, whose own samples are then lost.
+    /// </summary>
+    public ReadOnlyMemory<float> Resample(int index, int rate) => rate <= SampleRate
+        ? Resampler.ResampleInPlace(_channels[index], SampleRate, rate)
+        : Resampler.Resample(_channels[index], SampleRate, rate);
+
     /// <summary>The first channel with the same samples as a channel.</summary>
     public int FirstEqual(int channel)
     {

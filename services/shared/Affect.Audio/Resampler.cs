@@ -63,6 +63,32 @@ public sealed class Resampler
         return output;
     }
 
+    /// <summary>Resamples a whole signal to a rate that is not higher, in its own memory.</summary>
+    /// <returns>The samples of <see cref="Resample"/>, at the start of the signal.</returns>
+    public static Memory<float> ResampleInPlace(Memory<float> signal, int from, int to)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(to, from);
+        if (from == to)
+            return signal;
+        var resampler = new Resampler(from, to);
+        var piece = new ArrayBufferWriter<float>(PieceLength);
+        var length = 0;
+        for (var rest = signal; !rest.IsEmpty;)
+        {
+            var next = rest[..Math.Min(PieceLength, rest.Length)];
+            rest = rest[next.Length..];
+            resampler.Process(next.Span, piece);
+            if (rest.IsEmpty)
+                resampler.Flush(piece);
+            // Never beyond the input that has been read.
+            piece.WrittenSpan.CopyTo(signal.Span[length..]);
+            length += piece.WrittenCount;
+            piece.ResetWrittenCount();
+        }
+
+        return signal[..length];
+    }
+
     /// <summary>
     /// Computes a part of the output of <see cref="Resample"/> from a part of the signal: the same samples, if the input extends
     /// <see cref="Reach"/> samples further on either side, or to the ends of the signal.

@@ -50,20 +50,21 @@ public static class WavReader
     }
 
     /// <summary>False if the samples have another codec than PCM, float or G.711, such as GSM or ADPCM. The header may still be broken.</summary>
-    public static bool CanRead(ReadOnlySpan<byte> file)
+    public static bool CanRead(ReadOnlySpan<byte> file) => IsWav(file) && ReadFormatTag(file) is null or Pcm or Float or ALaw or MuLaw;
+
+    /// <summary>The format tag of a WAV file, which identifies the codec; null if its header is broken.</summary>
+    public static int? ReadFormatTag(ReadOnlySpan<byte> file)
     {
-        if (!IsWav(file))
-            return false;
         for (var rest = file[12..]; rest.Length >= 8;)
         {
             var size = Math.Min(BinaryPrimitives.ReadUInt32LittleEndian(rest[4..]), rest.Length - 8);
             var body = rest.Slice(8, (int)size);
             if (rest.StartsWith("fmt "u8) && size >= 16)
-                return ReadTag(body) is Pcm or Float or ALaw or MuLaw;
+                return ReadTag(body);
             rest = AfterChunk(rest[8..], (int)size);
         }
 
-        return true;
+        return null;
     }
 
     private static ReadOnlySpan<byte> FindData(ReadOnlySpan<byte> file, out Format found)

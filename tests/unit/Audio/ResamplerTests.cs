@@ -46,6 +46,21 @@ public sealed class ResamplerTests
     }
 
     [Theory]
+    [InlineData(48_000, 22_050)]
+    [InlineData(44_100, 22_050)]
+    [InlineData(24_000, 22_050)]
+    [InlineData(22_051, 22_050)]
+    [InlineData(22_050, 22_050)]
+    public void ResampleInPlace_LowerRate_EqualsResample(int from, int to)
+    {
+        var signal = TestSignals.Noise(200_000, 0.5f);
+        var expected = Resampler.Resample(signal, from, to);
+        var actual = Resampler.ResampleInPlace(signal, from, to).ToArray();
+        Assert.Equal(expected.Length, actual.Length);
+        Assert.All(expected.Zip(actual), pair => Assert.Equal(pair.First, pair.Second, 1e-6f));
+    }
+
+    [Theory]
     [MemberData(nameof(Rates))]
     public void Resample_SineInTransitionBand_LeavesNoImageOrAlias(int from, int to)
     {

@@ -44,7 +44,7 @@ public sealed class AudioFormatsTests
 
         // The demuxer of ffmpeg, or our own reader, which needs no ffmpeg.
         var container = AudioContainer.Identify(file, out _);
-        Assert.Equal(row[2], WavReader.CanRead(file) ? "WavReader" : $"`{container?.Demuxer}`");
+        Assert.Equal(row[2], WavReader.CanRead(file) || container == AudioContainer.BigEndianWav ? "WavReader" : $"`{container?.Demuxer}`");
 
         var (audio, track) = await Decoder(row[2] == "WavReader" ? "/nowhere" : "ffmpeg").DecodeAsync(file, Cancellation);
         Assert.Equal(new AudioTrack(0, 1), track);
@@ -107,6 +107,11 @@ public sealed class AudioFormatsTests
     {
         ["playlists and manifests"] = "#EXTM3U\nhttp://127.0.0.1/a.ts"u8.ToArray(),
         ["headerless PCM, G.711, G.722, G.729"] = [.. Enumerable.Range(0, 8000).Select(i => (byte)(i * 7919 >> 3))],
+        ["raw AAC in WAV"] =
+        [
+            .. "RIFF"u8, 0, 0, 0, 0, .. "WAVEfmt "u8, 20, 0, 0, 0, 0xFF, 0, 1, 0, 0x22, 0x56, 0, 0, 0, 0x20, 0, 0, 0, 3, 16, 0, 2, 0, 0x13, 0x88,
+            .. "data"u8, 0x88, 0x13, 0, 0, .. Enumerable.Range(0, 5000).Select(i => (byte)(i * 7919 >> 3)),
+        ],
         ["MIDI, trackers"] = [.. "MThd"u8, 0, 0, 0, 6, 0, 1, 0, 2, 0, 96, .. "MTrk"u8, .. new byte[100]],
         ["RealAudio, DSS, AMR with several channels"] = [.. ".RMF"u8, 0, 0, 0, 18, .. new byte[100]],
         ["Monkey's Audio, Musepack, MXF, NUT"] = [.. "MAC "u8, 0x96, 0x0F, .. new byte[100]],
@@ -116,13 +121,44 @@ public sealed class AudioFormatsTests
     [Fact]
     public async Task DecodeAsync_RefusedRows_AreRejected()
     {
+        Assert.SkipUnless(AudioFile.HasFfmpeg, "ffmpeg is not installed");
         var rows = Table("| refused | why |");
         Assert.Equal(Refused.Keys, rows.Select(row => row[0]));
         foreach (var file in Refused.Values)
         {
             var rejection = await Assert.ThrowsAsync<AudioFormatException>(() => Decoder().DecodeAsync(file, Cancellation));
-            Assert.StartsWith("must be audio in a supported container", rejection.Message);
+            Assert.StartsWith(
+                file == Refused["raw AAC in WAV"] ? "must be WAV (format tag 0x00FF) with audio that can be decoded" : "must be audio in a supported container",
+                rejection.Message);
         }
+    }
+
+    [Fact]
+    public async Task DecodeAsync_RifxOfAnotherCodec_IsRejected()
+    {
+        var file = AudioFile.All.Single(file => file.Container == "RIFX").Create(TestMedia.FixturePath("golden/speech.wav"));
+        file[21] = 2; // MS ADPCM
+        var rejection = await Assert.ThrowsAsync<AudioFormatException>(() => Decoder().DecodeAsync(file, Cancellation));
+        Assert.Equal("must be RIFX with PCM, float or G.711: save it as RIFF", rejection.Message);
+    }
+
+    [Theory]
+    [InlineData(WavEncoding.Ieee32, false)]
+    [InlineData(WavEncoding.Pcm24, true)]
+    [InlineData(WavEncoding.MuLaw, false)]
+    public async Task DecodeAsync_Rifx_HasTheSamplesOfRiff(WavEncoding encoding, bool extensible)
+    {
+        var riff = new WavFile
+        {
+            Samples = TestMedia.Sine(440, 0.1, 8000),
+            SampleRate = 8000,
+            Channels = 2,
+            Encoding = encoding,
+            Extensible = extensible,
+        }.ToBytes();
+        var (actual, _) = await Decoder().DecodeAsync(AudioFile.Rifx(riff), Cancellation);
+        var (expected, _) = await Decoder().DecodeAsync(riff, Cancellation);
+        Assert.Equal(expected.ToMono(), actual.ToMono());
     }
 
     [Fact]

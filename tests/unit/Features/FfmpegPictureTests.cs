@@ -113,6 +113,40 @@ public sealed class FfmpegPictureTests
         AssertSame(picture, decoded, Lossy);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Decode_HeifWithCleanAperture_IsThatPart(bool tiles)
+    {
+        SkipWithoutFfmpeg();
+        using var picture = Gradient(500, 340);
+        var part = new Rect(101, 90, 299, 200);
+        var file = tiles
+            ? Heif(picture, 128, av1: false, (part.X, part.Y, part.Width, part.Height))
+            : new HeifFile { Tile = (500, 340), Tiles = [Bitstream(picture, av1: false)], Crop = (part.X, part.Y, part.Width, part.Height) }.ToBytes();
+
+        using var decoded = await DecodeAsync(file);
+
+        Assert.Equal(part, FfmpegPicture.Read(file)!.Crop);
+        AssertSame(picture[part], decoded, Lossy);
+    }
+
+    [Theory]
+    [InlineData(0, 0, 64, 48, 0, 0, 64, 48)]
+    [InlineData(-10, -10, 84, 48, 0, 0, 64, 38)] // beyond the picture
+    public void Read_CleanAperture_IsWithinThePicture(int x, int y, int width, int height, int left, int top, int shownWidth, int shownHeight)
+    {
+        var file = new HeifFile { Tile = (64, 48), Tiles = [[0, 0, 1, 0x26, 1]], Crop = (x, y, width, height) }.ToBytes();
+        Assert.Equal(new Rect(left, top, shownWidth, shownHeight), FfmpegPicture.Read(file)!.Crop);
+    }
+
+    [Fact]
+    public void Read_CleanApertureWithoutPixels_IsRejected()
+    {
+        var file = new HeifFile { Tile = (64, 48), Tiles = [[0, 0, 1, 0x26, 1]], Crop = (100, 0, 10, 10) }.ToBytes();
+        Assert.Throws<PictureFormatException>(() => FfmpegPicture.Read(file));
+    }
+
     [Fact]
     public async Task Decode_HeifOf48Megapixels_IsHalfOfItsEdges()
     {
@@ -191,7 +225,7 @@ public sealed class FfmpegPictureTests
         using var picture = Gradient(64, 48);
         byte[][] files =
         [
-            new HeifFile { Tile = (64, 48), Tiles = [[0, 0, 1, 0x40, 1, 0, 0, 1, 0x26, 1]], Rotation = 1, Mirror = 1 }.ToBytes(),
+            new HeifFile { Tile = (64, 48), Tiles = [[0, 0, 1, 0x40, 1, 0, 0, 1, 0x26, 1]], Rotation = 1, Mirror = 1, Crop = (3, 2, 50, 40) }.ToBytes(),
             new HeifFile { Tile = (64, 64), Grid = (128, 100), Tiles = [.. Enumerable.Repeat<byte[]>([0, 0, 1, 0x26, 1], 4)] }.ToBytes(),
             picture.ImEncode(".tiff"),
             [.. "GIF89a"u8, 64, 0, 48, 0, 0, 0, 0],
@@ -234,7 +268,7 @@ public sealed class FfmpegPictureTests
     private static async Task<Mat> DecodeAsync(byte[] file) =>
         await (FfmpegPicture.Read(file) ?? throw new InvalidOperationException("must be a picture")).DecodeAsync(Decoder, Cancellation);
 
-    private static byte[] Heif(Mat picture, int tile, bool av1)
+    private static byte[] Heif(Mat picture, int tile, bool av1, (int X, int Y, int Width, int Height)? crop = null)
     {
         var (columns, rows) = ((picture.Width - 1) / tile + 1, (picture.Height - 1) / tile + 1);
         using var padded = picture.CopyMakeBorder(
@@ -242,7 +276,7 @@ public sealed class FfmpegPictureTests
         var tiles = from row in Enumerable.Range(0, rows)
                     from column in Enumerable.Range(0, columns)
                     select Bitstream(padded[new Rect(column * tile, row * tile, tile, tile)], av1);
-        return new HeifFile { Tile = (tile, tile), Grid = (picture.Width, picture.Height), Tiles = [.. tiles], Av1 = av1 }.ToBytes();
+        return new HeifFile { Tile = (tile, tile), Grid = (picture.Width, picture.Height), Tiles = [.. tiles], Av1 = av1, Crop = crop }.ToBytes();
     }
 
     private static byte[] Bitstream(Mat picture, bool av1) => av1
