@@ -45,7 +45,38 @@ public static class HostilePictures
         ["BMP"] = () => Bmp(),
         ["BMP, long header"] = () => Bmp(headerSize: 0x7FFF_FFF0),
         ["BMP, trailer"] = () => Bmp(trailer: 30_000_000),
+        ["GIF, 10 megapixels"] = () => Encoded("gif", 3_648, 2_736),
+        ["GIF, claims 50 megapixels"] = () => [.. "GIF89a"u8, 0, Width >> 8, 0, Height >> 8, 0, 0, 0, (byte)','],
+        ["GIF, claims 11 megapixels"] = () => [.. "GIF89a"u8, 0, 16, 0x80, 10, 0, 0, 0, (byte)','],
+        ["TIFF, 20 megapixels"] = () => Encoded("tiff", 5_184, 3_888, "-compression_algo", "deflate"),
+        ["TIFF, 50 megapixels, gray"] = () => Encoded("tiff", Width, Height, "-compression_algo", "deflate", "-pix_fmt", "gray"),
+        ["TIFF, 10 megapixels, 16 bits"] = () => Encoded("tiff", 3_648, 2_736, "-compression_algo", "deflate", "-pix_fmt", "rgba64le"),
+        ["HEIC, tiles"] = () => Heif(512, 512, Width, Height),
+        ["HEIC, large tiles"] = () => Heif(4_096, 2_048, Width, Height),
+        ["HEIC, in one piece"] = () => Heif(6_144, 4_096, null, null),
+        ["AVIF, tiles"] = () => Heif(512, 512, Width, Height, av1: true),
+        ["AVIF, in one piece"] = () => Heif(6_144, 4_096, null, null, av1: true),
     };
+
+    /// <summary>A gradient, encoded by ffmpeg.</summary>
+    public static byte[] Encoded(string extension, int width, int height, params string[] options) => AudioFile.RunFfmpeg(
+        extension, ["-f", "lavfi", "-i", $"gradients=s={width}x{height}:x0=0:y0=0:x1={width}:y1={height}:nb_colors=2:seed=1", "-frames:v", "1", .. options]);
+
+    /// <summary>A HEIC or AVIF file; in one piece without a size.</summary>
+    public static byte[] Heif(int tileWidth, int tileHeight, int? width, int? height, bool av1 = false)
+    {
+        var tile = av1
+            ? Encoded("obu", tileWidth, tileHeight, "-c:v", "libaom-av1", "-cpu-used", "8", "-pix_fmt", "yuv420p", "-crf", "50")
+            : Encoded("hevc", tileWidth, tileHeight, "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error:info=0", "-pix_fmt", "yuv420p");
+        var count = width is null ? 1 : ((width.Value - 1) / tileWidth + 1) * ((height!.Value - 1) / tileHeight + 1);
+        return new HeifFile
+        {
+            Tile = (tileWidth, tileHeight),
+            Grid = width is null ? null : (width.Value, height!.Value),
+            Tiles = [.. Enumerable.Repeat(tile, count)],
+            Av1 = av1,
+        }.ToBytes();
+    }
 
     /// <summary>Chunks of text that inflate to 7.9 MB each; libpng caches them all.</summary>
     /// <param name="type">tEXt, zTXt, iTXt, iCCP or another.</param>

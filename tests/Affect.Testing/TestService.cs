@@ -37,7 +37,14 @@ public sealed class TestService : IAsyncDisposable
     }
 
     /// <summary>Address of the gRPC port: "http://127.0.0.1:40001".</summary>
-    public string GrpcAddress => $"http://127.0.0.1:{_grpc.Port}";
+    public string GrpcAddress
+    {
+        get
+        {
+            var host = _configuration.GetValueOrDefault("Server:Address") ?? "127.0.0.1";
+            return $"http://{(host.Contains(':') ? $"[{host}]" : host)}:{_configuration.GetValueOrDefault("Server:GrpcPort") ?? $"{_grpc.Port}"}";
+        }
+    }
 
     /// <summary>Address of REST and the web pages.</summary>
     public Uri HttpAddress => _http1 is { } http

@@ -17,10 +17,7 @@ public sealed class AudioCasesTests(AffectFixture fixture, ITestOutputHelper out
     /// <summary>The recording from which the lossy files of 6.3 s were made.</summary>
     private const string Original = "flac_behind_id3.flac";
 
-    /// <summary>
-    /// The samples are those that ffmpeg writes to WAV. Not mp3_4096_zeros_first.mp3: ffmpeg alone does not read its header behind the
-    /// zeros, and keeps the padding before its first sample.
-    /// </summary>
+    /// <summary>The samples are those that ffmpeg writes to WAV.</summary>
     [Theory]
     [InlineData(Original)]
     [InlineData("ok_reference_8k.wav")]
@@ -42,14 +39,42 @@ public sealed class AudioCasesTests(AffectFixture fixture, ITestOutputHelper out
         var actual = await AnalyzeAsync(File.ReadAllBytes(path));
         var expected = await AnalyzeAsync(AudioFile.RunFfmpeg("wav", ["-i", path, .. options, "-c:a", "pcm_s16le"]));
         output.WriteLine($"{name}: {actual.Judgement} expected: {expected.Judgement}");
-        Assert.Equal(expected.Duration.ToTimeSpan().TotalSeconds, actual.Duration.ToTimeSpan().TotalSeconds, 0.15);
-        Assert.Equal(expected.Judgement.Outcome, actual.Judgement.Outcome);
-        Assert.Equal(expected.Judgement.Emotion, actual.Judgement.Emotion);
-        foreach (var (one, other) in Scores(expected).Zip(Scores(actual)))
-            Assert.Equal(one, other, 0.02f);
+        AssertSame(expected, actual);
         Assert.Equal(new AudioTrack { Index = 0, Count = 1 }, actual.Track);
     }
 
+    /// <summary>ffmpeg alone does not read the header behind the zeros, which says how much padding precedes the first sample.</summary>
+    [Fact]
+    public async Task Analyze_Mp3BehindZeros_HasTheScoresOfItsSamplesInWav()
+    {
+        var file = File.ReadAllBytes(Case("mp3_4096_zeros_first.mp3"));
+        var mp3 = Path.GetTempFileName();
+        try
+        {
+            await File.WriteAllBytesAsync(mp3, file[4096..], Cancellation);
+            AssertSame(await AnalyzeAsync(AudioFile.RunFfmpeg("wav", "-f", "mp3", "-i", mp3, "-c:a", "pcm_s16le")), await AnalyzeAsync(file));
+        }
+        finally
+        {
+            File.Delete(mp3);
+        }
+    }
+
+    public static TheoryData<string> LosslessFormats => [.. AudioFile.All.Where(file => file.IsLossless).Select(file => file.Name)];
+
+    [Theory]
+    [MemberData(nameof(LosslessFormats))]
+    public async Task Analyze_LosslessFormat_HasTheScoresOfTheWav(string name)
+    {
+        Assert.SkipUnless(AudioFile.HasFfmpeg, "ffmpeg is not installed");
+        var wav = TestMedia.FixturePath("golden/speech.wav");
+        AssertSame(await AnalyzeAsync(File.ReadAllBytes(wav)), await AnalyzeAsync(AudioFile.All.Single(file => file.Name == name).Create(wav)));
+    }
+
+    /// <summary>
+    /// The codec changes the sound, and the model is uncertain about the original: the first emotion of GSM and MP3 is another, with equal
+    /// scores for the samples that ffmpeg writes to WAV.
+    /// </summary>
     [Theory]
     [InlineData("mulaw_header_says_16_bits.wav")]
     [InlineData("au_ulaw.au")]
@@ -87,6 +112,14 @@ public sealed class AudioCasesTests(AffectFixture fixture, ITestOutputHelper out
         Assert.Equal(StatusCode.InvalidArgument, rejection.StatusCode);
         var violation = Assert.Single(rejection.GetRpcStatus()!.GetDetail<BadRequest>()!.FieldViolations);
         Assert.Equal(("clip.audio", "must be AMR with audio that can be decoded"), (violation.Field, violation.Description));
+    }
+
+    private static void AssertSame(SpeechResult expected, SpeechResult actual)
+    {
+        Assert.Equal(expected.Duration.ToTimeSpan().TotalSeconds, actual.Duration.ToTimeSpan().TotalSeconds, 0.15);
+        Assert.Equal((expected.Judgement.Outcome, expected.Judgement.Emotion), (actual.Judgement.Outcome, actual.Judgement.Emotion));
+        foreach (var (one, other) in Scores(expected).Zip(Scores(actual)))
+            Assert.Equal(one, other, 0.02f);
     }
 
     private static float[] Scores(SpeechResult result) => result.Judgement.Scores is { } scores

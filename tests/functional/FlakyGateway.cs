@@ -38,16 +38,19 @@ internal sealed class FlakyGateway : EmotionService.EmotionServiceBase, IAsyncDi
     /// <param name="error">The error of the failed requests.</param>
     /// <param name="hang">True if the other requests last until they are canceled.</param>
     /// <param name="address">IP address to listen on.</param>
-    /// <param name="port">0 lets the system choose.</param>
+    /// <param name="port">Null for any.</param>
     public static async Task<FlakyGateway> StartAsync(
-        int failures = 0, Func<RpcException>? error = null, bool hang = false, string address = "127.0.0.1", int port = 0)
+        int failures = 0, Func<RpcException>? error = null, bool hang = false, string address = "127.0.0.1", int? port = null)
     {
         var gateway = new FlakyGateway(failures, error ?? (() => new RpcException(Status.DefaultCancelled)), hang);
+        var configuration = new Dictionary<string, string?> { ["Server:Address"] = address };
+        if (port is not null)
+            configuration["Server:GrpcPort"] = $"{port}";
         gateway._service = await TestService.StartAsync(
             "flaky-gateway", new FakeLogCollector(),
             builder => builder.Services.AddSingleton(gateway).AddHealthChecks().AddCheck("flaky", () => HealthCheckResult.Healthy()),
             app => app.MapGrpcService<FlakyGateway>(),
-            new Dictionary<string, string?> { ["Server:Address"] = address, ["Server:GrpcPort"] = port.ToString() });
+            configuration);
         return gateway;
     }
 

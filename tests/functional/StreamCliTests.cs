@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Affect.Testing;
+using Grpc.Core;
 
 namespace Affect.FunctionalTests;
 
@@ -41,6 +42,24 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
             Assert.Equal([V1.SpeakerRole.Customer, V1.SpeakerRole.Agent], attempt.Config.Audio.Channels.Select(channel => channel.Role));
             Assert.Equal(wav[^(samples.Length * width)..], attempt.Chunks.SelectMany(chunk => chunk.Data));
         }
+    }
+
+    /// <summary>Recorders write the bits of linear samples, or none.</summary>
+    [Theory]
+    [InlineData(WavEncoding.MuLaw, 0)]
+    [InlineData(WavEncoding.MuLaw, 13)]
+    [InlineData(WavEncoding.ALaw, 16)]
+    public async Task Stream_G711WithOtherBitsInTheHeader_IsSentUnchanged(WavEncoding encoding, byte bits)
+    {
+        await using var gateway = await BreakingGateway.StartAsync();
+        var wav = WavFile.Mono(TestMedia.Noise(0.5, 8_000), 8_000, encoding);
+        wav[34] = bits;
+        var run = await RunAsync(null, gateway.Address, "stream", Put("call.wav", wav));
+
+        Assert.Equal((0, ""), (run.ExitCode, run.Error));
+        var attempt = Assert.Single(gateway.Attempts);
+        Assert.Equal(encoding == WavEncoding.MuLaw ? V1.AudioEncoding.Mulaw : V1.AudioEncoding.Alaw, attempt.Config.Audio.Encoding);
+        Assert.Equal(wav[44..], attempt.Chunks.SelectMany(chunk => chunk.Data));
     }
 
     [Fact]
@@ -249,6 +268,35 @@ public sealed class StreamCliTests(AffectFixture fixture) : IDisposable
         Put("calls/a.wav", TestMedia.Speech());
         Put("calls/b.wav", TestMedia.Speech());
         var run = await RunAsync(null, gateway.Address, "batch", Path.Combine(_folder, "calls"), "--out", Path.Combine(_folder, "all.jsonl"));
+        Assert.Equal((0, "2 files: 2 analyzed, 0 left out, 0 failed\n"), (run.ExitCode, run.Output));
+    }
+
+    [Fact]
+    public async Task Batch_AnswerIsUnavailable_IsRetried()
+    {
+        await using var gateway = await FlakyGateway.StartAsync(failures: 2, () => new(new(StatusCode.Unavailable, "restarting")));
+        Directory.CreateDirectory(Path.Combine(_folder, "calls"));
+        Put("calls/a.wav", TestMedia.Speech());
+        var run = await RunAsync(null, gateway.Address, "batch", Path.Combine(_folder, "calls"), "--out", Path.Combine(_folder, "all.jsonl"));
+        Assert.Equal((0, "1 file: 1 analyzed, 0 left out, 0 failed\n"), (run.ExitCode, run.Output));
+        Assert.Equal(3, gateway.Calls);
+    }
+
+    /// <summary>The run ends instead of failing every file, and the next one continues.</summary>
+    [Fact]
+    public async Task Batch_AnswerStaysUnavailable_EndsUntilTheNextRun()
+    {
+        const int attempts = 4; // of the SDK
+        await using var gateway = await FlakyGateway.StartAsync(failures: attempts, () => new(new(StatusCode.Unavailable, "restarting")));
+        Directory.CreateDirectory(Path.Combine(_folder, "calls"));
+        Put("calls/a.wav", TestMedia.Speech());
+        Put("calls/b.wav", TestMedia.Speech());
+        string[] batch = ["batch", Path.Combine(_folder, "calls"), "--out", Path.Combine(_folder, "all.jsonl"), "--concurrency", "1"];
+        var run = await RunAsync(null, gateway.Address, batch);
+        Assert.Equal((69, "2 files: 0 analyzed, 0 left out, 0 failed, 2 not reached\n"), (run.ExitCode, run.Output));
+        Assert.Equal(attempts, gateway.Calls);
+
+        run = await RunAsync(null, gateway.Address, batch);
         Assert.Equal((0, "2 files: 2 analyzed, 0 left out, 0 failed\n"), (run.ExitCode, run.Output));
     }
 

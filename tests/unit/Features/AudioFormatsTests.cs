@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Runtime.CompilerServices;
+using System.Text.RegularExpressions;
 using Affect.Audio;
 using Affect.Features;
 using Affect.Features.Audio;
@@ -17,7 +19,7 @@ public sealed class AudioFormatsTests
     public static TheoryData<string> Names => [.. AudioFile.All.Select(file => file.Name)];
 
     /// <summary>Tables of the README: the lines of that with the header, without the header.</summary>
-    private static List<string[]> Table(string header, [CallerFilePath] string path = "")
+    internal static List<string[]> Table(string header, [CallerFilePath] string path = "")
     {
         var readme = Path.Combine(Path.GetDirectoryName(path)!, "../../../services/features/README.md");
         return [.. File.ReadLines(readme)
@@ -32,6 +34,15 @@ public sealed class AudioFormatsTests
     [Fact]
     public void Table_Rows_AreTheTestedFormats() =>
         Assert.Equal(AudioFile.All.Select(file => file.Name), Formats.Select(row => $"{row[0]}, {row[1]}"));
+
+    [Fact]
+    public void Table_Costs_AreWithinTheLimits() => Assert.All(Formats, row =>
+    {
+        var cost = Regex.Match(row[3], @"^\d+\.\d MB, (\d+\.\d) s, (\d+) MiB$");
+        Assert.True(cost.Success, row[3]);
+        Assert.InRange(double.Parse(cost.Groups[1].ValueSpan, CultureInfo.InvariantCulture), 0, 10);
+        Assert.InRange(int.Parse(cost.Groups[2].ValueSpan, CultureInfo.InvariantCulture), 1, 300);
+    });
 
     [Theory]
     [MemberData(nameof(Names))]
