@@ -37,6 +37,23 @@ public static class HostileAudio
         ["WebM, attachment"] = () => WebM("attachment"),
         ["AIFF, comment"] = () => Aiff(1),
         ["AIFF, 999 channels"] = () => Aiff(999),
+        ["AMR, frames without audio"] = () => Amr(0x7C, 1),
+        ["AMR, comfort noise"] = () => Amr(0x44, 6),
+        ["AMR, hours"] = () => Amr(0x04, 13),
+        ["WMA, tags"] = Wma,
+        ["AVI, 1,000 streams"] = () => Avi("strl", 1000),
+        ["AVI, 200,000 streams"] = () => Avi("strl", 200_000),
+        ["AVI, index"] = () => Avi("idx1", 1_700_000),
+        ["AVI, comments"] = () => Avi("INFO", 2_500_000),
+        ["MPEG-TS, streams"] = MpegTs,
+        ["CAF, comments"] = () => Caf("info"),
+        ["CAF, packet table"] = () => Caf("pakt"),
+        ["CAF, claimed packets"] = () => Caf("claim"),
+        ["CAF, 999 channels"] = () => Caf("channels"),
+        ["ADPCM, blocks of 64 KiB"] = () => Adpcm(0x11, 1, 65_535),
+        ["ADPCM, blocks of a sample"] = () => Adpcm(0x11, 2, 8),
+        ["ADPCM, 255 channels"] = () => Adpcm(2, 255, 65_535),
+        ["ADPCM, eight channels"] = () => Adpcm(0x11, 8, 256),
     };
 
     /// <summary>A WAV of one byte per sample.</summary>
@@ -254,6 +271,110 @@ public static class HostileAudio
             BinaryPrimitives.WriteInt32BigEndian(length, content.Length);
             return [.. Encoding.ASCII.GetBytes(type), .. length, .. content];
         }
+    }
+
+    /// <summary>An AMR of equal frames.</summary>
+    /// <param name="header">Type of the frames.</param>
+    /// <param name="length">Bytes of a frame.</param>
+    public static byte[] Amr(byte header, int length) => [.. "#!AMR\n"u8, .. Repeat([header, .. new byte[length - 1]], Size)];
+
+    /// <summary>A WMA with a million tags.</summary>
+    public static byte[] Wma()
+    {
+        ReadOnlySpan<byte> header = [0x30, 0x26, 0xB2, 0x75, 0x8E, 0x66, 0xCF, 0x11, 0xA6, 0xD9, 0, 0xAA, 0, 0x62, 0xCE, 0x6C];
+        ReadOnlySpan<byte> tags = [0x40, 0xA4, 0xD0, 0xD2, 0x07, 0xE3, 0xD2, 0x11, 0x97, 0xF0, 0, 0xA0, 0xC9, 0x5E, 0xA8, 0x50];
+        const int objects = 26;
+        var entries = Repeat([4, 0, (byte)'a', 0, 0, 0, 0, 0, 4, 0, (byte)'b', 0, 0, 0], 14 * 65_535);
+        var length = new byte[8];
+        BinaryPrimitives.WriteInt64LittleEndian(length, 26 + entries.Length);
+        byte[] part = [.. tags, .. length, 0xFF, 0xFF, .. entries];
+        BinaryPrimitives.WriteInt64LittleEndian(length, 30 + objects * part.Length);
+        return [.. header, .. length, objects, 0, 0, 0, 1, 2, .. Repeat(part, objects * part.Length)];
+    }
+
+    /// <summary>An AVI with many streams, entries of its index or comments.</summary>
+    public static byte[] Avi(string kind, int count)
+    {
+        byte[] main = new byte[56];
+        (main[12], main[24]) = (0x10, 1);
+        byte[] stream = [.. "auds"u8, .. new byte[16], 1, 0, 0, 0, 0x40, 0x1F, .. new byte[18], 1, .. new byte[11]];
+        byte[] format = [7, 0, 1, 0, 0x40, 0x1F, 0, 0, 0x40, 0x1F, 0, 0, 1, 0, 8, 0];
+        var streams = RiffChunk("LIST", [.. "strl"u8, .. RiffChunk("strh", stream), .. RiffChunk("strf", format)]);
+        var data = RiffChunk("00wb", new byte[8000]);
+        return RiffChunk("RIFF",
+        [
+            .. "AVI "u8,
+            .. RiffChunk("LIST", [.. "hdrl"u8, .. RiffChunk("avih", main), .. Repeat(streams, (kind == "strl" ? count : 1) * streams.Length)]),
+            .. kind == "INFO" ? RiffChunk("LIST", [.. "INFO"u8, .. Repeat(RiffChunk("ICMT", "ab"u8.ToArray()), 10 * count)]) : [],
+            .. RiffChunk("LIST", [.. "movi"u8, .. data]),
+            .. kind == "idx1" ? RiffChunk("idx1", Repeat([.. "00wb"u8, 16, 0, 0, 0, 4, 0, 0, 0, 0x40, 0x1F, 0, 0], 16 * count)) : [],
+        ]);
+    }
+
+    /// <summary>An MPEG-TS whose packets belong to 8,170 streams, which no table announces.</summary>
+    public static byte[] MpegTs()
+    {
+        var file = new byte[Size / 188 * 188];
+        for (var (at, stream) = (0, 0); at < file.Length; at += 188, stream = (stream + 1) % 8170)
+            new byte[] { 0x47, (byte)(0x40 | (16 + stream) >> 8), (byte)(16 + stream), 0x10, 0, 0, 1, 0xC0, 0, 0, 0x80 }.CopyTo(file, at);
+        return file;
+    }
+
+    /// <summary>A CAF with millions of comments or packets, claimed ones, or 999 channels.</summary>
+    public static byte[] Caf(string kind)
+    {
+        const int packets = 28_000_000, comments = 2_500_000;
+        byte[] format = kind is "pakt" or "claim"
+            ? [.. "aac "u8, .. new byte[8], 0, 0, 4, 0, 0, 0, 0, 1, 0, 0, 0, 0]
+            : [.. "ulaw"u8, 0, 0, 0, 0, 0, 0, (byte)(kind == "channels" ? 3 : 0), (byte)(kind == "channels" ? 0xE7 : 1), 0, 0, 0, 1,
+                0, 0, (byte)(kind == "channels" ? 3 : 0), (byte)(kind == "channels" ? 0xE7 : 1), 0, 0, 0, 8];
+        byte[] extra = kind switch
+        {
+            "info" => CafChunk("info", [.. Number(comments)[4..], .. Comments()]),
+            "pakt" => CafChunk("pakt", [.. Number(packets), .. Number(1024L * packets), .. new byte[8], .. Repeat([1], packets)]),
+            "claim" => CafChunk("pakt", [.. Number(1L << 40), .. Number(1L << 50), .. new byte[8], .. Repeat([1], 100)]),
+            _ => [],
+        };
+        return
+        [
+            .. "caff"u8, 0, 1, 0, 0, .. CafChunk("desc", [0x40, 0xBF, 0x40, 0, 0, 0, 0, 0, .. format]), .. extra,
+            .. CafChunk("data", new byte[4 + 999 * 1000]),
+        ];
+
+        static byte[] Comments()
+        {
+            var bytes = new byte[10 * comments];
+            for (var i = 0; i < comments; i++)
+                Encoding.ASCII.GetBytes($"k{i:0000000}\0v").AsSpan(0, 9).CopyTo(bytes.AsSpan(10 * i));
+            return bytes;
+        }
+
+        static byte[] CafChunk(string type, byte[] content) => [.. Encoding.ASCII.GetBytes(type), .. Number(content.Length), .. content];
+
+        static byte[] Number(long value)
+        {
+            var bytes = new byte[8];
+            BinaryPrimitives.WriteInt64BigEndian(bytes, value);
+            return bytes;
+        }
+    }
+
+    /// <summary>A WAV of 31 MB with ADPCM, zeros.</summary>
+    /// <param name="tag">0x11: IMA, 2: MS.</param>
+    /// <param name="channels">Number of channels.</param>
+    /// <param name="block">Bytes of a block.</param>
+    public static byte[] Adpcm(byte tag, byte channels, ushort block) => RiffChunk("RIFF",
+    [
+        .. "WAVE"u8,
+        .. RiffChunk("fmt ", [tag, 0, channels, 0, 0x40, 0x1F, 0, 0, 0, 0x10, 0, 0, (byte)block, (byte)(block >> 8), 4, 0, 2, 0, 1, 0]),
+        .. RiffChunk("data", new byte[31_000_000]),
+    ]);
+
+    private static byte[] RiffChunk(string type, byte[] content)
+    {
+        var length = new byte[4];
+        BinaryPrimitives.WriteInt32LittleEndian(length, content.Length);
+        return [.. Encoding.ASCII.GetBytes(type), .. length, .. content, .. new byte[content.Length % 2]];
     }
 
     /// <summary>Comments of Vorbis: a vendor, then as many comments of one letter as fit.</summary>

@@ -45,17 +45,17 @@ public static class HostilePictures
         ["BMP"] = () => Bmp(),
         ["BMP, long header"] = () => Bmp(headerSize: 0x7FFF_FFF0),
         ["BMP, trailer"] = () => Bmp(trailer: 30_000_000),
-        ["GIF, 10 megapixels"] = () => Encoded("gif", 3_648, 2_736),
         ["GIF, claims 50 megapixels"] = () => [.. "GIF89a"u8, 0, Width >> 8, 0, Height >> 8, 0, 0, 0, (byte)','],
+        ["GIF, 13 megapixels"] = () => Encoded("gif", 4_160, 3_072),
         ["GIF, claims 11 megapixels"] = () => [.. "GIF89a"u8, 0, 16, 0x80, 10, 0, 0, 0, (byte)','],
-        ["TIFF, 20 megapixels"] = () => Encoded("tiff", 5_184, 3_888, "-compression_algo", "deflate"),
-        ["TIFF, 50 megapixels, gray"] = () => Encoded("tiff", Width, Height, "-compression_algo", "deflate", "-pix_fmt", "gray"),
-        ["TIFF, 10 megapixels, 16 bits"] = () => Encoded("tiff", 3_648, 2_736, "-compression_algo", "deflate", "-pix_fmt", "rgba64le"),
+        ["TIFF, 17 megapixels"] = () => Encoded("tiff", 4_992, 3_328, "-compression_algo", "deflate", "-pix_fmt", "rgba"),
+        ["TIFF, 37 megapixels, gray"] = () => Encoded("tiff", 7_168, 5_216, "-compression_algo", "deflate", "-pix_fmt", "gray"),
+        ["TIFF, 10 megapixels, 16 bits"] = () => Encoded("tiff", 3_888, 2_480, "-compression_algo", "deflate", "-pix_fmt", "rgba64le"),
         ["HEIC, tiles"] = () => Heif(512, 512, Width, Height),
         ["HEIC, large tiles"] = () => Heif(4_096, 2_048, Width, Height),
-        ["HEIC, in one piece"] = () => Heif(6_144, 4_096, null, null),
+        ["HEIC, in one piece"] = () => Heif(5_184, 4_016, null, null),
         ["AVIF, tiles"] = () => Heif(512, 512, Width, Height, av1: true),
-        ["AVIF, in one piece"] = () => Heif(6_144, 4_096, null, null, av1: true),
+        ["AVIF, in one piece"] = () => Heif(5_184, 4_016, null, null, av1: true),
     };
 
     /// <summary>A gradient, encoded by ffmpeg.</summary>

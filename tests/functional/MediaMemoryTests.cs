@@ -59,6 +59,12 @@ public sealed class MediaMemoryTests(ITestOutputHelper output) : IAsyncLifetime
     [InlineData("MP4")]
     [InlineData("WebM")]
     [InlineData("AIFF")]
+    [InlineData("AMR")]
+    [InlineData("WMA")]
+    [InlineData("AVI")]
+    [InlineData("MPEG-TS")]
+    [InlineData("CAF")]
+    [InlineData("ADPCM")]
     public async Task ExtractSpeech_HostileFiles_TakeBoundedMemory(string format)
     {
         var path = System.Environment.GetEnvironmentVariable("PATH") ?? "";

@@ -19,7 +19,7 @@ internal sealed record FfmpegPicture(
     string Name, int Width, int Height, string[] Demuxer, IEnumerable<ReadOnlyMemory<byte>> Input, double BytesPerPixel)
 {
     /// <summary>Largest memory of ffmpeg for a picture beside the 70 MiB that it takes for any file.</summary>
-    private const long MaxMemory = 100 << 20;
+    private const long MaxMemory = 90 << 20;
 
     /// <summary>Above this number of pixels, ffmpeg returns a picture or tile of half the edges.</summary>
     private const int MaxFullPixels = 8_000_000;
@@ -59,18 +59,25 @@ internal sealed record FfmpegPicture(
         PictureHeader.CheckSize(picture.Width, picture.Height);
         PictureHeader.CheckSize(picture.Crop.Width, picture.Crop.Height);
 
-        var reduction = picture.Reduction;
-        long pixels = (long)picture.Tile.Width * picture.Tile.Height, longest = picture.Columns * picture.Rows > 1 ? 0 : file.Length;
-        var needed = (long)(pixels * (picture.BytesPerPixel + 3.0 / (reduction * reduction))) + longest;
+        if (picture.Columns * picture.Rows == 1)
+            picture = picture with { PacketLength = file.Length };
+        var needed = picture.Memory(picture.Reduction);
         return needed <= MaxMemory
             ? picture
             : throw new PictureFormatException(
                 $"must take at most {MaxMemory >> 20} MiB to decode; it takes {needed >> 20} MiB: reduce its pixels, or save it as a JPEG");
     }
 
+    /// <summary>Bytes that ffmpeg copies before it decodes them; small for tiles.</summary>
+    private long PacketLength { get; init; }
+
     /// <summary>2 if the decoded picture has half the edges, otherwise 1.</summary>
     private int Reduction =>
-        (long)Width * Height > PictureContent.MaxFullPixels || (long)Tile.Width * Tile.Height > MaxFullPixels ? 2 : 1;
+        (long)Width * Height > PictureContent.MaxFullPixels || (long)Tile.Width * Tile.Height > MaxFullPixels || Memory(1) > MaxMemory ? 2 : 1;
+
+    /// <summary>Memory of ffmpeg in bytes: the decoder, the scaled picture and the copy of it that is written.</summary>
+    private long Memory(int reduction) =>
+        (long)((double)Tile.Width * Tile.Height * (BytesPerPixel + 2 * 3.0 / (reduction * reduction))) + PacketLength;
 
     /// <summary>Decodes the part that is shown: 8 bits, BGR, as stored, perhaps of half the edges.</summary>
     /// <exception cref="PictureFormatException">The picture is broken, or takes too long to decode.</exception>
@@ -134,7 +141,7 @@ internal sealed record FfmpegPicture(
         ? throw new PictureFormatException("must be a GIF with a complete header")
         : new(
             "GIF", BinaryPrimitives.ReadUInt16LittleEndian(file.Span[6..]), BinaryPrimitives.ReadUInt16LittleEndian(file.Span[8..]),
-            ["-f", "gif_pipe"], [file], BytesPerPixel: 8);
+            ["-f", "gif_pipe"], [file], BytesPerPixel: 5);
 
     /// <summary>TIFF 6.0: the first directory. A frame of 8 or 16 bits per sample.</summary>
     private static FfmpegPicture Tiff(ReadOnlyMemory<byte> file)

@@ -216,7 +216,29 @@ public sealed class FfmpegPictureTests
     public void Read_LargePictureInOnePiece_IsRejectedByItsMemory()
     {
         var file = new HeifFile { Tile = (8_000, 6_000), Tiles = [[0, 0, 1, 0x26, 1]] }.ToBytes();
-        Assert.Contains("at most 100 MiB", Assert.Throws<PictureFormatException>(() => FfmpegPicture.Read(file)).Message);
+        Assert.Contains("at most 90 MiB", Assert.Throws<PictureFormatException>(() => FfmpegPicture.Read(file)).Message);
+    }
+
+    /// <summary>Pictures that take almost as much memory as is allowed: ffmpeg, which has a limit, decodes them.</summary>
+    [Theory]
+    [InlineData("gif", 4160, 3072)]
+    [InlineData("tiff", 4992, 3328, "-pix_fmt", "rgba")]
+    [InlineData("tiff", 5184, 4016, "-pix_fmt", "rgb24")]
+    [InlineData("tiff", 7168, 5216, "-pix_fmt", "gray")]
+    [InlineData("tiff", 3888, 2480, "-pix_fmt", "rgba64le")]
+    [InlineData("heic", 5184, 4016)]
+    [InlineData("avif", 5184, 4016)]
+    public async Task Decode_LargestPicture_FitsIntoTheMemoryOfFfmpeg(string extension, int width, int height, params string[] options)
+    {
+        SkipWithoutFfmpeg();
+        byte[] Create(int rows) => extension is "heic" or "avif"
+            ? HostilePictures.Heif(width, rows, null, null, av1: extension == "avif")
+            : HostilePictures.Encoded(extension, width, rows, [.. options, .. extension == "tiff" ? ["-compression_algo", "deflate"] : Array.Empty<string>()]);
+
+        using var decoded = await DecodeAsync(Create(height));
+
+        Assert.Equal((width / 2, height / 2), (decoded.Width, decoded.Height));
+        Assert.Contains("at most 90 MiB", Assert.Throws<PictureFormatException>(() => FfmpegPicture.Read(Create(height * 6 / 5 / 16 * 16))).Message);
     }
 
     [Fact]
