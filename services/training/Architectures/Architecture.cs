@@ -1,5 +1,6 @@
 using Affect.Inference;
 using Affect.Training.Data;
+using Affect.Training.Export;
 using Affect.Training.Layers;
 
 namespace Affect.Training.Architectures;
@@ -9,10 +10,12 @@ namespace Affect.Training.Architectures;
 /// </summary>
 internal abstract class Architecture
 {
-    /// <summary>The architectures of this assembly, by name.</summary>
+    /// <summary>The architectures of this assembly and the members that only ensembles have, by name.</summary>
     public static IReadOnlyDictionary<string, Architecture> All { get; } = typeof(Architecture).Assembly.GetTypes()
-        .Where(type => type.IsSubclassOf(typeof(Architecture)) && !type.IsAbstract)
+        .Where(type => type.IsSubclassOf(typeof(Architecture)) && !type.IsAbstract && type.GetConstructor(Type.EmptyTypes) is not null)
         .Select(type => (Architecture)Activator.CreateInstance(type)!)
+        .SelectMany(architecture => architecture.Members.Prepend(architecture))
+        .DistinctBy(architecture => architecture.Name)
         .OrderBy(architecture => architecture.Name, StringComparer.Ordinal)
         .ToDictionary(architecture => architecture.Name);
 
@@ -33,6 +36,9 @@ internal abstract class Architecture
 
     /// <summary>Hyperparameters of the last training run.</summary>
     public abstract Recipe Recipe { get; }
+
+    /// <summary>Format of the larger weights in the ONNX file.</summary>
+    public virtual WeightFormat WeightFormat => WeightFormat.Float16;
 
     /// <summary>Additional text of the model card.</summary>
     public virtual string Remarks => "";

@@ -112,7 +112,7 @@ internal static class EvaluateCommand
         foreach (var (split, data) in trained.Zip(sets))
         {
             var exported = Exporter.Export(
-                architecture, member => Trainer.BestWeightsPath(workspace.RunFolder(member, split)), data, WeightFormat.Float16,
+                architecture, member => Trainer.BestWeightsPath(workspace.RunFolder(member, split)), data, architecture.WeightFormat,
                 cancellation);
             Console.WriteLine($"{split}: temperature {exported.Temperature}, abstains below {exported.AbstainBelow}");
             parts.Add((split, Test(CalibratedModel.FromRun(exported), architecture, data, cancellation)));

@@ -11,11 +11,7 @@ internal static class ExportCommand
     public static Command Create()
     {
         var version = new Option<string>("--version") { Description = "Version to write.", DefaultValueFactory = _ => "1" };
-        var format = new Option<WeightFormat>("--weight-format")
-        {
-            Description = "Format of the larger weights.",
-            DefaultValueFactory = _ => WeightFormat.Float16,
-        };
+        var format = CommonOptions.Option<WeightFormat?>("--weight-format", "Format of the larger weights; the default is the model's.", null);
         var isDefault = new Option<bool>("--default") { Description = "Makes the model the default of its modality." };
         var command = new Command("export", "Exports ONNX file, manifest and model card after comparing ONNX Runtime with TorchSharp.")
         {
@@ -29,8 +25,8 @@ internal static class ExportCommand
             CommonOptions.StartTorch(parsed.GetValue(CommonOptions.Threads));
             var data = await CommonOptions.LoadAsync(workspace, architecture, protocol, cancellation);
             var exported = Exporter.Export(
-                architecture, member => Trainer.BestWeightsPath(workspace.RunFolder(member, protocol)), data, parsed.GetValue(format),
-                cancellation);
+                architecture, member => Trainer.BestWeightsPath(workspace.RunFolder(member, protocol)), data,
+                parsed.GetValue(format) ?? architecture.WeightFormat, cancellation);
             var path = ModelFolder.Write(
                 parsed.GetValue(CommonOptions.Models)!, architecture, exported, parsed.GetValue(version)!, parsed.GetValue(isDefault),
                 EvaluationResults.LearningCurves(Trainer.ReadState(Trainer.CheckpointPath(workspace.RunFolder(architecture, protocol)))));

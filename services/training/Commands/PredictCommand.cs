@@ -17,15 +17,10 @@ internal static class PredictCommand
     public static Command Create()
     {
         var conditions = new Option<bool>("--conditions") { Description = "Predicts under every condition, not only clean sound." };
-        var format = new Option<WeightFormat>("--weight-format")
-        {
-            Description = "Format of the larger weights.",
-            DefaultValueFactory = _ => WeightFormat.Float16,
-        };
         var command = new Command("predict", "Writes the logits of test windows to predictions.tsv in the folder of each run.")
         {
             CommonOptions.Model, CommonOptions.Data, CommonOptions.Run, CommonOptions.Splits, CommonOptions.Protocol, CommonOptions.Threads,
-            conditions, format,
+            conditions,
         };
         command.SetAction((parsed, cancellation) => CommonOptions.InvokeAsync(async () =>
         {
@@ -42,7 +37,7 @@ internal static class PredictCommand
                 var (network, normalization) = Trainer.LoadBest(
                     architecture, member => Trainer.BestWeightsPath(workspace.RunFolder(member, split)));
                 using var _ = network;
-                using var runner = new OnnxRunner(Exporter.Write(architecture, network, parsed.GetValue(format)), architecture, normalization);
+                using var runner = new OnnxRunner(Exporter.Write(architecture, network, architecture.WeightFormat), architecture, normalization);
                 var test = (SpeechWindows)data.Test;
                 await using var file = File.CreateText(FoldPredictions.FilePath(folder));
                 foreach (var condition in parsed.GetValue(conditions) ? Condition.All : [Condition.All[0]])

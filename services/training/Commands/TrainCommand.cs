@@ -35,33 +35,32 @@ internal static class TrainCommand
             var workspace = CommonOptions.Workspace(parsed);
             CommonOptions.StartTorch(parsed.GetValue(CommonOptions.Threads));
             var given = parsed.GetValue(initializeFrom) is { Length: > 0 } file ? file : null;
-            foreach (var member in architecture.Members)
-                await TrainAsync(member, member.Recipe, workspace.RunFolder(member, protocol), given);
+            foreach (var (index, member) in architecture.Members.Index())
+                await TrainAsync(member, member.Recipe, workspace.RunFolder(member, protocol), given, parsed.GetValue(seed) + index);
 
             // The preceding run comes first, unless it is finished.
-            async Task TrainAsync(Architecture model, Recipe recipe, string folder, string? weights)
+            async Task TrainAsync(Architecture model, Recipe recipe, string folder, string? weights, int memberSeed)
             {
                 if (weights is null && recipe.InitializeFrom is { } preceding)
                 {
                     weights = Trainer.BestWeightsPath(Workspace.PreviousRunFolder(folder));
                     if (Trainer.ReadState(Trainer.CheckpointPath(folder)) is null)
-                        await TrainAsync(model, preceding, Workspace.PreviousRunFolder(folder), null);
+                        await TrainAsync(model, preceding, Workspace.PreviousRunFolder(folder), null, memberSeed);
                 }
                 var data = await CommonOptions.LoadAsync(workspace, model, recipe, protocol, cancellation);
-                if (recipe.Teacher is { } other && Architecture.All[other] is SpeechBestHead head)
+                if (recipe.Teacher is { } other && Architecture.All[other] is WhisperSpeech best)
                 {
                     // Trained under the same protocol: the shipped weights have heard its test voices.
-                    var inputs = await CommonOptions.LoadAsync(workspace, head, protocol, cancellation);
-                    var (network, normalization) = Trainer.LoadBest(head, _ => Trainer.BestWeightsPath(workspace.RunFolder(head, protocol)));
-                    using (network)
+                    var states = await CommonOptions.LoadAsync(workspace, best.Members[0], protocol, cancellation);
+                    var logits = new List<List<float[]>>();
+                    foreach (var head in best.Members)
                     {
-                        var (logits, _) = await Trainer.InferAsync(head, network, normalization, inputs.Train, cancellation);
-                        data = data with
-                        {
-                            Train = new SoftLabels(data.Train, logits.ConvertAll(row => (float[]?)Scores(row)),
-                                recipe.DistillationWeight),
-                        };
+                        var (network, normalization) = Trainer.LoadBest(head, _ => Trainer.BestWeightsPath(workspace.RunFolder(head, protocol)));
+                        using (network)
+                            logits.Add((await Trainer.InferAsync(head, network, normalization, states.Train, cancellation)).Logits);
                     }
+                    var scores = Enumerable.Range(0, states.Train.Count).Select(i => (float[]?)Scores(Mean([.. logits.Select(rows => rows[i])])));
+                    data = data with { Train = new SoftLabels(data.Train, [.. scores], recipe.DistillationWeight) };
                 }
                 else if (recipe.Teacher is { } name)
                 {
@@ -79,11 +78,14 @@ internal static class TrainCommand
                     };
                 }
                 await RunAsync(new Trainer(model, recipe with { Epochs = parsed.GetValue(epochs) ?? recipe.Epochs }, data,
-                    parsed.GetValue(seed), folder, weights), cancellation);
+                    memberSeed, folder, weights), cancellation);
             }
         }));
         return command;
     }
+
+    private static float[] Mean(float[][] rows) =>
+        [.. Enumerable.Range(0, rows[0].Length).Select(i => rows.Average(row => row[i]))];
 
     private static float[] Scores(float[] logits)
     {

@@ -96,7 +96,7 @@ internal sealed class Batches(Architecture architecture, Recipe recipe, Normaliz
             var sampleAugmentation = augmentation(indices[i], i);
             samples.Fill(indices[i], sampleAugmentation, features);
             if (sampleAugmentation is { Weak: false, Random: var random } && architecture.Modality == Modality.Speech
-                && architecture is not SpeechBestHead) // the states of an encoder have no bands
+                && architecture is not WhisperHead) // the states of an encoder have no bands
                 SpecAugment.Apply(random, features, architecture.Input.Channels, architecture.Input.Features);
             normalization.Apply(architecture, features);
             batch.Labels[i] = (int)samples.Label(indices[i]);

@@ -39,7 +39,11 @@ internal sealed class FeatureFile
             using (var file = File.OpenHandle(temporary, FileMode.Create, FileAccess.Write, preallocationSize: size))
             {
                 var done = 0;
-                Parallel.For(0, clips, new ParallelOptions { CancellationToken = cancellation }, clip =>
+                Parallel.For(0, clips, new ParallelOptions
+                {
+                    CancellationToken = cancellation,
+                    MaxDegreeOfParallelism = Environment.ProcessorCount, // without it, the thread pool adds threads
+                }, clip =>
                 {
                     var (values, halves) = (new float[versions * length], new Half[versions * length]);
                     compute(clip, values);
@@ -57,10 +61,10 @@ internal sealed class FeatureFile
         return new(File.OpenHandle(path), versions, length);
     }
 
-    /// <summary>Reads the features of a clip and version.</summary>
+    /// <summary>Reads the features of a clip and version, or the first of them into a shorter destination.</summary>
     public void Read(int clip, int version, Span<float> destination)
     {
-        var halves = new Half[_length];
+        var halves = new Half[destination.Length];
         var bytes = MemoryMarshal.AsBytes(halves.AsSpan());
         var offset = Offset(clip, version, Versions, _length);
         for (var read = 0; read < bytes.Length;)

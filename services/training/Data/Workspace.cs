@@ -71,8 +71,11 @@ internal sealed record Workspace(string Data, string Run, string Splits)
         var file = architecture.Input.Features != FeatureKind.WhisperLogMel ? null : new Lazy<FeatureFile>(() =>
         {
             var windows = StrangerWindows.Open(Cache, clips, progress, cancellation);
-            return architecture is SpeechBestHead ? StrangerWindows.OpenStates(Cache, windows, clips.Count, progress, cancellation) : windows;
+            return architecture is WhisperHead ? StrangerWindows.OpenStates(Cache, windows, clips.Count, progress, cancellation) : windows;
         });
+        // States come from the file alone; spectrograms of a few windows are also computed without it.
+        if (architecture is WhisperHead)
+            _ = file!.Value;
         return protocol =>
         {
             var split = Split.Read(SplitPath(protocol));

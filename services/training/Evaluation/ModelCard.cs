@@ -14,7 +14,7 @@ internal static class ModelCard
         ("RAVDESS", "RAVDESS speech (Livingstone and Russo 2018, CC BY-NC-SA 4.0): 24 actors; calm is mapped to neutral"),
         ("SAVEE", "SAVEE (Haq and Jackson 2009, research only): four men"),
         ("TESS", "TESS (Dupuis and Pichora-Fuller 2010, CC BY-NC-ND 4.0): two women"),
-        ("CREMAD", "CREMA-D (Cao et al. 2014, Open Database License): 91 actors"),
+        ("CREMA-D", "CREMA-D (Cao et al. 2014, Open Database License): 91 actors"),
         ("CASIA", "CASIA (Chinese Academy of Sciences, research only): Mandarin, four actors"),
         ("EMOVO", "EMOVO (Costantini et al. 2014, research only): Italian, six actors"),
         ("ASED", "ASED (Retta et al. 2023, research only): Amharic, 65 speakers"),
@@ -159,7 +159,9 @@ internal static class ModelCard
         var members = architecture.Members.Select(member => $"[`{member.Name}`](../{member.Name}/MODEL_CARD.md)");
         var training = architecture.Members.Count == 1
             ? Runs(architecture, manifest.Learning)
-            : $"The weights are those of {string.Join(" and ", members)}, trained separately";
+            : architecture.Members.DistinctBy(member => member.Recipe).Count() == 1
+                ? $"{architecture.Members.Count} networks of one recipe, from different random weights. {Runs(architecture.Members[0], null)}"
+                : $"The weights are those of {string.Join(" and ", members)}, trained separately";
         return $"{training}.\n{architecture.Remarks}".TrimEnd();
     }
 

@@ -117,7 +117,7 @@ internal sealed class ModelReport
         if (models.Select(model => Find(model, RandomSpeech, null)).OfType<ModelMetrics>().FirstOrDefault() is not { } m)
             return "";
         var corpora = m.Data.Replace("+", ", ", StringComparison.Ordinal).Replace(" test", "", StringComparison.Ordinal);
-        var cremaD = m.Data.Contains("CREMAD", StringComparison.OrdinalIgnoreCase) ? "" : "CREMA-D (7,442 clips of 91 speakers) and ";
+        var cremaD = m.Data.Contains("CREMA-D", StringComparison.OrdinalIgnoreCase) ? "" : "CREMA-D (7,442 clips of 91 speakers) and ";
         return $"""
             Test data: {m.Samples:N0} clips of {corpora}, with the same speakers in the training data. The study tested on a random
             fifth of RAVDESS, SAVEE, TESS and CREMA-D, so the test clips differ.

@@ -106,12 +106,14 @@ internal sealed class OnnxGraph(WeightFormat format = WeightFormat.Float32)
         });
 
     /// <summary>Adds a weight (float32) and returns its name.</summary>
-    public string Tensor(torch.Tensor tensor)
+    /// <param name="tensor">The weight.</param>
+    /// <param name="exact">True to store it as float32 in every format.</param>
+    public string Tensor(torch.Tensor tensor, bool exact = false)
     {
         using var contiguous = tensor.detach().cpu().to(torch.ScalarType.Float32).contiguous();
         var values = contiguous.data<float>().ToArray();
         var name = $"weight_{_names++}";
-        switch (values.Length < MinReducedLength ? WeightFormat.Float32 : format)
+        switch (exact || values.Length < MinReducedLength ? WeightFormat.Float32 : format)
         {
             case WeightFormat.Float16 or WeightFormat.DynamicInt8:
                 AddInitializer(name + "_half", DataType.Float16, contiguous.shape,

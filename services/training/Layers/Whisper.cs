@@ -128,8 +128,8 @@ internal sealed class FeedForward : Layer
 }
 
 /// <summary>
-/// Weighs the states of an encoder (ELMo, Peters et al. 2018) and pools them over time with four learned attentions:
-/// [N, states · <see cref="WhisperEncoder.Rows"/>, width] → [N, <see cref="Outputs"/>].
+/// Standardizes the states of an encoder, whose values have very different scales, weighs them (ELMo, Peters et al. 2018) and pools them
+/// over time with four learned attentions: [N, states · <see cref="WhisperEncoder.Rows"/>, width] → [N, <see cref="Outputs"/>].
 /// </summary>
 internal sealed class StatePooling : Layer
 {
@@ -139,6 +139,7 @@ internal sealed class StatePooling : Layer
     private const int Attentions = 4, Inner = 128;
     private const float Epsilon = 1e-5f;
 
+    private readonly BatchNorm1d _segments, _deviations;
     private readonly LayerNorm _norm;
     private readonly Linear _value, _score, _deviation;
     private readonly int _states, _width;
@@ -147,10 +148,14 @@ internal sealed class StatePooling : Layer
     public StatePooling(int states, int width, double dropout) : base(nameof(StatePooling))
     {
         (_states, _width, _dropout) = (states, width, dropout);
+        _segments = nn.BatchNorm1d(states * width, Epsilon, affine: false);
+        _deviations = nn.BatchNorm1d(states * width, Epsilon, affine: false);
         _norm = nn.LayerNorm(width, Epsilon);
         _value = nn.Linear(width, Inner);
         _score = nn.Linear(width, Attentions);
         _deviation = nn.Linear(width, Inner);
+        register_module("segments", _segments);
+        register_module("deviations", _deviations);
         register_module("norm", _norm);
         register_module("value", _value);
         register_module("score", _score);
@@ -160,29 +165,43 @@ internal sealed class StatePooling : Layer
 
     public override Tensor forward(Tensor input)
     {
-        var weights = nn.functional.softmax(get_parameter("mix")!, 0).reshape(1, -1, 1, 1);
-        var mixed = (input.reshape(input.shape[0], _states, WhisperEncoder.Rows, _width) * weights).sum(1);
-        mixed = nn.functional.dropout(_norm.call(mixed), _dropout, training);
-        var segments = mixed.narrow(1, 0, WhisperEncoder.Segments);
+        var states = input.reshape(-1, _states, WhisperEncoder.Rows, _width);
+        var segments = Mix(_segments, states.narrow(2, 0, WhisperEncoder.Segments).transpose(1, 2).reshape(-1, _states * _width))
+            .reshape(-1, WhisperEncoder.Segments, _width);
+        var deviation = Mix(_deviations, states.select(2, WhisperEncoder.Segments).reshape(-1, _states * _width));
         var attention = nn.functional.softmax(_score.call(segments), 1);
         var pooled = attention.transpose(1, 2).matmul(_value.call(segments)).flatten(1);
-        return cat([pooled, _deviation.call(mixed.select(1, WhisperEncoder.Segments))], 1);
+        return cat([pooled, _deviation.call(deviation)], 1);
+
+        Tensor Mix(BatchNorm1d standardize, Tensor rows)
+        {
+            var weights = nn.functional.softmax(get_parameter("mix")!, 0).reshape(1, -1, 1);
+            var mixed = (standardize.call(rows).reshape(-1, _states, _width) * weights).sum(1);
+            return nn.functional.dropout(_norm.call(mixed), _dropout, training);
+        }
     }
 
     public override string Emit(OnnxGraph graph, string input)
     {
         using var scope = NewDisposeScope();
-        var weights = graph.Tensor(nn.functional.softmax(get_parameter("mix")!.detach(), 0).reshape(1, -1, 1, 1));
-        var states = graph.Node("Mul", [graph.Node("Reshape", [input, graph.Integers(0, _states, WhisperEncoder.Rows, _width)]), weights]);
-        var mixed = graph.LayerNorm(graph.Node("ReduceSum", [states, graph.Integers(1)], ("keepdims", 0L)), _norm, Epsilon);
-        var segments = Rows(0, WhisperEncoder.Segments);
+        var states = graph.Node("Reshape", [input, graph.Integers(0, _states, WhisperEncoder.Rows, _width)]);
+        var segments = Mix(_segments, 0, WhisperEncoder.Segments);
         var attention = graph.Node("Softmax", [graph.Linear(segments, _score.weight, _score.bias)], ("axis", 1L));
         var pooled = graph.Node("MatMul",
             [graph.Node("Transpose", [attention], ("perm", new long[] { 0, 2, 1 })), graph.Linear(segments, _value.weight, _value.bias)]);
-        var deviation = graph.Linear(Rows(WhisperEncoder.Segments, WhisperEncoder.Rows), _deviation.weight, _deviation.bias);
+        var deviation = graph.Linear(Mix(_deviations, WhisperEncoder.Segments, WhisperEncoder.Rows), _deviation.weight, _deviation.bias);
         return graph.Node("Concat",
             [graph.Node("Flatten", [pooled], ("axis", 1L)), graph.Node("Flatten", [deviation], ("axis", 1L))], ("axis", 1L));
 
-        string Rows(long from, long to) => graph.Node("Slice", [mixed, graph.Integers(from), graph.Integers(to), graph.Integers(1)]);
+        string Mix(BatchNorm1d standardize, int from, int to)
+        {
+            var weights = nn.functional.softmax(get_parameter("mix")!.detach(), 0).reshape(-1, 1);
+            var scale = weights * (standardize.running_var! + Epsilon).rsqrt().reshape(_states, _width);
+            var rows = graph.Node("Slice", [states, graph.Integers(from), graph.Integers(to), graph.Integers(2)]);
+            // Some means are hundreds of deviations from zero.
+            rows = graph.Node("Sub", [rows, graph.Tensor(standardize.running_mean!.reshape(1, _states, 1, _width), exact: true)]);
+            rows = graph.Node("Mul", [rows, graph.Tensor(scale.reshape(1, _states, 1, _width))]);
+            return graph.LayerNorm(graph.Node("ReduceSum", [rows, graph.Integers(1)], ("keepdims", 0L)), _norm, Epsilon);
+        }
     }
 }

@@ -25,7 +25,7 @@ public sealed class ExporterTests : IDisposable
     {
         Torch.Require();
         var architecture = Architecture.All[name];
-        Assert.SkipWhen(architecture is SpeechBest && Environment.GetEnvironmentVariable("AFFECT_WHISPER") is null or "", "AFFECT_WHISPER is not set");
+        Assert.SkipWhen(architecture is WhisperSpeech && Environment.GetEnvironmentVariable("AFFECT_WHISPER") is null or "", "AFFECT_WHISPER is not set");
         manual_seed(1);
         using var network = architecture.Build();
         // Initial factors of 0 or 1 and initial statistics would hide errors.

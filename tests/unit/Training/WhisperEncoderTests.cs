@@ -18,7 +18,7 @@ public sealed class WhisperEncoderTests
         Assert.SkipUnless(Environment.GetEnvironmentVariable("AFFECT_WHISPER") is { Length: > 0 }, "AFFECT_WHISPER is not set");
         var golden = Golden.Load("whisper");
         using var scope = NewDisposeScope();
-        using var encoder = SpeechBest.LoadEncoder();
+        using var encoder = WhisperSpeech.LoadEncoder();
 
         var rows = encoder.call(tensor(golden.Values("mel").SelectMany(frame => frame).ToArray(), [1, 300, 80]))[0];
 
