@@ -7,8 +7,8 @@ using Affect.Testing;
 namespace Affect.FunctionalTests;
 
 /// <summary>
-/// One Affect with default settings, shared by all tests that do not change its state. Tests that stop or reconfigure a service start
-/// their own <see cref="AffectHost"/>.
+/// One Affect, shared by all tests that do not change its state. Its settings are the defaults, except for the limit of concurrent clips,
+/// because all tests are one client. Tests that stop or reconfigure a service start their own <see cref="AffectHost"/>.
 /// </summary>
 public sealed class AffectFixture : IAsyncLifetime
 {
@@ -19,7 +19,8 @@ public sealed class AffectFixture : IAsyncLifetime
     /// <summary>A client of the gateway; the test disposes it.</summary>
     public AffectClient CreateClient() => new(Host.Gateway.GrpcAddress);
 
-    public async ValueTask InitializeAsync() => _host = await AffectHost.StartAsync();
+    public async ValueTask InitializeAsync() => _host = await AffectHost.StartAsync(
+        new Dictionary<string, string?> { ["Gateway:Anonymous:MaxConcurrentClips"] = "64" });
 
     public ValueTask DisposeAsync() => Host.DisposeAsync();
 }
