@@ -35,7 +35,7 @@ public sealed class AudioBuffer
     public ReadOnlySpan<float> Channel(int index) => _channels[index];
 
     /// <summary>
-    /// Samples of a channel at another rate. A rate that is not higher takes the memory of the channel, whose own samples are then lost.
+    /// Samples of a channel at another rate. A rate that is not higher overwrites the samples of the channel.
     /// </summary>
     public ReadOnlyMemory<float> Resample(int index, int rate) => rate <= SampleRate
         ? Resampler.ResampleInPlace(_channels[index], SampleRate, rate)

@@ -37,6 +37,9 @@ internal abstract class Architecture
     /// <summary>Hyperparameters of the last training run.</summary>
     public abstract Recipe Recipe { get; }
 
+    /// <summary>Added to the seed of a run, so that the equal members of an ensemble start from different weights.</summary>
+    public virtual int SeedOffset => 0;
+
     /// <summary>Format of the larger weights in the ONNX file.</summary>
     public virtual WeightFormat WeightFormat => WeightFormat.Float16;
 

@@ -17,13 +17,13 @@ internal abstract class WhisperSpeech : SpeechTier
 
     private readonly int _blocks;
 
-    /// <param name="blocks">Transformer blocks after the convolutions, at most four.</param>
     /// <param name="name">Name of the model.</param>
+    /// <param name="blocks">Transformer blocks after the convolutions, at most four.</param>
     /// <param name="recipe">Recipe of the heads.</param>
     protected WhisperSpeech(string name, int blocks, Recipe recipe)
     {
         (_blocks, Name) = (blocks, name);
-        Members = [.. Enumerable.Range(1, Heads).Select(number => new WhisperHead($"{name}-head-{number}", blocks + 1, recipe))];
+        Members = [.. Enumerable.Range(1, Heads).Select(number => new WhisperHead(name, number, blocks + 1, recipe))];
     }
 
     public override string Name { get; }
@@ -101,9 +101,15 @@ internal abstract class WhisperSpeech : SpeechTier
 }
 
 /// <summary>A head of <see cref="WhisperSpeech"/>: attention pooling over the states of the encoder and two layers.</summary>
-internal sealed class WhisperHead(string name, int states, Recipe recipe) : Architecture
+/// <param name="model">Name of the model.</param>
+/// <param name="number">Number of the head, from 1.</param>
+/// <param name="states">States that it uses, the first of those that are cached.</param>
+/// <param name="recipe">The recipe.</param>
+internal sealed class WhisperHead(string model, int number, int states, Recipe recipe) : Architecture
 {
-    public override string Name => name;
+    public override string Name => $"{model}-head-{number}";
+
+    public override int SeedOffset => number - 1;
 
     public override string Description => "Head on the states of Whisper's encoder.";
 
@@ -117,7 +123,6 @@ internal sealed class WhisperHead(string name, int states, Recipe recipe) : Arch
         WindowSeconds = 3,
     };
 
-    /// <summary>The first states of those that are cached.</summary>
     public override long[] Shape => [states * WhisperEncoder.Rows, WhisperSpeech.StateShape[^1]];
 
     public override Recipe Recipe => recipe;

@@ -35,17 +35,17 @@ internal static class TrainCommand
             var workspace = CommonOptions.Workspace(parsed);
             CommonOptions.StartTorch(parsed.GetValue(CommonOptions.Threads));
             var given = parsed.GetValue(initializeFrom) is { Length: > 0 } file ? file : null;
-            foreach (var (index, member) in architecture.Members.Index())
-                await TrainAsync(member, member.Recipe, workspace.RunFolder(member, protocol), given, parsed.GetValue(seed) + index);
+            foreach (var member in architecture.Members)
+                await TrainAsync(member, member.Recipe, workspace.RunFolder(member, protocol), given);
 
             // The preceding run comes first, unless it is finished.
-            async Task TrainAsync(Architecture model, Recipe recipe, string folder, string? weights, int memberSeed)
+            async Task TrainAsync(Architecture model, Recipe recipe, string folder, string? weights)
             {
                 if (weights is null && recipe.InitializeFrom is { } preceding)
                 {
                     weights = Trainer.BestWeightsPath(Workspace.PreviousRunFolder(folder));
                     if (Trainer.ReadState(Trainer.CheckpointPath(folder)) is null)
-                        await TrainAsync(model, preceding, Workspace.PreviousRunFolder(folder), null, memberSeed);
+                        await TrainAsync(model, preceding, Workspace.PreviousRunFolder(folder), null);
                 }
                 var data = await CommonOptions.LoadAsync(workspace, model, recipe, protocol, cancellation);
                 if (recipe.Teacher is { } other && Architecture.All[other] is WhisperSpeech best)
@@ -78,7 +78,7 @@ internal static class TrainCommand
                     };
                 }
                 await RunAsync(new Trainer(model, recipe with { Epochs = parsed.GetValue(epochs) ?? recipe.Epochs }, data,
-                    memberSeed, folder, weights), cancellation);
+                    parsed.GetValue(seed) + model.SeedOffset, folder, weights), cancellation);
             }
         }));
         return command;

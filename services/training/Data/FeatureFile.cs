@@ -42,7 +42,7 @@ internal sealed class FeatureFile
                 Parallel.For(0, clips, new ParallelOptions
                 {
                     CancellationToken = cancellation,
-                    MaxDegreeOfParallelism = Environment.ProcessorCount, // without it, the thread pool adds threads
+                    MaxDegreeOfParallelism = Environment.ProcessorCount, // the thread pool would add threads without limit
                 }, clip =>
                 {
                     var (values, halves) = (new float[versions * length], new Half[versions * length]);

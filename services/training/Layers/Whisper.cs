@@ -198,7 +198,7 @@ internal sealed class StatePooling : Layer
             var weights = nn.functional.softmax(get_parameter("mix")!.detach(), 0).reshape(-1, 1);
             var scale = weights * (standardize.running_var! + Epsilon).rsqrt().reshape(_states, _width);
             var rows = graph.Node("Slice", [states, graph.Integers(from), graph.Integers(to), graph.Integers(2)]);
-            // Some means are hundreds of deviations from zero.
+            // float16 is too coarse: some means are hundreds of deviations from zero.
             rows = graph.Node("Sub", [rows, graph.Tensor(standardize.running_mean!.reshape(1, _states, 1, _width), exact: true)]);
             rows = graph.Node("Mul", [rows, graph.Tensor(scale.reshape(1, _states, 1, _width))]);
             return graph.LayerNorm(graph.Node("ReduceSum", [rows, graph.Integers(1)], ("keepdims", 0L)), _norm, Epsilon);
