@@ -90,14 +90,16 @@ public sealed class LimitsTests : IAsyncLifetime
         {
             await upload.ConnectAsync(Gateway.HttpAddress.Host, Gateway.HttpAddress.Port, Cancellation);
             await upload.GetStream().WriteAsync(
-                Encoding.ASCII.GetBytes("POST /v1/analyze HTTP/1.1\r\nHost: localhost\r\nx-api-key: few\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"),
+                Encoding.ASCII.GetBytes("POST /v1/analyze HTTP/1.1\r\nHost: localhost\r\nx-api-key: few\r\nContent-Type: application/json\r\n"
+                    + "Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n"),
                 Cancellation);
+            // Sent when the gateway reads the body, and then the clip counts.
+            using var reader = new StreamReader(upload.GetStream());
+            Assert.Equal("HTTP/1.1 100 Continue", await reader.ReadLineAsync(Cancellation));
 
-            HttpResponseMessage rejected;
-            while ((rejected = await PostAsync(http, "few")).StatusCode != HttpStatusCode.TooManyRequests)
-                rejected.Dispose();
+            using var rejected = await PostAsync(http, "few");
+            Assert.Equal(HttpStatusCode.TooManyRequests, rejected.StatusCode);
             Assert.Equal(TimeSpan.FromSeconds(1), rejected.Headers.RetryAfter!.Delta);
-            rejected.Dispose();
             var error = await Assert.ThrowsAsync<RpcException>(async () => await new EmotionService.EmotionServiceClient(_channel!)
                 .AnalyzeAsync(new(), Key("few"), cancellationToken: Cancellation));
             Assert.Equal("Limit of 1 concurrent clips exceeded.", error.Status.Detail);
